@@ -1,0 +1,3 @@
+"""Owns the configuration: its keys, their rules, and where each value comes from."""
+
+__all__: list[str] = []

@@ -1,0 +1,3 @@
+"""Owns the decisions: plain objects without clock, socket or actor system."""
+
+__all__: list[str] = []
