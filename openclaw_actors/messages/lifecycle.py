@@ -1,0 +1,113 @@
+"""Life cycle of actors: set-up, the directory of addresses, watchdog, drain."""
+
+from __future__ import annotations
+
+import msgspec
+
+from openclaw_actors.messages.base import Address, Message
+
+__all__ = [
+    "Directory",
+    "Drain",
+    "Drained",
+    "Init",
+    "InitFailed",
+    "InitSession",
+    "Ping",
+    "Pong",
+    "Ready",
+    "ServiceRef",
+]
+
+
+class ServiceRef(Message):
+    """Where a service lives now."""
+
+    address: Address
+    incarnation: int
+    """Rises by one each time the supervisor starts the service anew."""
+    instance: str = ""
+    """Unique for ever, across boots too: tells whether a connection-bound session's channel still lives."""
+
+
+class Directory(Message):
+    """The addresses of all services. The supervisor sends it to each of them whenever one is replaced."""
+
+    generation: int
+    """A directory with a lower generation than the one known is stale and ignored."""
+    services: dict[str, ServiceRef]
+    """By name: `persistence`, `model`, `router`, `websocket`, `http`."""
+
+
+class Init(Message):
+    """First message to a service (an ask): set yourself up. Answered by `Ready` or `InitFailed`."""
+
+    name: str
+    incarnation: int
+    instance: str
+    settings: bytes
+    """The configuration, as `config.encode` writes it."""
+    directory: Directory
+    secrets: dict[str, str] = msgspec.field(default_factory=dict)
+    """Resolved secret references that this service needs, and no others."""
+
+
+class InitSession(Message):
+    """First message to a session (an ask): open your conversation. Answered by `Ready` or `InitFailed`."""
+
+    session: str
+    settings: bytes
+    directory: Directory
+    followers: frozenset[str] = frozenset()
+    """Names of the channels that want this session's events."""
+    deaths: int = 0
+    """How often the session died by its own doing since it last wrote a record."""
+
+
+class Ready(Message):
+    """The actor is set up and serves."""
+
+    pid: int
+    incarnation: int
+    detail: dict[str, str] = msgspec.field(default_factory=dict)
+    """What the operator may want to know, such as the port that was bound."""
+
+
+class InitFailed(Message):
+    """The actor could not set itself up; it exits after this."""
+
+    reason: str
+    """One line for a person: what is wrong and what to do."""
+    code: str = "failed"
+    """`port_in_use`, `corrupt`, `unavailable`, `locked`, `configuration` or `failed`."""
+
+
+class Ping(Message):
+    """Are you alive? (an ask) Answered at once by `Pong`, whatever else the actor is doing."""
+
+
+class Pong(Message):
+    """What an actor says of itself."""
+
+    pid: int
+    incarnation: int
+    mailbox_depth: int = 0
+    doing: str = "idle"
+    """A few words without user text: `idle`, `turn 12 s`, `writing`, …"""
+    problems: tuple[str, ...] = ()
+    """Why this actor is not healthy; empty when it is."""
+    counters: dict[str, float] = msgspec.field(default_factory=dict)
+    """Metric name (without prefix) to value, of what this actor alone counts."""
+
+
+class Drain(Message):
+    """Stop taking work, finish what runs within the grace period (an ask). Answered by `Drained`."""
+
+    grace_s: float
+
+
+class Drained(Message):
+    """Nothing is left to finish here."""
+
+    unfinished: int = 0
+    """Turns that were checkpointed and will be resumed at the next start."""

@@ -1,0 +1,179 @@
+"""To the PersistenceActor, all of them asks; and the records and state that it keeps (see `core.records`)."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from openclaw_actors.messages.base import Message
+from openclaw_actors.messages.events import DurableEvent
+
+__all__ = [
+    "Append",
+    "Appended",
+    "CloseSession",
+    "Closed",
+    "EndOpenTurns",
+    "EventsPage",
+    "FlushStore",
+    "ListOpenTurns",
+    "ListSessions",
+    "OpenSession",
+    "OpenTurn",
+    "OpenTurns",
+    "ReadEvents",
+    "ReadSession",
+    "SessionOpened",
+    "SessionPage",
+    "SessionSummary",
+    "StoreHealth",
+    "StoreHealthRequest",
+]
+
+
+class OpenSession(Message):
+    """Load a conversation and issue the next fencing token for it. Answered by `SessionOpened`.
+
+    Refused (AskRefused) with code `corrupt` or `unavailable`.
+    """
+
+    session: str
+
+
+class SessionOpened(Message):
+    """The conversation as it stands, and the token that every append of this incarnation carries."""
+
+    token: int
+    state: bytes
+    """`core.conversation.encode_state` of it."""
+
+
+class Append(Message):
+    """Write records durably, in order. Answered by `Appended`.
+
+    Refused (AskRefused) with code `fenced`: a newer incarnation exists, the sender must exit; `gap`: numbers do
+    not follow; `persistence_failed`: all attempts failed and, with `when_exhausted="drop"`, nothing of it was taken.
+    """
+
+    session: str
+    token: int
+    records: tuple[Any, ...]
+    """`core.records.Record`s with consecutive numbers."""
+    when_exhausted: Literal["drop", "keep"]
+    """After the last attempt: `drop` refuses; `keep` holds the records in memory, tries again for ever, and
+    acknowledges with `durable=False`."""
+
+
+class Appended(Message):
+    """The records up to this number are stored."""
+
+    number: int
+    durable: bool = True
+
+
+class ReadEvents(Message):
+    """A page of durable events after a number. Answered by `EventsPage`."""
+
+    session: str
+    after_seq: int
+    max_events: int = 500
+    max_bytes: int = 262_144
+
+
+class EventsPage(Message):
+    """Durable events, in order; `complete`: there were none after these when the page was read."""
+
+    events: tuple[DurableEvent, ...]
+    complete: bool
+
+
+class CloseSession(Message):
+    """Write a snapshot and forget the live incarnation. Answered by `Closed`.
+
+    Refused with code `dirty` while records wait to be written.
+    """
+
+    session: str
+    token: int
+
+
+class Closed(Message):
+    """The snapshot is written; the conversation may leave memory."""
+
+
+class EndOpenTurns(Message):
+    """Record the end of a session's open turns without its process, which is dead. Answered by `Appended`.
+
+    A fresh token is issued first, so that nothing late of the dead incarnation can be written.
+    """
+
+    session: str
+    status: Literal["stopped", "interrupted", "failed"]
+    queue: bool
+    """Also the messages that wait."""
+    text: str = ""
+    code: str | None = None
+
+
+class OpenTurn(Message):
+    """A session that had accepted messages without an answer. The list may name too many, never too few."""
+
+    session: str
+    since: float
+    """Unix time of the oldest."""
+
+
+class ListOpenTurns(Message):
+    """Which sessions have work to resume? Answered by `OpenTurns`, oldest first."""
+
+
+class OpenTurns(Message):
+    turns: tuple[OpenTurn, ...]
+
+
+class ListSessions(Message):
+    """Stored sessions, by last activity, newest first. Answered by `SessionPage`."""
+
+    offset: int = 0
+    limit: int = 100
+    contains: str = ""
+
+
+class SessionSummary(Message):
+    """A stored session at a glance."""
+
+    session: str
+    created_at: float
+    last_active_at: float
+    turns: int
+    size_bytes: int
+    state: str = "stored"
+    """`stored`, `quarantined`."""
+
+
+class SessionPage(Message):
+    sessions: tuple[SessionSummary, ...]
+    total: int
+
+
+class ReadSession(Message):
+    """One stored session's summary and newest events. Answered by `EventsPage`; refused with code `unknown`."""
+
+    session: str
+    last: int = 50
+
+
+class StoreHealthRequest(Message):
+    """Can the store write? Answered by `StoreHealth` after a real write."""
+
+
+class StoreHealth(Message):
+    writable: bool
+    dirty_sessions: int
+    exhausted_total: int
+    problem: str = ""
+
+
+class FlushStore(Message):
+    """Write everything that waits, snapshots included, as the last thing before exit. Answered by `Closed`."""
+
+    deadline_s: float
