@@ -1,0 +1,242 @@
+"""A conversation's state: what its records add up to.
+
+`apply` is the only way in which it changes, in the session and in the store alike, so a snapshot and the journal
+it stands for can never say different things.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+import msgspec
+
+from openclaw_actors.core.records import (
+    AssistantSpoke,
+    IncarnationOpened,
+    Record,
+    ToolFinished,
+    ToolStarted,
+    TurnBegan,
+    TurnEnded,
+    UserSaid,
+)
+from openclaw_actors.messages.events import TurnStatus, Usage
+from openclaw_actors.messages.model import ToolCall
+
+__all__ = [
+    "Conversation",
+    "HistoryTurn",
+    "OpenMessage",
+    "OutOfOrder",
+    "RememberedId",
+    "Step",
+    "ToolOutcome",
+    "apply",
+    "decode_state",
+    "encode_state",
+    "text_digest",
+]
+
+REMEMBERED_IDS = 1_024
+REMEMBERED_SECONDS = 7 * 24 * 3600.0
+REMEMBERED_IDS_AT_MOST = 100_000
+"""A person who sends more than this in seven days finds the oldest ids forgotten."""
+
+
+class OutOfOrder(ValueError):
+    """A record's number or seq does not follow the one before it."""
+
+
+class ToolOutcome(msgspec.Struct):
+    """How a tool ended."""
+
+    status: str
+    text: str
+
+
+class Step(msgspec.Struct):
+    """One model answer that asked for tools, with what came of them so far."""
+
+    text: str
+    calls: tuple[ToolCall, ...]
+    started: set[str] = msgspec.field(default_factory=set)
+    outcomes: dict[str, ToolOutcome] = msgspec.field(default_factory=dict)
+
+
+class HistoryTurn(msgspec.Struct):
+    """An ended turn as later turns see it."""
+
+    user: str
+    steps: list[Step]
+    answer: str
+    status: TurnStatus
+
+
+class OpenMessage(msgspec.Struct):
+    """An accepted message whose turn has not ended."""
+
+    message_id: str
+    text: str
+    seq: int
+    at: float
+    channel: str
+    delivery_id: str
+    correlation_id: str
+    bound_to: str | None = None
+    attempt: int = 0
+    """0: not begun."""
+    deaths: int = 0
+    steps: list[Step] = msgspec.field(default_factory=list)
+    usage: Usage = msgspec.field(default_factory=Usage)
+
+
+class RememberedId(msgspec.Struct, array_like=True):
+    """What a repeated message id is answered from."""
+
+    seq: int
+    at: float
+    digest: str
+    queued: int
+    delivery_id: str
+    ended_seq: int = 0
+    """0: the turn has not ended."""
+
+
+class Conversation(msgspec.Struct):
+    """The state of one session, complete at record `number`."""
+
+    key: str
+    created_at: float = 0.0
+    last_active_at: float = 0.0
+    number: int = 0
+    seq: int = 0
+    token: int = 0
+    turns: int = 0
+    usage: Usage = msgspec.field(default_factory=Usage)
+    window: list[HistoryTurn] = msgspec.field(default_factory=list)
+    open: list[OpenMessage] = msgspec.field(default_factory=list)
+    """Accepted messages without an answer, in order; the first is the one that runs."""
+    remembered: dict[str, RememberedId] = msgspec.field(default_factory=dict)
+    """By message id, oldest first."""
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(Conversation)
+
+
+def encode_state(state: Conversation) -> bytes:
+    """The state as bytes, for messages between processes."""
+    return _encoder.encode(state)
+
+
+def decode_state(data: bytes) -> Conversation:
+    """Reads what `encode_state` wrote."""
+    return _decoder.decode(data)
+
+
+def text_digest(text: str) -> str:
+    """Tells whether a repeated message id comes with the same text."""
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=9).hexdigest()
+
+
+def apply(state: Conversation, record: Record, *, window_turns: int) -> None:
+    """Adds one record to the state.
+
+    Args:
+        window_turns: how many ended turns the state keeps for the model (`memory.max_history_turns`).
+
+    Raises:
+        OutOfOrder: if the record's number or seq does not follow; the state is unchanged then.
+    """
+    if record.number != state.number + 1:
+        raise OutOfOrder(f"record {record.number} after {state.number}")
+    seq = getattr(record, "seq", None)
+    if seq is not None and seq != state.seq + 1:
+        raise OutOfOrder(f"seq {seq} after {state.seq}")
+    state.number = record.number
+    if seq is not None:
+        state.seq = seq
+    if state.created_at == 0.0:
+        state.created_at = record.at
+    match record:
+        case IncarnationOpened():
+            state.token = max(state.token, record.token)
+        case UserSaid():
+            _add_message(state, record)
+        case TurnEnded():
+            _end_turn(state, record, window_turns)
+        case _:
+            _advance_turn(state, record)
+
+
+def _add_message(state: Conversation, record: UserSaid) -> None:
+    state.last_active_at = max(state.last_active_at, record.at)
+    state.open.append(
+        OpenMessage(
+            message_id=record.message_id,
+            text=record.text,
+            seq=record.seq,
+            at=record.at,
+            channel=record.channel,
+            delivery_id=record.delivery_id,
+            correlation_id=record.correlation_id,
+            bound_to=record.bound_to,
+        )
+    )
+    state.remembered[record.message_id] = RememberedId(
+        seq=record.seq,
+        at=record.at,
+        digest=text_digest(record.text),
+        queued=record.queued,
+        delivery_id=record.delivery_id,
+    )
+    _forget_old_ids(state, record.at)
+
+
+def _forget_old_ids(state: Conversation, now: float) -> None:
+    while len(state.remembered) > REMEMBERED_IDS:
+        oldest = next(iter(state.remembered))
+        entry = state.remembered[oldest]
+        too_many = len(state.remembered) > REMEMBERED_IDS_AT_MOST
+        if not too_many and (now - entry.at < REMEMBERED_SECONDS or entry.ended_seq == 0):
+            return
+        del state.remembered[oldest]
+
+
+def _end_turn(state: Conversation, record: TurnEnded, window_turns: int) -> None:
+    remembered = state.remembered.get(record.message_id)
+    if remembered is not None:
+        remembered.ended_seq = record.seq
+    state.last_active_at = max(state.last_active_at, record.at)
+    for index, message in enumerate(state.open):
+        if message.message_id == record.message_id:
+            break
+    else:
+        return
+    del state.open[index]
+    state.turns += 1
+    state.usage = state.usage + record.usage
+    state.window.append(
+        HistoryTurn(user=message.text, steps=message.steps, answer=record.text, status=record.status)
+    )
+    if len(state.window) > window_turns:
+        del state.window[: len(state.window) - window_turns]
+
+
+def _advance_turn(state: Conversation, record: Record) -> None:
+    if not state.open:
+        return
+    message = state.open[0]
+    match record:
+        case TurnBegan():
+            message.attempt = record.attempt
+            message.deaths = record.deaths
+        case AssistantSpoke():
+            message.deaths = 0
+            message.usage = message.usage + record.usage
+            message.steps.append(Step(text=record.text, calls=record.tool_calls))
+        case ToolStarted() if message.steps:
+            message.steps[-1].started.add(record.call_id)
+        case ToolFinished() if message.steps:
+            message.deaths = 0
+            message.steps[-1].outcomes[record.call_id] = ToolOutcome(status=record.status, text=record.text)
