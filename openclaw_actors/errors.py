@@ -80,8 +80,18 @@ class ActorGone(ActorError):
 class AskRefused(ActorError):
     """Raised by a handler to refuse an ask; it travels back and is raised in the asker.
 
-    Subclasses with fields of their own must be picklable: pass all of them to `super().__init__`.
+    Args:
+        code: for programs, such as `fenced` or `unknown`.
+        text: one line for a person.
     """
+
+    def __init__(self, code: str, text: str = "") -> None:
+        super().__init__(code, text)
+        self.code = code
+        self.text = text
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.text}" if self.text else self.code
 
 
 class StoreError(OpenClawError):

@@ -208,12 +208,10 @@ def _end_turn(state: Conversation, record: TurnEnded, window_turns: int) -> None
     if remembered is not None:
         remembered.ended_seq = record.seq
     state.last_active_at = max(state.last_active_at, record.at)
-    for index, message in enumerate(state.open):
-        if message.message_id == record.message_id:
-            break
-    else:
+    message = next((open_ for open_ in state.open if open_.message_id == record.message_id), None)
+    if message is None:
         return
-    del state.open[index]
+    state.open.remove(message)
     state.turns += 1
     state.usage = state.usage + record.usage
     state.window.append(
