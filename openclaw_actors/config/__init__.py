@@ -1,3 +1,5 @@
 """Owns the configuration: its keys, their rules, and where each value comes from."""
 
-__all__: list[str] = []
+from openclaw_actors.config.model import GatewayConfig, decode, encode
+
+__all__ = ["GatewayConfig", "decode", "encode"]

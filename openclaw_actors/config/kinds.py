@@ -1,0 +1,45 @@
+"""Owns the kinds of value that a configuration key can have, with their bounds."""
+
+from __future__ import annotations
+
+__all__ = [
+    "Bytes",
+    "Count",
+    "Name",
+    "PhoneNumber",
+    "Port",
+    "Positive",
+    "Seconds",
+    "SecretRef",
+    "Section",
+    "Text",
+    "Timeout",
+    "Url",
+]
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+# The bounds above are far beyond any use; they keep a slip of the finger from overflowing a timer or an allocation.
+_YEAR_S = 365 * 24 * 3600
+_MANY = 10**12
+
+Text = Annotated[str, Meta(min_length=1, max_length=65_536)]
+Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
+PhoneNumber = Annotated[str, Meta(pattern=r"^\+?[0-9A-Za-z:+*#-]{1,64}$")]
+Url = Annotated[str, Meta(min_length=1, max_length=2_048, extra={"rule": "url"})]
+SecretRef = Annotated[str, Meta(min_length=1, max_length=65_536, extra={"rule": "secret"})]
+"""`env:NAME`, `file:PATH` or `raw:VALUE`; the value itself is taken only where it is needed."""
+
+Port = Annotated[int, Meta(ge=1, le=65_535)]
+Count = Annotated[int, Meta(ge=0, le=_MANY)]
+Positive = Annotated[int, Meta(ge=1, le=_MANY)]
+Bytes = Annotated[int, Meta(ge=256, le=2**40)]
+Seconds = Annotated[float, Meta(ge=0, le=_YEAR_S)]
+Timeout = Annotated[float, Meta(gt=0, le=_YEAR_S)]
+
+
+class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The base of every section: immutable, named fields, no unknown keys."""

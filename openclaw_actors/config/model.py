@@ -1,0 +1,108 @@
+"""Owns the tree of the configuration, and which of its keys were replaced, are derived, or wait for their feature."""
+
+from __future__ import annotations
+
+__all__ = ["DERIVED", "NOT_YET", "REPLACED", "GatewayConfig", "decode", "encode"]
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+import msgspec
+
+from openclaw_actors.config.features import (
+    ChannelsConfig,
+    DelegationConfig,
+    PluginsConfig,
+    SkillsConfig,
+    ToolingConfig,
+)
+from openclaw_actors.config.kinds import Port, Seconds, SecretRef, Section, Text
+from openclaw_actors.config.sections import (
+    ActorsConfig,
+    AuthConfig,
+    HttpConfig,
+    LlmConfig,
+    LoggingConfig,
+    MemoryConfig,
+    SecurityConfig,
+    SessionsConfig,
+    SupervisionConfig,
+    WebSocketConfig,
+)
+
+REPLACED: Mapping[str, str] = MappingProxyType(
+    {
+        "max_concurrent_sessions": "sessions.max_live",
+        "session_timeout_minutes": "sessions.idle_seconds",
+        "session_token_budget": "sessions.token_budget",
+        "session_rate_limit_per_minute": "sessions.rate_limit_per_minute",
+    }
+)
+"""Keys of the gateway that this one re-creates, and the key that does their work here."""
+
+DERIVED: Mapping[str, str] = MappingProxyType(
+    {
+        "workspace": "<state_dir>/workspace",
+        "memory.storage_path": "<state_dir>/memory",
+        "llm.provider": "demo without a key and an endpoint, openai with a key, else openai-compatible",
+        "tooling.allowed_read_roots": "the workspace",
+        "tooling.allowed_write_roots": "the workspace",
+    }
+)
+"""Keys whose default follows from other keys; `null` in the file means: derive it."""
+
+NOT_YET: tuple[str, ...] = (
+    "tooling",
+    "delegation",
+    "channels.sms",
+    "plugins",
+    "skills",
+    "memory.enable_compaction",
+    "memory.compaction_threshold",
+    "memory.compaction_keep_recent",
+    "memory.project_id",
+)
+"""Sections and keys whose feature does not exist yet: accepted, and named in a warning when they are changed."""
+
+
+class GatewayConfig(Section, frozen=True):
+    """Everything that can be configured. Made by `load`; passed down, never read again from the environment."""
+
+    state_dir: Text = "~/.openclaw-actors"
+    workspace: Text = "~/.openclaw-actors/workspace"  # derived: <state_dir>/workspace
+    bind_address: Text = "127.0.0.1"
+    port: Port = 18789
+    auth_token: SecretRef | None = None
+    graceful_shutdown_seconds: Seconds = 15.0
+    auth: AuthConfig = AuthConfig()
+    http: HttpConfig = HttpConfig()
+    websocket: WebSocketConfig = WebSocketConfig()
+    security: SecurityConfig = SecurityConfig()
+    sessions: SessionsConfig = SessionsConfig()
+    supervision: SupervisionConfig = SupervisionConfig()
+    actors: ActorsConfig = ActorsConfig()
+    memory: MemoryConfig = MemoryConfig()
+    llm: LlmConfig = LlmConfig()
+    logging: LoggingConfig = LoggingConfig()
+    tooling: ToolingConfig = ToolingConfig()
+    delegation: DelegationConfig = DelegationConfig()
+    channels: ChannelsConfig = ChannelsConfig()
+    plugins: PluginsConfig = PluginsConfig()
+    skills: SkillsConfig = SkillsConfig()
+
+
+_decoder = msgspec.json.Decoder(GatewayConfig)
+
+
+def encode(config: GatewayConfig) -> bytes:
+    """Turn a configuration into JSON, to travel in an actor's `Init` message."""
+    return msgspec.json.encode(config)
+
+
+def decode(data: bytes) -> GatewayConfig:
+    """Turn the JSON of `encode` back into the configuration.
+
+    Raises:
+        msgspec.ValidationError: it is not one.
+    """
+    return _decoder.decode(data)
