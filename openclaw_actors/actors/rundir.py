@@ -1,0 +1,287 @@
+"""Owns `run/` in the state directory: who runs the gateway, a boot's sockets, and what a dead boot left behind.
+
+`run/lock` is locked by the one living `start`; `run/current.json` tells other commands where its supervisor is;
+`run/<boot>/` holds the sockets, unless its path is too long for them, when it lies elsewhere. Imports nothing heavy:
+`health` reads it too.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "RunRecord",
+    "StateLock",
+    "clean_stale_boots",
+    "make_boot_dir",
+    "prepare_state_dir",
+    "process_start_ticks",
+    "read_record",
+    "remove_boot_dir",
+    "remove_record",
+    "write_record",
+]
+
+import errno
+import fcntl
+import os
+import shutil
+import signal
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from openclaw_actors.errors import AlreadyRunning, StateDirError
+
+RECORD_NAME = "current.json"
+LOCK_NAME = "lock"
+ORPHANS_END_WITHIN_S = 5.0
+_POLL_S = 0.02
+
+
+class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """What `run/current.json` says of the running gateway."""
+
+    boot: str
+    pid: int
+    """Of the process of `start`."""
+    started_ticks: int
+    """When that process started, as the kernel counts: tells it from a later one with the same pid."""
+    run_dir: str
+    state: str
+    """`starting`, `ready`, `restarting` or `stopping`."""
+    supervisor: str = ""
+    """The supervisor's address; empty while there is none."""
+    ws: str = ""
+    """HOST:PORT of the WebSocket channel."""
+    http: str = ""
+
+
+def prepare_state_dir(state_dir: Path) -> None:
+    """Create the state directory and its `run/`, only for us to read.
+
+    Raises:
+        StateDirError: it is not a directory, belongs to another user, or cannot be written.
+    """
+    try:
+        state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        owner = state_dir.stat().st_uid
+        if owner != os.geteuid():
+            raise StateDirError(
+                f"{state_dir} belongs to another user (uid {owner}); use a directory of your own with --state-dir"
+            )
+        run = state_dir / "run"
+        run.mkdir(mode=0o700, exist_ok=True)
+        run.chmod(0o700)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise StateDirError(
+            f"{error.filename} is not a directory; use another one with --state-dir"
+        ) from None
+    except OSError as error:
+        raise StateDirError(
+            f"cannot use the state directory {state_dir}: {error.strerror}; make it writable or use --state-dir"
+        ) from None
+    if not os.access(run, os.W_OK | os.X_OK):
+        raise StateDirError(f"cannot write into {run}; make it writable or use another --state-dir")
+
+
+class StateLock:
+    """The lock on a state directory. The kernel frees it with the process that holds it."""
+
+    def __init__(self, state_dir: Path) -> None:
+        self._path = state_dir / "run" / LOCK_NAME
+        self._fd = -1
+
+    def acquire(self) -> None:
+        """Take the lock, without waiting.
+
+        Raises:
+            AlreadyRunning: another process holds it.
+        """
+        while self._fd < 0:
+            fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if self._is_still_the_file(fd):
+                    self._fd = fd
+            except BlockingIOError:
+                raise AlreadyRunning(
+                    f"a gateway already runs on {self._path.parent.parent}; stop it first, or use another --state-dir"
+                ) from None
+            finally:
+                if self._fd != fd:
+                    os.close(fd)
+
+    def _is_still_the_file(self, fd: int) -> bool:
+        """Whether the locked file is the one that others will open: its last owner may just have removed it."""
+        try:
+            return os.path.samestat(os.fstat(fd), os.stat(self._path))
+        except FileNotFoundError:
+            return False
+
+    def release(self) -> None:
+        """Remove the lock's file and free the lock."""
+        if self._fd >= 0:
+            self._path.unlink(missing_ok=True)
+            os.close(self._fd)
+            self._fd = -1
+
+
+# The record
+
+
+def process_start_ticks(pid: int) -> int | None:
+    """When a process started, in clock ticks since the machine did; None if there is no such process."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    fields = text.rpartition(")")[2].split()
+    return None if fields[0] in "ZX" else int(fields[19])
+
+
+def write_record(state_dir: Path, record: RunRecord) -> None:
+    """Replace `run/current.json` in one step."""
+    path = state_dir / "run" / RECORD_NAME
+    temporary = path.with_name(f".{RECORD_NAME}.{os.getpid()}")
+    temporary.write_bytes(msgspec.json.encode(record))
+    temporary.replace(path)
+
+
+def read_record(state_dir: Path) -> RunRecord | None:
+    """What runs on a state directory; None if nothing does, a dead process' record included.
+
+    Raises:
+        StateDirError: the directory is not ours to read.
+    """
+    record = _read_any_record(state_dir)
+    if record is None or process_start_ticks(record.pid) != record.started_ticks:
+        return None
+    return record
+
+
+def _read_any_record(state_dir: Path) -> RunRecord | None:
+    try:
+        data = (state_dir / "run" / RECORD_NAME).read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise StateDirError(f"cannot read {state_dir / 'run'}: {error.strerror}") from None
+    try:
+        return msgspec.json.decode(data, type=RunRecord)
+    except msgspec.MsgspecError:
+        return None  # a torn or foreign file says nothing about a running gateway
+
+
+def remove_record(state_dir: Path) -> None:
+    """Remove `run/current.json`."""
+    (state_dir / "run" / RECORD_NAME).unlink(missing_ok=True)
+
+
+# The directories of boots
+
+
+def make_boot_dir(state_dir: Path, boot: str, *, fits: Callable[[str], bool]) -> Path:
+    """Create the directory for the sockets of one boot, mode 0700.
+
+    Args:
+        fits: whether sockets in a directory of this path stay within the system's limit.
+
+    Raises:
+        StateDirError: no place has a path that is short enough.
+    """
+    name = f"openclaw-{os.geteuid()}-{boot}"
+    places = [state_dir / "run" / boot]
+    if runtime := os.environ.get("XDG_RUNTIME_DIR"):
+        places.append(Path(runtime) / name)
+    places.extend((Path(tempfile.gettempdir()) / name, Path("/tmp") / name))
+    for place in places:
+        if not fits(str(place)):
+            continue
+        try:
+            place.mkdir(mode=0o700)
+        except OSError as error:
+            if error.errno == errno.EEXIST or place.parent == state_dir / "run":
+                raise StateDirError(f"cannot create {place}: {error.strerror}") from None
+            continue  # a runtime directory that is not there or not ours
+        return place
+    raise StateDirError(
+        f"the path of {state_dir} is too long for sockets; use a shorter --state-dir or TMPDIR"
+    )
+
+
+def remove_boot_dir(run_dir: Path) -> None:
+    """Remove a boot's directory with its sockets, as far as it is there."""
+    shutil.rmtree(run_dir, ignore_errors=True)
+
+
+def clean_stale_boots(state_dir: Path) -> None:
+    """End and remove what a dead `start` left behind. Only for the holder of the lock.
+
+    Its processes end by themselves with their parents; those that have not after a while are killed.
+    """
+    record = _read_any_record(state_dir)
+    run = state_dir / "run"
+    stale = [path for path in run.iterdir() if path.is_dir()]
+    if record is not None and _is_ours(Path(record.run_dir)) and Path(record.run_dir) not in stale:
+        stale.append(Path(record.run_dir))
+    for run_dir in stale:
+        _end_orphans(run_dir)
+        remove_boot_dir(run_dir)
+    for leftover in run.glob(f".{RECORD_NAME}.*"):
+        leftover.unlink(missing_ok=True)
+    remove_record(state_dir)
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether a directory that a record names is really a boot's directory of this user."""
+    try:
+        status = path.lstat()
+    except OSError:
+        return False
+    return status.st_uid == os.geteuid() and path.name.startswith("openclaw-") and not path.is_symlink()
+
+
+def _end_orphans(run_dir: Path) -> None:
+    """Wait until no process holds a socket of this directory; kill those that hold one for too long."""
+    deadline = time.monotonic() + ORPHANS_END_WITHIN_S
+    while holders := _socket_holders(run_dir):
+        if time.monotonic() > deadline - ORPHANS_END_WITHIN_S / 2:
+            for pid in holders:
+                _kill(pid)
+        if time.monotonic() > deadline:
+            raise StateDirError(f"processes of a dead gateway do not end: {sorted(holders)}")
+        time.sleep(_POLL_S)
+
+
+def _socket_holders(run_dir: Path) -> set[int]:
+    """The processes of this user that have a socket open whose name lies in the directory."""
+    prefix = f"{run_dir}/"
+    inodes = set()
+    for line in Path("/proc/net/unix").read_text(errors="replace").splitlines()[1:]:
+        fields = line.split(None, 7)
+        if len(fields) == 8 and fields[7].startswith(prefix):
+            inodes.add(f"socket:[{fields[6]}]")
+    if not inodes:
+        return set()
+    pids = (int(entry) for entry in os.listdir("/proc") if entry.isdigit())
+    return {pid for pid in pids if pid != os.getpid() and _holds_any(pid, inodes)}
+
+
+def _holds_any(pid: int, inodes: set[str]) -> bool:
+    directory = f"/proc/{pid}/fd"
+    try:
+        for name in os.listdir(directory):
+            if os.readlink(f"{directory}/{name}") in inodes:
+                return True
+    except OSError:
+        return False  # ended meanwhile, or another user's
+    return False
+
+
+def _kill(pid: int) -> None:
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass  # it ended by itself
