@@ -1,0 +1,138 @@
+"""Decides about a message that reaches its session: taken, known already, or refused, and why."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from openclaw_actors.core.conversation import Conversation, RememberedId, text_digest
+from openclaw_actors.messages.conversation import Accepted, Deliver, Refused
+from openclaw_actors.messages.events import MessageAccepted
+
+__all__ = ["Admission", "Known", "SessionLimits", "Taken"]
+
+_BUSY = "Server is busy. Please retry."
+_TOO_FAST = "You're sending messages too quickly. Please wait a moment and try again."
+_CONFLICT = "This message id was used before with another text."
+_DRAINING = "The gateway is shutting down. Please retry in a moment."
+_EXPIRED = "The message could not be taken in time. Please send it again."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionLimits:
+    """The limits of one session, from the configuration."""
+
+    max_pending: int = 32
+    window_turns: int = 50
+    token_budget: int = 0
+    """0: unlimited."""
+    rate_limit_per_minute: int = 0
+    """0: unlimited."""
+    accept_timeout_s: float = 10.0
+    max_model_calls: int = 10
+    """Model calls in one turn."""
+    max_restarts_of_turn: int = 2
+    """How often a turn starts again after its stream broke or the model's actor died."""
+    recent_events: int = 256
+    recent_bytes: int = 262_144
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """The message will be answered; it may be recorded."""
+
+    queued: int
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """The message was taken before."""
+
+    accepted: Accepted
+    ended_seq: int
+    """The number of its turn's end; 0: the turn still runs or waits, or the repetition is our own."""
+
+
+@dataclass(slots=True)
+class Admission:
+    """Admits messages to one session."""
+
+    limits: SessionLimits
+    draining: bool = False
+    _taken_at: deque[float] = field(default_factory=deque)
+
+    def decide(
+        self, deliver: Deliver, state: Conversation, *, taken_before: int, turn_runs: bool, now: float
+    ) -> Taken | Known | Refused:
+        """What becomes of this message.
+
+        Args:
+            taken_before: messages of the same batch, taken but not yet recorded.
+            turn_runs: a turn is running.
+            now: Unix time, seconds.
+        """
+        known = state.remembered.get(deliver.message_id)
+        if known is not None:
+            return self._known(deliver, known)
+        ahead = len(state.open) + taken_before
+        refusal = self._refusal(deliver, state, waiting=ahead - turn_runs, now=now)
+        if refusal is not None:
+            return self.refuse(deliver, *refusal)
+        if self.limits.rate_limit_per_minute:
+            self._taken_at.append(now)
+        return Taken(queued=ahead)
+
+    def _known(self, deliver: Deliver, known: RememberedId) -> Known | Refused:
+        if known.digest != text_digest(deliver.text):
+            return self.refuse(deliver, "message_id_conflict", _CONFLICT)
+        receipt = None
+        if known.delivery_id != deliver.delivery_id:
+            receipt = MessageAccepted(
+                seq=known.seq,
+                message_id=deliver.message_id,
+                text=deliver.text,
+                queued=known.queued,
+                duplicate=True,
+            )
+        accepted = Accepted(
+            session=deliver.session,
+            delivery_id=deliver.delivery_id,
+            message_id=deliver.message_id,
+            duplicate=receipt,
+        )
+        return Known(accepted, known.ended_seq if receipt is not None else 0)
+
+    def _refusal(
+        self, deliver: Deliver, state: Conversation, *, waiting: int, now: float
+    ) -> tuple[str, str] | None:
+        limits = self.limits
+        if self.draining:
+            return "draining", _DRAINING
+        if now - deliver.received_at > limits.accept_timeout_s:
+            return "not_accepted", _EXPIRED
+        if waiting >= limits.max_pending:
+            return "busy", _BUSY
+        if limits.token_budget and state.usage.total >= limits.token_budget:
+            return "budget", (
+                f"This session has reached its token budget ({state.usage.total:,}/{limits.token_budget:,} tokens). "
+                "Please start a new conversation."
+            )
+        if limits.rate_limit_per_minute and self._over_rate(now):
+            return "rate_limited", _TOO_FAST
+        return None
+
+    def _over_rate(self, now: float) -> bool:
+        while self._taken_at and now - self._taken_at[0] >= 60.0:
+            self._taken_at.popleft()
+        return len(self._taken_at) >= self.limits.rate_limit_per_minute
+
+    @staticmethod
+    def refuse(deliver: Deliver, code: str, text: str) -> Refused:
+        """The refusal of this message."""
+        return Refused(
+            session=deliver.session,
+            delivery_id=deliver.delivery_id,
+            message_id=deliver.message_id,
+            code=code,
+            text=text,
+        )

@@ -1,0 +1,111 @@
+"""Makes records that are not numbered yet: number, seq and time are filled in when they are written."""
+
+from __future__ import annotations
+
+from openclaw_actors.core.conversation import OpenMessage
+from openclaw_actors.core.records import (
+    AssistantSpoke,
+    Record,
+    ToolFinished,
+    ToolStarted,
+    TurnBegan,
+    TurnEnded,
+    UserSaid,
+    turn_id_of,
+)
+from openclaw_actors.messages.conversation import Deliver
+from openclaw_actors.messages.events import TurnStatus, Usage
+from openclaw_actors.messages.model import Completed, ToolCall
+
+__all__ = ["asked_for_tools", "tool_finished", "turn_began", "turn_ended", "user_said"]
+
+
+def user_said(deliver: Deliver, queued: int) -> UserSaid:
+    """The message as its session takes it, behind `queued` others."""
+    return UserSaid(
+        number=0,
+        at=0.0,
+        seq=0,
+        message_id=deliver.message_id,
+        text=deliver.text,
+        queued=queued,
+        delivery_id=deliver.delivery_id,
+        channel=deliver.channel,
+        correlation_id=deliver.correlation_id,
+        reply_to=deliver.reply_to,
+        bound_to=deliver.bound_to,
+    )
+
+
+def turn_began(message_id: str, *, attempt: int, deaths: int = 0) -> TurnBegan:
+    """An attempt to answer the message."""
+    return TurnBegan(
+        number=0,
+        at=0.0,
+        seq=0,
+        turn_id=turn_id_of(message_id),
+        message_id=message_id,
+        attempt=attempt,
+        deaths=deaths,
+    )
+
+
+def turn_ended(
+    message: OpenMessage,
+    status: TurnStatus,
+    text: str,
+    *,
+    code: str | None = None,
+    usage: Usage | None = None,
+) -> TurnEnded:
+    """The end of the message's turn; its usage is the message's own unless given."""
+    return TurnEnded(
+        number=0,
+        at=0.0,
+        seq=0,
+        turn_id=turn_id_of(message.message_id),
+        message_id=message.message_id,
+        status=status,
+        text=text,
+        usage=usage if usage is not None else message.usage,
+        code=code,
+    )
+
+
+def tool_finished(turn_id: str, call: ToolCall, status: str, text: str) -> ToolFinished:
+    """How a tool ended."""
+    return ToolFinished(
+        number=0,
+        at=0.0,
+        seq=0,
+        turn_id=turn_id,
+        call_id=call.call_id,
+        name=call.name,
+        status=status,
+        text=text,
+    )
+
+
+def asked_for_tools(turn_id: str, answer: Completed) -> list[Record]:
+    """The model's answer that asks for tools, and the start of each of them."""
+    spoke = AssistantSpoke(
+        number=0,
+        at=0.0,
+        turn_id=turn_id,
+        text=answer.text,
+        tool_calls=answer.tool_calls,
+        usage=answer.usage,
+    )
+    starts = [
+        ToolStarted(
+            number=0,
+            at=0.0,
+            seq=0,
+            turn_id=turn_id,
+            call_id=call.call_id,
+            name=call.name,
+            arguments=call.arguments,
+        )
+        for call in answer.tool_calls
+    ]
+    return [spoke, *starts]

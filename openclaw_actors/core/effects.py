@@ -1,0 +1,116 @@
+"""What a session's core wants done. The actor carries it out; the core never learns how."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from openclaw_actors.core.records import Record
+from openclaw_actors.messages.base import Message
+from openclaw_actors.messages.conversation import Deliver
+from openclaw_actors.messages.events import Event, MessageAccepted
+from openclaw_actors.messages.model import ToolCall
+
+__all__ = [
+    "CallModel",
+    "CallTool",
+    "CancelModel",
+    "CancelTools",
+    "Effect",
+    "FindOutcome",
+    "Publish",
+    "StartTurnClock",
+    "TellChannel",
+    "TellRouter",
+    "WriteRecords",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class WriteRecords:
+    """Write these and report back; nothing else is written meanwhile."""
+
+    records: tuple[Record, ...]
+    when_exhausted: Literal["drop", "keep"]
+
+
+@dataclass(frozen=True, slots=True)
+class Publish:
+    """Tell every follower."""
+
+    events: tuple[Event, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TellChannel:
+    """Send a message to one channel, by its name."""
+
+    channel: str
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class TellRouter:
+    """Send a message to the router."""
+
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class CallModel:
+    """Ask for a completion of the conversation as it stands now."""
+
+    call_id: str
+    correlation_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class CancelModel:
+    """The completion is no longer wanted."""
+
+    call_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallTool:
+    """Run a tool and report back."""
+
+    turn_id: str
+    call: ToolCall
+
+
+@dataclass(frozen=True, slots=True)
+class CancelTools:
+    """End the turn's tools, with all that they started."""
+
+    turn_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class StartTurnClock:
+    """Report back if this turn still runs at its deadline."""
+
+    turn_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class FindOutcome:
+    """Answer a repeated message whose turn has ended: its end stands in the journal under this number."""
+
+    deliver: Deliver
+    receipt: MessageAccepted
+    ended_seq: int
+
+
+Effect: TypeAlias = (
+    WriteRecords
+    | Publish
+    | TellChannel
+    | TellRouter
+    | CallModel
+    | CancelModel
+    | CallTool
+    | CancelTools
+    | StartTurnClock
+    | FindOutcome
+)

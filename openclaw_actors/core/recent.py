@@ -1,0 +1,47 @@
+"""Keeps a session's newest durable events, so that a client that was away briefly costs the store nothing."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from openclaw_actors.messages.events import DurableEvent
+
+__all__ = ["RecentEvents"]
+
+_FIXED_COST = 128
+
+
+class RecentEvents:
+    """The newest events, bounded by count and by size; what they miss stands in the journal.
+
+    Args:
+        max_events: how many are kept at most.
+        max_bytes: how much text, roughly, they may hold.
+        seq: the number of the newest event that was there before.
+    """
+
+    def __init__(self, max_events: int, max_bytes: int, seq: int) -> None:
+        self._max_events = max_events
+        self._max_bytes = max_bytes
+        self._events: deque[DurableEvent] = deque()
+        self._bytes = 0
+        self._before = seq
+
+    def add(self, event: DurableEvent) -> None:
+        """Adds the newest event and lets go of the oldest beyond the limits."""
+        self._events.append(event)
+        self._bytes += _cost(event)
+        while self._events and (len(self._events) > self._max_events or self._bytes > self._max_bytes):
+            oldest = self._events.popleft()
+            self._bytes -= _cost(oldest)
+            self._before = oldest.seq
+
+    def after(self, seq: int) -> tuple[DurableEvent, ...] | None:
+        """All events after this number; None if the oldest of them are no longer here."""
+        if seq < self._before:
+            return None
+        return tuple(event for event in self._events if event.seq > seq)
+
+
+def _cost(event: DurableEvent) -> int:
+    return _FIXED_COST + len(getattr(event, "text", "")) + len(getattr(event, "arguments", ""))

@@ -1,0 +1,379 @@
+"""Decides the life of one conversation: what is written, said, asked and answered, and in which order.
+
+The rules that it keeps: one write at a time, and nothing is told before its record is written; one turn at a time;
+a stop is read between the events of a running turn; the end of a turn stands in the journal before anybody hears
+of it. It knows no clock, no socket and no Thespian: the actor feeds it and carries out its effects.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import msgspec
+
+from openclaw_actors.core.admission import SessionLimits
+from openclaw_actors.core.conversation import Conversation, OpenMessage, apply
+from openclaw_actors.core.drafts import asked_for_tools, tool_finished, turn_began, turn_ended
+from openclaw_actors.core.effects import (
+    CallModel,
+    CallTool,
+    CancelModel,
+    CancelTools,
+    Effect,
+    Publish,
+    StartTurnClock,
+    TellChannel,
+    TellRouter,
+    WriteRecords,
+)
+from openclaw_actors.core.intake import Intake
+from openclaw_actors.core.recent import RecentEvents
+from openclaw_actors.core.records import (
+    Record,
+    ToolFinished,
+    ToolStarted,
+    TurnBegan,
+    TurnEnded,
+    event_of,
+    turn_id_of,
+)
+from openclaw_actors.core.turn import Turn
+from openclaw_actors.messages.conversation import Deliver, StopOutcome, StopTurn
+from openclaw_actors.messages.events import ErrorEvent, Event, Notice, TurnStatus
+from openclaw_actors.messages.model import CallFailed, Completed, ToolCall
+
+__all__ = ["SessionCore"]
+
+_POISON_DEATHS = 2
+_QUARANTINED = "This message ended its session twice and is given up. The conversation goes on."
+_GONE = "The connection that this conversation belonged to is gone."
+_TOOL_INTERRUPTED = "Interrupted: the outcome of this call is unknown."
+_TOO_MANY_CALLS = "I've reached the maximum number of tool iterations. Please try a simpler request."
+_TURN_TIMEOUT = "The turn took too long and was ended."
+_MODEL_LOST = "Sorry, I'm having trouble reaching my AI provider right now. Please try again shortly."
+_DEGRADED = "The store cannot write at the moment; this answer is held in memory until it can."
+
+
+class SessionCore:
+    """One session's decisions.
+
+    Args:
+        state: the conversation as the store handed it over.
+        incarnation: the fencing token that it was handed over with.
+    """
+
+    def __init__(self, state: Conversation, incarnation: int, limits: SessionLimits) -> None:
+        self.state = state
+        self.limits = limits
+        self.intake = Intake(limits, incarnation)
+        self.recent = RecentEvents(limits.recent_events, limits.recent_bytes, state.seq)
+        self.turn: Turn | None = None
+        self.draining = False
+        self.degraded = False
+        self._stops: list[StopTurn] = []
+        self._facts: list[Record] = []
+        self._writing: WriteRecords | None = None
+        self._after_write: list[Effect] = []
+
+    @property
+    def idle(self) -> bool:
+        """Nothing runs, waits or is being written; while draining, accepted messages may wait for the next start."""
+        if (
+            self.turn is not None
+            or self._writing is not None
+            or self._facts
+            or self._stops
+            or len(self.intake)
+        ):
+            return False
+        return self.draining or not self.state.open
+
+    @property
+    def mailbox_depth(self) -> int:
+        """How many messages wait for their turn, or for their receipt."""
+        running = 1 if self.turn is not None else 0
+        return max(0, len(self.state.open) - running) + len(self.intake)
+
+    # What happens
+
+    def resume(self, *, deaths: int, live_channels: frozenset[str], now: float) -> list[Effect]:
+        """Continues at the last record.
+
+        Args:
+            deaths: how often the session died by its own doing just before.
+            live_channels: the instances of the channels that run now.
+        """
+        if self.state.open:
+            self._take_up(deaths, live_channels)
+        return self._pump(now)
+
+    def delivered(self, deliver: Deliver, now: float) -> list[Effect]:
+        """A person's message arrived."""
+        self.intake.add(deliver)
+        return self._pump(now)
+
+    def stop(self, request: StopTurn, now: float) -> list[Effect]:
+        """Somebody wants the running turn ended."""
+        self._stops.append(request)
+        return self._silence() + self._pump(now)
+
+    def written(self, now: float, *, durable: bool) -> list[Effect]:
+        """The records under way are stored; or, not `durable`, held by the store until it can write."""
+        batch = self._writing
+        if batch is None:
+            return []
+        self._writing = None
+        receipts = self.intake.recorded()
+        events: list[Event] = []
+        for record in batch.records:
+            apply(self.state, record, window_turns=self.limits.window_turns)
+            if isinstance(record, TurnEnded) and record.code == "quarantined":
+                events.append(ErrorEvent(code="quarantined", text=record.text, message_id=record.message_id))
+            event = event_of(record)
+            if event is not None:
+                self.recent.add(event)
+                events.append(event)
+        self.degraded = not durable
+        if self.degraded:
+            events.append(Notice(code="persistence_degraded", text=_DEGRADED))
+        released, self._after_write = self._after_write, []
+        effects: list[Effect] = [*receipts, Publish(tuple(events)), *released]
+        for record in batch.records:
+            effects += self._advance(record)
+        effects += self._pump(now)
+        return effects + self._call_model_if_due()
+
+    def write_failed(self, now: float) -> list[Effect]:
+        """The records under way were refused and none of them stands: their senders are told."""
+        self._writing = None
+        return self.intake.not_recorded() + self._pump(now)
+
+    def model_said(self, call_id: str, text: str) -> list[Effect]:
+        """A piece of the model's answer arrived."""
+        turn = self._turn_of_call(call_id)
+        chunk = turn.say(text) if turn is not None else None
+        return [Publish((chunk,))] if chunk is not None else []
+
+    def model_done(self, answer: Completed, now: float) -> list[Effect]:
+        """The model's answer is complete."""
+        turn = self._turn_of_call(answer.call_id)
+        if turn is None:
+            return []
+        rest = turn.say(turn.missing_of(answer.text))
+        effects: list[Effect] = [Publish((rest,))] if rest is not None else []
+        turn.call_id = None
+        turn.usage = turn.usage + answer.usage
+        if not answer.tool_calls:
+            self._end("completed", turn.text)
+        elif turn.calls >= self.limits.max_model_calls:
+            self._end("failed", _TOO_MANY_CALLS, code="tool_iterations")
+        else:
+            self._facts += asked_for_tools(turn.turn_id, answer)
+        return effects + self._pump(now)
+
+    def model_failed(self, failure: CallFailed, now: float) -> list[Effect]:
+        """There will be no answer to the model call."""
+        turn = self._turn_of_call(failure.call_id)
+        if turn is None:
+            return []
+        turn.call_id = None
+        turn.usage = turn.usage + failure.usage
+        if failure.code == "stream_broken":
+            self._begin_again(turn, failure.text)
+        else:
+            self._end("failed", failure.text, code=failure.code)
+        return self._pump(now)
+
+    def model_lost(self, now: float) -> list[Effect]:
+        """The model's actor was replaced: the call under way will never be answered."""
+        turn = self.turn
+        if turn is None or turn.call_id is None or turn.ending:
+            return []
+        turn.call_id = None
+        self._begin_again(turn, _MODEL_LOST)
+        return self._pump(now)
+
+    def tool_done(self, turn_id: str, call: ToolCall, status: str, text: str, now: float) -> list[Effect]:
+        """A tool ended."""
+        if self.turn is None or self.turn.turn_id != turn_id or self.turn.ending:
+            return []
+        self._facts.append(tool_finished(turn_id, call, status, text))
+        return self._pump(now)
+
+    def turn_timed_out(self, turn_id: str, now: float) -> list[Effect]:
+        """The turn's deadline passed."""
+        if self.turn is None or self.turn.turn_id != turn_id or self.turn.ending:
+            return []
+        effects = self._silence()
+        self._end("failed", _TURN_TIMEOUT, code="timeout")
+        return effects + self._pump(now)
+
+    def drain(self) -> None:
+        """Takes no more messages and begins no more turns; the running one goes on."""
+        self.draining = True
+        self.intake.admission.draining = True
+
+    # One write at a time
+
+    def _pump(self, now: float) -> list[Effect]:
+        if self._writing is not None:
+            return []
+        effects = self._answer_stops()
+        if self._facts:
+            drafts, self._facts = self._facts, []
+            if any(isinstance(draft, TurnEnded) for draft in drafts):
+                drafts += self._next_turn(after=drafts)
+            return [*effects, self._write(drafts, "keep", now)]
+        said, told = self.intake.admit(self.state, now, turn_runs=self.turn is not None)
+        effects += told
+        if said:
+            begins = self.turn is None and not self.state.open
+            first = [turn_began(said[0].message_id, attempt=1)] if begins else []
+            return [*effects, self._write([*said, *first], "drop", now)]
+        if self.turn is None and (began := self._next_turn(after=())):
+            return [*effects, self._write(began, "keep", now)]
+        return effects
+
+    def _write(
+        self, drafts: Sequence[Record], when_exhausted: Literal["drop", "keep"], now: float
+    ) -> WriteRecords:
+        number, seq = self.state.number, self.state.seq
+        records: list[Record] = []
+        for draft in drafts:
+            number += 1
+            changes: dict[str, int | float] = {"number": number, "at": now}
+            if hasattr(draft, "seq"):
+                seq += 1
+                changes["seq"] = seq
+            records.append(msgspec.structs.replace(draft, **changes))
+        self._writing = WriteRecords(tuple(records), when_exhausted)
+        return self._writing
+
+    def _next_turn(self, *, after: Sequence[Record]) -> list[Record]:
+        if self.draining:
+            return []
+        ended = {record.message_id for record in after if isinstance(record, TurnEnded)}
+        for message in self.state.open:
+            if message.message_id not in ended:
+                return [turn_began(message.message_id, attempt=message.attempt + 1, deaths=message.deaths)]
+        return []
+
+    # The turn
+
+    def _take_up(self, deaths: int, live_channels: frozenset[str]) -> None:
+        message = self.state.open[0]
+        if message.bound_to is not None and message.bound_to not in live_channels:
+            self._facts += [turn_ended(each, "interrupted", _GONE) for each in self.state.open]
+            return
+        if message.attempt == 0:
+            return
+        died = message.deaths + min(deaths, 1)
+        if died >= _POISON_DEATHS:
+            self._facts.append(turn_ended(message, "failed", _QUARANTINED, code="quarantined"))
+            return
+        if message.steps:
+            step = message.steps[-1]
+            self._facts += [
+                tool_finished(turn_id_of(message.message_id), call, "interrupted", _TOOL_INTERRUPTED)
+                for call in step.calls
+                if call.call_id not in step.outcomes
+            ]
+        self._facts.append(turn_began(message.message_id, attempt=message.attempt + 1, deaths=died))
+
+    def _advance(self, record: Record) -> list[Effect]:
+        running = self.state.open[0] if self.state.open else None
+        match record:
+            case TurnBegan() if running is not None and running.message_id == record.message_id:
+                restarts = self.turn.restarts if self.turn is not None else 0
+                self.turn = Turn.of(running, restarts=restarts)
+                self.turn.ending = any(isinstance(fact, TurnEnded) for fact in self._facts)
+                said = self.turn.said_so_far()
+                again: list[Effect] = [Publish((said,))] if said is not None else []
+                return [*again, StartTurnClock(self.turn.turn_id)]
+            case TurnEnded() if self.turn is not None and self.turn.message_id == record.message_id:
+                self.turn = None
+            case ToolFinished() if self.turn is not None and running is not None and running.steps:
+                step = running.steps[-1]
+                self.turn.due = len(step.outcomes) == len(step.calls)
+            case ToolStarted() if self.turn is not None and not self.turn.ending:
+                call = ToolCall(call_id=record.call_id, name=record.name, arguments=record.arguments)
+                return [CallTool(record.turn_id, call)]
+        return []
+
+    def _call_model_if_due(self) -> list[Effect]:
+        turn = self.turn
+        if turn is None or turn.ending or not turn.due or self._stops:
+            return []
+        turn.due = False
+        turn.calls += 1
+        turn.begin_step()
+        turn.call_id = f"{turn.turn_id}/{turn.attempt}/{turn.calls}"
+        return [CallModel(turn.call_id, turn.correlation_id)]
+
+    def _running_message(self) -> OpenMessage:
+        return self.state.open[0]
+
+    def _turn_of_call(self, call_id: str) -> Turn | None:
+        turn = self.turn
+        return turn if turn is not None and turn.call_id == call_id and not turn.ending else None
+
+    def _end(self, status: TurnStatus, text: str, *, code: str | None = None) -> None:
+        turn = self.turn
+        if turn is None or turn.ending:
+            return
+        turn.ending = True
+        turn.call_id = None
+        self._facts.append(turn_ended(self._running_message(), status, text, code=code, usage=turn.usage))
+
+    def _begin_again(self, turn: Turn, text: str) -> None:
+        if turn.restarts >= self.limits.max_restarts_of_turn:
+            self._end("failed", text, code="provider")
+            return
+        turn.restarts += 1
+        message = self._running_message()
+        self._facts.append(turn_began(message.message_id, attempt=turn.attempt + 1, deaths=message.deaths))
+
+    # Stop
+
+    def _silence(self) -> list[Effect]:
+        turn = self.turn
+        if turn is None or turn.ending:
+            return []
+        effects: list[Effect] = [CancelTools(turn.turn_id)]
+        if turn.call_id is not None:
+            effects.append(CancelModel(turn.call_id))
+            turn.call_id = None
+        return effects
+
+    def _answer_stops(self) -> list[Effect]:
+        stops, self._stops = self._stops, []
+        effects: list[Effect] = []
+        for request in stops:
+            before = sum(isinstance(fact, TurnEnded) for fact in self._facts)
+            self._end_for_stop(queue=request.queue)
+            stopped = sum(isinstance(fact, TurnEnded) for fact in self._facts) - before
+            outcome = StopOutcome(
+                session=self.state.key,
+                stopped=stopped,
+                channel=request.channel,
+                connection=request.connection,
+            )
+            tell: list[Effect] = [TellRouter(outcome)]
+            if request.channel is not None:
+                tell.append(TellChannel(request.channel, outcome))
+            if stopped:
+                self._after_write += tell
+            else:
+                effects += tell
+        return effects
+
+    def _end_for_stop(self, *, queue: bool) -> None:
+        if self.turn is not None:
+            self._end("stopped", self.turn.text)
+        ended = {fact.message_id for fact in self._facts if isinstance(fact, TurnEnded)}
+        waiting = [message for message in self.state.open if message.message_id not in ended]
+        if self.turn is not None and not queue:
+            return
+        for message in waiting if queue else waiting[:1]:
+            self._facts.append(turn_ended(message, "stopped", ""))

@@ -1,0 +1,88 @@
+"""The running turn: what its attempt has said so far, and what it waits for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from openclaw_actors.core.conversation import OpenMessage
+from openclaw_actors.core.records import turn_id_of
+from openclaw_actors.messages.events import AssistantChunk, Usage
+
+__all__ = ["Turn"]
+
+_BETWEEN_STEPS = "\n\n"
+
+
+@dataclass(slots=True)
+class Turn:
+    """One attempt to answer one message."""
+
+    message_id: str
+    turn_id: str
+    attempt: int
+    correlation_id: str
+    call_id: str | None = None
+    """The model call that runs; None while tools run or records are written."""
+    due: bool = True
+    """The next model call may go out: the attempt began, or the last answer's tools have all ended."""
+    calls: int = 0
+    """Model calls of this attempt."""
+    restarts: int = 0
+    """How often the turn started again without the session having died."""
+    ending: bool = False
+    """Its end is on the way to the journal: nothing that still comes of it counts."""
+    usage: Usage = field(default_factory=Usage)
+    _pieces: list[str] = field(default_factory=list)
+    _length: int = 0
+    _step_starts: int = 0
+
+    @classmethod
+    def of(cls, message: OpenMessage, *, restarts: int) -> Turn:
+        """The attempt that the message's state stands for."""
+        turn = cls(
+            message_id=message.message_id,
+            turn_id=turn_id_of(message.message_id),
+            attempt=message.attempt,
+            correlation_id=message.correlation_id,
+            restarts=restarts,
+            usage=message.usage,
+        )
+        for step in message.steps:
+            turn.say(step.text)
+            turn.begin_step()
+        return turn
+
+    @property
+    def text(self) -> str:
+        """All that this attempt has said."""
+        if len(self._pieces) > 1:
+            self._pieces = ["".join(self._pieces)]
+        return self._pieces[0] if self._pieces else ""
+
+    def begin_step(self) -> None:
+        """What is said from now on belongs to the next model answer."""
+        self._step_starts = self._length
+
+    def missing_of(self, answer: str) -> str:
+        """The end of the model's answer that never came as a piece, if what came is its beginning."""
+        said = self.text[self._step_starts :]
+        if self._step_starts:
+            said = said.removeprefix(_BETWEEN_STEPS)
+        return answer[len(said) :] if answer.startswith(said) else ""
+
+    def say(self, text: str) -> AssistantChunk | None:
+        """Adds a piece; returns the chunk that followers are to see, None for an empty piece."""
+        if not text:
+            return None
+        if self._length and self._length == self._step_starts:
+            text = _BETWEEN_STEPS + text
+        offset = self._length
+        self._pieces.append(text)
+        self._length += len(text)
+        return AssistantChunk(turn_id=self.turn_id, attempt=self.attempt, offset=offset, text=text)
+
+    def said_so_far(self) -> AssistantChunk | None:
+        """One chunk with all of the attempt's text, for those who join now."""
+        if not self._length:
+            return None
+        return AssistantChunk(turn_id=self.turn_id, attempt=self.attempt, offset=0, text=self.text)
