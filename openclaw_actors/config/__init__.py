@@ -1,5 +1,28 @@
 """Owns the configuration: its keys, their rules, and where each value comes from."""
 
+from openclaw_actors.config.loading import Loaded, load
+from openclaw_actors.config.masking import mask
 from openclaw_actors.config.model import GatewayConfig, decode, encode
+from openclaw_actors.config.paths import StatePaths, find_paths, prepare_paths
+from openclaw_actors.config.problems import Problem, explain
+from openclaw_actors.config.rules import is_loopback, public_bind_problems
+from openclaw_actors.config.secrets import collect_secrets, scrub_environment, secret_variables
 
-__all__ = ["GatewayConfig", "decode", "encode"]
+__all__ = [
+    "GatewayConfig",
+    "Loaded",
+    "Problem",
+    "StatePaths",
+    "collect_secrets",
+    "decode",
+    "encode",
+    "explain",
+    "find_paths",
+    "is_loopback",
+    "load",
+    "mask",
+    "prepare_paths",
+    "public_bind_problems",
+    "scrub_environment",
+    "secret_variables",
+]

@@ -54,7 +54,7 @@ class ToolingConfig(Section, frozen=True):
 class DelegationProfile(Section, frozen=True):
     """One kind of sub-agent."""
 
-    name: Text
+    name: str = ""
     system_prompt: str = ""
     allowed_tools: tuple[Text, ...] = ()
     max_iterations: Positive = 5
@@ -78,7 +78,9 @@ class TwilioConfig(Section, frozen=True):
     messaging_service_sid: Text | None = None
     from_number: PhoneNumber | None = None
     api_base_url: Url = "https://api.twilio.com"
-    webhook_path: Annotated[str, Meta(pattern=r"^/[^\s?#]*$", max_length=2_048)] = "/twilio/sms/inbound"
+    webhook_path: Annotated[str, Meta(pattern=r"^/[^\s?#]*$", max_length=2_048, extra={"rule": "path"})] = (
+        "/twilio/sms/inbound"
+    )
     webhook_public_base_url: Url | None = None
     validate_signature: bool = True
     allowed_from_numbers: tuple[PhoneNumber, ...] = ()
@@ -241,7 +243,7 @@ class SkillEntry(Section, frozen=True):
 
     enabled: bool = True
     api_key: SecretRef | None = None
-    env: dict[Text, SecretRef] = {}
+    env: dict[Text, Annotated[str, Meta(extra={"rule": "private"})]] = {}
     config: FreeForm = {}
 
 

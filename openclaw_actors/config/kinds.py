@@ -27,8 +27,8 @@ _YEAR_S = 365 * 24 * 3600
 _MANY = 10**12
 
 Text = Annotated[str, Meta(min_length=1, max_length=65_536)]
-Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
-PhoneNumber = Annotated[str, Meta(pattern=r"^\+?[0-9A-Za-z:+*#-]{1,64}$")]
+Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.-]{1,64}$", extra={"rule": "name"})]
+PhoneNumber = Annotated[str, Meta(pattern=r"^[0-9A-Za-z:+*#-]{1,64}$", extra={"rule": "phone"})]
 Url = Annotated[str, Meta(min_length=1, max_length=2_048, extra={"rule": "url"})]
 SecretRef = Annotated[str, Meta(min_length=1, max_length=65_536, extra={"rule": "secret"})]
 """`env:NAME`, `file:PATH` or `raw:VALUE`; the value itself is taken only where it is needed."""

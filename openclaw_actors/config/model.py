@@ -6,8 +6,10 @@ __all__ = ["DERIVED", "NOT_YET", "REPLACED", "GatewayConfig", "decode", "encode"
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
 from openclaw_actors.config.features import (
     ChannelsConfig,
@@ -70,7 +72,7 @@ class GatewayConfig(Section, frozen=True):
 
     state_dir: Text = "~/.openclaw-actors"
     workspace: Text = "~/.openclaw-actors/workspace"  # derived: <state_dir>/workspace
-    bind_address: Text = "127.0.0.1"
+    bind_address: Annotated[str, Meta(min_length=1, extra={"rule": "host"})] = "127.0.0.1"
     port: Port = 18789
     auth_token: SecretRef | None = None
     graceful_shutdown_seconds: Seconds = 15.0

@@ -106,8 +106,8 @@ class MemoryConfig(Section, frozen=True):
     lock_timeout_seconds: Timeout = 10.0
     project_id: Text = "default"
     enable_compaction: bool = False
-    compaction_threshold: int = 40
-    compaction_keep_recent: int = 10
+    compaction_threshold: Count = 40
+    compaction_keep_recent: Count = 10
 
 
 class WebSocketConfig(Section, frozen=True):
@@ -130,7 +130,7 @@ class SecurityConfig(Section, frozen=True):
     """Who may reach the gateway, and what a public bind must not combine with."""
 
     allow_query_string_token: bool = False
-    allowed_origins: tuple[Text, ...] = ()
+    allowed_origins: tuple[Annotated[str, Meta(min_length=1, extra={"rule": "origin"})], ...] = ()
     trust_forwarded_headers: bool = False
     known_proxies: tuple[Annotated[str, Meta(extra={"rule": "network"})], ...] = ()
     allow_unsafe_tooling_on_public_bind: bool = False

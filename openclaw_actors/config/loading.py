@@ -1,0 +1,185 @@
+"""Decides what the configuration is: finds the file, puts the sources over each other, and reports every problem."""
+
+from __future__ import annotations
+
+__all__ = ["DEFAULT_FILE", "Loaded", "find_file", "load"]
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from openclaw_actors.config.document import MAX_BYTES, parse_document
+from openclaw_actors.config.environment import CONFIG_PATH_VARIABLE, read_environment
+from openclaw_actors.config.layers import KeyPath, Layer, Merged
+from openclaw_actors.config.model import DERIVED, NOT_YET, GatewayConfig
+from openclaw_actors.config.paths import expand
+from openclaw_actors.config.problems import Problem
+from openclaw_actors.config.rules import cross_problems
+from openclaw_actors.config.secrets import secret_problems
+from openclaw_actors.errors import ConfigError
+
+DEFAULT_FILE = Path("conf/gateway.yaml")
+
+
+_KEYS_OF_SECRETS = ("llm.api_key", "auth_token")
+_DEFAULTS = GatewayConfig()
+
+
+class Loaded(msgspec.Struct, frozen=True, kw_only=True):
+    """A configuration that can be used, and how it came about."""
+
+    config: GatewayConfig
+    sources: dict[str, str]
+    """Dotted key -> `default`, `derived`, `FILE:LINE`, `environment NAME` or `command line`."""
+    warnings: tuple[str, ...]
+    path: Path | None
+    """The file that was read; None where none was."""
+
+
+def load(path: Path | None, environ: Mapping[str, str], overrides: Mapping[str, object]) -> Loaded:
+    """Read the configuration from all its sources.
+
+    Args:
+        path: the file that the command line names; without one it is $OPENCLAW_CONFIG_PATH, then ./conf/gateway.yaml,
+            then none.
+        environ: the environment.
+        overrides: dotted key -> value, from the command line.
+
+    Raises:
+        ConfigError: something is wrong; it carries everything that is.
+    """
+    merged = Merged()
+    chosen = find_file(path, environ)
+    if chosen is not None:
+        _add_file(merged, chosen)
+    from_file = {key: merged.sources[key] for key in _KEYS_OF_SECRETS if _at(merged.tree, key) is not None}
+    environment = read_environment(environ)
+    merged.problems += environment.problems
+    merged.add(environment.layer)
+    merged.add(Layer(_tree_of(overrides), lambda _: "command line"))
+    config = _derive(merged, environ)
+    problems = [
+        problem
+        for problem in (*cross_problems(config), *secret_problems(config, environ))
+        if not merged.bad(problem.key)
+    ]
+    merged.problems += [_placed(problem, merged.sources) for problem in problems]
+    if merged.problems:
+        raise ConfigError(merged.problems)
+    warnings = [*environment.warnings, *_warnings(config, merged.sources, from_file)]
+    return Loaded(config=config, sources=_all_sources(config, merged), warnings=tuple(warnings), path=chosen)
+
+
+def find_file(path: Path | None, environ: Mapping[str, str]) -> Path | None:
+    """Choose the file to read; one that is named must exist, the default one need not."""
+    if path is not None:
+        return path
+    if named := environ.get(CONFIG_PATH_VARIABLE, "").strip():
+        return expand(named, environ)
+    return DEFAULT_FILE if DEFAULT_FILE.exists() else None
+
+
+def _add_file(merged: Merged, path: Path) -> None:
+    name = str(path)
+    try:
+        with open(path, "rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        text = f"the configuration file cannot be read: {error.strerror}"
+        merged.problems.append(Problem(kind="file", where=name, allowed=text))
+        return
+    document = parse_document(data, where=name)
+    merged.problems += document.problems
+
+    def where(at: KeyPath) -> str:
+        while at and at not in document.lines:
+            at = at[:-1]
+        return f"{name}:{document.lines[at]}" if at else name
+
+    merged.add(Layer(document.tree, where))
+
+
+def _tree_of(overrides: Mapping[str, object]) -> dict[str, Any]:
+    tree: dict[str, Any] = {}
+    for key, value in overrides.items():
+        *sections, last = key.split(".")
+        inner = tree
+        for section in sections:
+            inner = inner.setdefault(section, {})
+        inner[last] = value
+    return tree
+
+
+def _derive(merged: Merged, environ: Mapping[str, str]) -> GatewayConfig:
+    """Build the typed tree from the good values, and fill in the defaults that follow from others."""
+    base: GatewayConfig = msgspec.convert(merged.tree, GatewayConfig)
+    given = merged.sources
+    replace = msgspec.structs.replace
+    state = expand(base.state_dir, environ)
+    workspace = expand(base.workspace, environ) if "workspace" in given else state / "workspace"
+    storage = base.memory.storage_path
+    storage = str(expand(storage, environ) if "memory.storage_path" in given else state / "memory")
+    llm = base.llm
+    if "llm.provider" not in given:
+        if llm.api_key is not None:
+            llm = replace(llm, provider="openai")
+        elif llm.endpoint is not None:
+            llm = replace(llm, provider="openai-compatible")
+    roots = {}
+    for name in ("allowed_read_roots", "allowed_write_roots"):
+        paths = getattr(base.tooling, name)
+        expanded = tuple(path if path == "*" else str(expand(path, environ)) for path in paths)
+        roots[name] = expanded if f"tooling.{name}" in given else (str(workspace),)
+    return replace(
+        base,
+        state_dir=str(state),
+        workspace=str(workspace),
+        memory=replace(base.memory, storage_path=storage),
+        llm=llm,
+        tooling=replace(base.tooling, **roots),
+    )
+
+
+def _placed(problem: Problem, sources: Mapping[str, str]) -> Problem:
+    return msgspec.structs.replace(problem, where=sources.get(problem.key, ""))
+
+
+def _warnings(config: GatewayConfig, sources: Mapping[str, str], from_file: Mapping[str, str]) -> list[str]:
+    found = []
+    for prefix in NOT_YET:
+        keys = [key for key in sources if key == prefix or key.startswith(prefix + ".")]
+        changed = sorted(key for key in keys if _at(config, key) != _at(_DEFAULTS, key))
+        if changed:
+            found.append(f"{prefix} has no effect yet: {', '.join(changed)} [{sources[changed[0]]}]")
+    for key, place in from_file.items():
+        if sources[key] != place:
+            found.append(f"{key} of {place} is not used: {sources[key]} is set")
+    return found
+
+
+def _at(root: object, key: str) -> object:
+    """Get a value by its dotted key; None where there is no such entry."""
+    current: Any = root
+    for part in key.split("."):
+        current = current.get(part) if isinstance(current, dict) else getattr(current, part, None)
+    return current
+
+
+def _all_sources(config: GatewayConfig, merged: Merged) -> dict[str, str]:
+    sources = {}
+    for key in _leaves(config, ()):
+        fallback = "derived" if key in DERIVED else "default"
+        sources[key] = merged.sources.get(key, fallback)
+    return sources
+
+
+def _leaves(value: object, path: KeyPath) -> list[str]:
+    if isinstance(value, msgspec.Struct):
+        inner = [(field, getattr(value, field)) for field in value.__struct_fields__]
+    elif isinstance(value, dict) and value:
+        inner = list(value.items())
+    else:
+        return [".".join(path)]
+    return [leaf for name, each in inner for leaf in _leaves(each, (*path, name))]

@@ -1,0 +1,212 @@
+"""Decides which values do not go together, and what a public bind must not be combined with."""
+
+from __future__ import annotations
+
+__all__ = ["cross_problems", "is_loopback", "public_bind_problems", "secret_refs"]
+
+import ipaddress
+from collections.abc import Callable, Iterator
+
+import msgspec
+from msgspec import inspect
+
+from openclaw_actors.config.checks import kind_of
+from openclaw_actors.config.model import GatewayConfig
+from openclaw_actors.config.problems import Problem, shown
+
+
+def _rule(key: str, allowed: str, value: object = None, *, hint: str = "") -> Problem:
+    return Problem(
+        kind="rule", key=key, allowed=allowed, value=None if value is None else shown(value), hint=hint
+    )
+
+
+def cross_problems(config: GatewayConfig) -> Iterator[Problem]:
+    """Find values that are good each but not together."""
+    for check in _CHECKS:
+        yield from check(config)
+
+
+def _ports(config: GatewayConfig) -> Iterator[Problem]:
+    if config.port == config.http.port:
+        yield _rule("http.port", "another port than port", config.http.port)
+
+
+def _provider(config: GatewayConfig) -> Iterator[Problem]:
+    llm = config.llm
+    if llm.provider in ("openai", "azure-openai") and llm.api_key is None:
+        yield _rule("llm.api_key", f"set for the provider {llm.provider}", hint="set OPENAI_API_KEY")
+    if llm.provider in ("azure-openai", "openai-compatible") and llm.endpoint is None:
+        yield _rule("llm.endpoint", f"set for the provider {llm.provider}", hint="set OPENCLAW_ENDPOINT")
+
+
+def _orders(config: GatewayConfig) -> Iterator[Problem]:
+    """Pairs of which the first must not be above the second."""
+    llm, supervision, frame = config.llm, config.supervision, config.actors.frame_max_bytes
+    pairs: tuple[tuple[str, float, str, float], ...] = (
+        (
+            "supervision.backoff_seconds",
+            supervision.backoff_seconds,
+            "supervision.backoff_max_seconds",
+            supervision.backoff_max_seconds,
+        ),
+        (
+            "llm.retry_backoff_seconds",
+            llm.retry_backoff_seconds,
+            "llm.retry_backoff_max_seconds",
+            llm.retry_backoff_max_seconds,
+        ),
+        (
+            "llm.circuit_breaker_cooldown_seconds",
+            llm.circuit_breaker_cooldown_seconds,
+            "llm.circuit_breaker_cooldown_max_seconds",
+            llm.circuit_breaker_cooldown_max_seconds,
+        ),
+        ("websocket.max_message_bytes", config.websocket.max_message_bytes, "actors.frame_max_bytes", frame),
+        ("http.max_body_bytes", config.http.max_body_bytes, "actors.frame_max_bytes", frame),
+        ("memory.max_record_bytes", config.memory.max_record_bytes, "actors.frame_max_bytes", frame),
+        ("llm.max_response_bytes", llm.max_response_bytes, "actors.frame_max_bytes", frame),
+    )
+    for key, value, limit_key, limit in pairs:
+        if value > limit:
+            yield _rule(key, f"at most {limit_key}, {limit:g}", value)
+
+
+def _compaction(config: GatewayConfig) -> Iterator[Problem]:
+    memory = config.memory
+    if not memory.enable_compaction:
+        return
+    if memory.compaction_threshold < 4:
+        yield _rule("memory.compaction_threshold", "at least 4", memory.compaction_threshold)
+    if memory.compaction_keep_recent < 2:
+        yield _rule("memory.compaction_keep_recent", "at least 2", memory.compaction_keep_recent)
+    elif memory.compaction_keep_recent >= memory.compaction_threshold:
+        below = f"below memory.compaction_threshold, {memory.compaction_threshold}"
+        yield _rule("memory.compaction_keep_recent", below, memory.compaction_keep_recent)
+
+
+def _delegation(config: GatewayConfig) -> Iterator[Problem]:
+    if not config.delegation.enabled:
+        return
+    if config.delegation.max_depth < 1:
+        yield _rule("delegation.max_depth", "at least 1", config.delegation.max_depth)
+    if not config.delegation.profiles:
+        yield _rule("delegation.profiles", "at least one profile where delegation is on")
+    for key, profile in config.delegation.profiles.items():
+        if not profile.name.strip():
+            yield _rule(f"delegation.profiles.{key}.name", "a text that is not empty", profile.name)
+
+
+def _twilio(config: GatewayConfig) -> Iterator[Problem]:
+    twilio, at = config.channels.sms.twilio, "channels.sms.twilio"
+    if not twilio.enabled:
+        return
+    if twilio.validate_signature and twilio.webhook_public_base_url is None:
+        yield _rule(f"{at}.webhook_public_base_url", "set where signatures are validated")
+    if twilio.auth_token_ref is None:
+        yield _rule(f"{at}.auth_token_ref", "set where SMS is on", hint="set TWILIO_AUTH_TOKEN")
+
+
+def _principals(config: GatewayConfig) -> Iterator[Problem]:
+    if config.auth_token is not None and "default" in config.auth.tokens:
+        yield _rule("auth.tokens.default", "named otherwise: `default` is who uses auth_token")
+
+
+_CHECKS: tuple[Callable[[GatewayConfig], Iterator[Problem]], ...] = (
+    _ports,
+    _provider,
+    _orders,
+    _compaction,
+    _delegation,
+    _twilio,
+    _principals,
+)
+
+
+def is_loopback(address: str) -> bool:
+    """Whether a bind address is reachable from this machine only; a name is not, except `localhost`."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return address.lower() == "localhost"
+    mapped = getattr(parsed, "ipv4_mapped", None)
+    return bool((mapped or parsed).is_loopback)
+
+
+def public_bind_problems(config: GatewayConfig) -> list[Problem]:
+    """Find what forbids to start on an address that others can reach; empty on loopback.
+
+    Tools that can write, run code or send in our name need an explicit yes, and so do plugins and secrets that
+    stand in the file itself.
+    """
+    if is_loopback(config.bind_address):
+        return []
+    return [
+        *_public_auth(config),
+        *_public_tooling(config),
+        *_public_plugins(config),
+        *_public_secrets(config),
+    ]
+
+
+def _public_auth(config: GatewayConfig) -> Iterator[Problem]:
+    if config.auth_token is None and not config.auth.tokens:
+        text = "set when binding to a non-loopback address"
+        yield _rule("auth_token", text, hint="OPENCLAW_AUTH_TOKEN must be set, or bind_address 127.0.0.1")
+
+
+def _public_tooling(config: GatewayConfig) -> Iterator[Problem]:
+    security, tooling, native = config.security, config.tooling, config.plugins.native
+    if security.allow_unsafe_tooling_on_public_bind:
+        return
+    hint = "or set security.allow_unsafe_tooling_on_public_bind"
+    unsafe = (
+        ("tooling.allow_shell", tooling.allow_shell),
+        ("plugins.native.code_exec.enabled", native.code_exec.enabled),
+        ("plugins.native.git_tools.allow_push", native.git_tools.enabled and native.git_tools.allow_push),
+        ("plugins.native.database.allow_write", native.database.enabled and native.database.allow_write),
+        ("plugins.native.email.enabled", native.email.enabled),
+    )
+    for key, is_on in unsafe:
+        if is_on:
+            yield _rule(key, "false on a public bind", value=True, hint=hint)
+    roots = (
+        ("allowed_read_roots", tooling.allowed_read_roots),
+        ("allowed_write_roots", tooling.allowed_write_roots),
+    )
+    for name, paths in roots:
+        if "*" in paths:
+            yield _rule(f"tooling.{name}", "without `*` on a public bind", list(paths), hint=hint)
+
+
+def _public_plugins(config: GatewayConfig) -> Iterator[Problem]:
+    if config.plugins.enabled and not config.security.allow_plugin_bridge_on_public_bind:
+        hint = "or set security.allow_plugin_bridge_on_public_bind"
+        yield _rule("plugins.enabled", "false on a public bind", value=True, hint=hint)
+
+
+def _public_secrets(config: GatewayConfig) -> Iterator[Problem]:
+    if config.security.allow_raw_secret_refs_on_public_bind:
+        return
+    hint = "or set security.allow_raw_secret_refs_on_public_bind"
+    for key, ref in secret_refs(config):
+        if ref.lower().startswith("raw:"):
+            allowed = "a reference of the form env:NAME or file:PATH on a public bind"
+            yield Problem(kind="rule", key=key, allowed=allowed, value="raw:***", hint=hint)
+
+
+def secret_refs(config: GatewayConfig) -> Iterator[tuple[str, str]]:
+    """List every secret reference that is set, with its dotted key."""
+    yield from _refs_in(config, inspect.type_info(GatewayConfig), ())
+
+
+def _refs_in(value: object, wrapped: inspect.Type, path: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    kind = kind_of(wrapped)
+    if kind.secret and isinstance(value, str):
+        yield ".".join(path), value
+    elif isinstance(kind.type, inspect.StructType) and isinstance(value, msgspec.Struct):
+        for field in kind.type.fields:
+            yield from _refs_in(getattr(value, field.name), field.type, (*path, field.encode_name))
+    elif isinstance(kind.type, inspect.DictType) and isinstance(value, dict):
+        for name, inner in value.items():
+            yield from _refs_in(inner, kind.type.value_type, (*path, str(name)))
