@@ -1,0 +1,115 @@
+"""Decides what a failed provider call means: whether it may be repeated, what it says of the provider, and its text."""
+
+from __future__ import annotations
+
+__all__ = [
+    "OUT_OF_REACH",
+    "TEMPORARILY_UNAVAILABLE",
+    "broken_stream",
+    "circuit_open",
+    "connection_failed",
+    "garbage",
+    "misconfigured",
+    "overloaded",
+    "refused",
+    "timed_out",
+]
+
+from openclaw_actors.core.breaker import Outcome
+from openclaw_actors.providers.base import CallError
+
+OUT_OF_REACH = "Sorry, I'm having trouble reaching my AI provider right now. Please try again shortly."
+TEMPORARILY_UNAVAILABLE = "I'm temporarily unavailable. Please try again shortly."
+_BUSY = "Too many people are asking at once. Please try again shortly."
+_REFUSED_KEY = "My AI provider refused the API key. Please set a valid llm.api_key and restart the gateway."
+_NOT_ALLOWED = (
+    "My AI provider does not allow this key to use {model!r}. Please check llm.api_key and llm.model."
+)
+_NO_CREDIT = "The account at my AI provider has no credit left. Please check its plan and billing."
+_NOT_FOUND = (
+    "My AI provider knows no model {model!r} at this address. Please check llm.model and llm.endpoint."
+)
+_MOVED = "My AI provider's address has moved. Please check llm.endpoint."
+_TOO_LONG = "This conversation has become too long for the model {model!r}. Please start a new one."
+_REJECTED = (
+    "My AI provider rejected this request. Please check llm.model and llm.endpoint, or try another message."
+)
+
+
+def connection_failed(detail: str) -> CallError:
+    """No connection, or it was lost before anything of the answer was passed on."""
+    return CallError(code="provider", text=OUT_OF_REACH, detail=detail, retryable=True)
+
+
+def garbage(detail: str) -> CallError:
+    """What came is no answer in any form that we know, or is larger than we take."""
+    return CallError(code="provider", text=OUT_OF_REACH, detail=detail)
+
+
+def broken_stream(detail: str) -> CallError:
+    """The answer ended before its end; parts of it were passed on already."""
+    return CallError(code="stream_broken", text=OUT_OF_REACH, detail=detail)
+
+
+def timed_out(detail: str, *, retryable: bool = False) -> CallError:
+    """No answer within its time."""
+    return CallError(code="timeout", text=OUT_OF_REACH, detail=detail, retryable=retryable)
+
+
+def circuit_open(retry_after_s: float) -> CallError:
+    """The circuit breaker lets nothing pass."""
+    return CallError(
+        code="circuit_open",
+        text=TEMPORARILY_UNAVAILABLE,
+        detail=f"circuit open for {retry_after_s:.1f} s more",
+        outcome=Outcome.UNKNOWN,
+        retry_after_s=retry_after_s,
+    )
+
+
+def overloaded(detail: str) -> CallError:
+    """No place became free for this call."""
+    return CallError(code="overloaded", text=_BUSY, detail=detail, outcome=Outcome.UNKNOWN)
+
+
+def misconfigured(text: str, detail: str) -> CallError:
+    """It cannot work before a person changes something."""
+    return CallError(code="configuration", text=text, detail=detail, outcome=Outcome.ALIVE)
+
+
+def refused(
+    status: int, *, model: str, reason: str, detail: str, retry_after_s: float | None = None
+) -> CallError:
+    """The provider answered with an HTTP status that is not 200.
+
+    Args:
+        status: the status.
+        model: the model that was asked for.
+        reason: the provider's own error code or type, empty where it gave none.
+        detail: for the log.
+        retry_after_s: from its `Retry-After` header.
+    """
+    if reason == "insufficient_quota":
+        return misconfigured(_NO_CREDIT, detail)
+    if status in (408, 409, 425, 429) or status >= 500:
+        return CallError(
+            code="provider",
+            text=OUT_OF_REACH,
+            detail=detail,
+            retryable=True,
+            retry_after_s=retry_after_s,
+        )
+    if status < 400:
+        return misconfigured(_MOVED, detail)
+    if status == 401:
+        return misconfigured(_REFUSED_KEY, detail)
+    if status == 402:
+        return misconfigured(_NO_CREDIT, detail)
+    if status == 403:
+        return misconfigured(_NOT_ALLOWED.format(model=model), detail)
+    if status in (404, 405):
+        return misconfigured(_NOT_FOUND.format(model=model), detail)
+    if status == 413 or reason == "context_length_exceeded":
+        text = _TOO_LONG.format(model=model)
+        return CallError(code="provider", text=text, detail=detail, outcome=Outcome.ALIVE)
+    return CallError(code="provider", text=_REJECTED, detail=detail, outcome=Outcome.ALIVE)
