@@ -1,8 +1,8 @@
 """Owns `run/` in the state directory: who runs the gateway, a boot's sockets, and what a dead boot left behind.
 
 `run/lock` is locked by the one living `start`; `run/current.json` tells other commands where its supervisor is;
-`run/<boot>/` holds the sockets, unless its path is too long for them, when it lies elsewhere. Imports nothing heavy:
-`health` reads it too.
+`run/<boot>/` holds the sockets. Where `run/` itself lies is decided by `config.paths`. Imports nothing heavy: `health`
+reads it too.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ __all__ = [
     "StateLock",
     "clean_stale_boots",
     "make_boot_dir",
-    "prepare_state_dir",
     "process_start_ticks",
     "read_record",
     "remove_boot_dir",
@@ -20,14 +19,11 @@ __all__ = [
     "write_record",
 ]
 
-import errno
 import fcntl
 import os
 import shutil
 import signal
-import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -58,39 +54,11 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     http: str = ""
 
 
-def prepare_state_dir(state_dir: Path) -> None:
-    """Create the state directory and its `run/`, only for us to read.
-
-    Raises:
-        StateDirError: it is not a directory, belongs to another user, or cannot be written.
-    """
-    try:
-        state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        owner = state_dir.stat().st_uid
-        if owner != os.geteuid():
-            raise StateDirError(
-                f"{state_dir} belongs to another user (uid {owner}); use a directory of your own with --state-dir"
-            )
-        run = state_dir / "run"
-        run.mkdir(mode=0o700, exist_ok=True)
-        run.chmod(0o700)
-    except (FileExistsError, NotADirectoryError) as error:
-        raise StateDirError(
-            f"{error.filename} is not a directory; use another one with --state-dir"
-        ) from None
-    except OSError as error:
-        raise StateDirError(
-            f"cannot use the state directory {state_dir}: {error.strerror}; make it writable or use --state-dir"
-        ) from None
-    if not os.access(run, os.W_OK | os.X_OK):
-        raise StateDirError(f"cannot write into {run}; make it writable or use another --state-dir")
-
-
 class StateLock:
     """The lock on a state directory. The kernel frees it with the process that holds it."""
 
-    def __init__(self, state_dir: Path) -> None:
-        self._path = state_dir / "run" / LOCK_NAME
+    def __init__(self, run: Path) -> None:
+        self._path = run / LOCK_NAME
         self._fd = -1
 
     def acquire(self) -> None:
@@ -106,9 +74,7 @@ class StateLock:
                 if self._is_still_the_file(fd):
                     self._fd = fd
             except BlockingIOError:
-                raise AlreadyRunning(
-                    f"a gateway already runs on {self._path.parent.parent}; stop it first, or use another --state-dir"
-                ) from None
+                raise AlreadyRunning(self._path.parent) from None
             finally:
                 if self._fd != fd:
                     os.close(fd)
@@ -141,74 +107,59 @@ def process_start_ticks(pid: int) -> int | None:
     return None if fields[0] in "ZX" else int(fields[19])
 
 
-def write_record(state_dir: Path, record: RunRecord) -> None:
+def write_record(run: Path, record: RunRecord) -> None:
     """Replace `run/current.json` in one step."""
-    path = state_dir / "run" / RECORD_NAME
+    path = run / RECORD_NAME
     temporary = path.with_name(f".{RECORD_NAME}.{os.getpid()}")
     temporary.write_bytes(msgspec.json.encode(record))
     temporary.replace(path)
 
 
-def read_record(state_dir: Path) -> RunRecord | None:
+def read_record(run: Path) -> RunRecord | None:
     """What runs on a state directory; None if nothing does, a dead process' record included.
 
     Raises:
         StateDirError: the directory is not ours to read.
     """
-    record = _read_any_record(state_dir)
+    record = _read_any_record(run)
     if record is None or process_start_ticks(record.pid) != record.started_ticks:
         return None
     return record
 
 
-def _read_any_record(state_dir: Path) -> RunRecord | None:
+def _read_any_record(run: Path) -> RunRecord | None:
     try:
-        data = (state_dir / "run" / RECORD_NAME).read_bytes()
+        data = (run / RECORD_NAME).read_bytes()
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
-        raise StateDirError(f"cannot read {state_dir / 'run'}: {error.strerror}") from None
+        raise StateDirError(f"cannot read {run}: {error.strerror}") from None
     try:
         return msgspec.json.decode(data, type=RunRecord)
     except msgspec.MsgspecError:
         return None  # a torn or foreign file says nothing about a running gateway
 
 
-def remove_record(state_dir: Path) -> None:
+def remove_record(run: Path) -> None:
     """Remove `run/current.json`."""
-    (state_dir / "run" / RECORD_NAME).unlink(missing_ok=True)
+    (run / RECORD_NAME).unlink(missing_ok=True)
 
 
 # The directories of boots
 
 
-def make_boot_dir(state_dir: Path, boot: str, *, fits: Callable[[str], bool]) -> Path:
+def make_boot_dir(run: Path, boot: str) -> Path:
     """Create the directory for the sockets of one boot, mode 0700.
 
-    Args:
-        fits: whether sockets in a directory of this path stay within the system's limit.
-
     Raises:
-        StateDirError: no place has a path that is short enough.
+        StateDirError: it cannot be made, or is there already.
     """
-    name = f"openclaw-{os.geteuid()}-{boot}"
-    places = [state_dir / "run" / boot]
-    if runtime := os.environ.get("XDG_RUNTIME_DIR"):
-        places.append(Path(runtime) / name)
-    places.extend((Path(tempfile.gettempdir()) / name, Path("/tmp") / name))
-    for place in places:
-        if not fits(str(place)):
-            continue
-        try:
-            place.mkdir(mode=0o700)
-        except OSError as error:
-            if error.errno == errno.EEXIST or place.parent == state_dir / "run":
-                raise StateDirError(f"cannot create {place}: {error.strerror}") from None
-            continue  # a runtime directory that is not there or not ours
-        return place
-    raise StateDirError(
-        f"the path of {state_dir} is too long for sockets; use a shorter --state-dir or TMPDIR"
-    )
+    run_dir = run / boot
+    try:
+        run_dir.mkdir(mode=0o700)
+    except OSError as error:
+        raise StateDirError(f"cannot make the directory {run_dir}: {error.strerror}") from None
+    return run_dir
 
 
 def remove_boot_dir(run_dir: Path) -> None:
@@ -216,31 +167,21 @@ def remove_boot_dir(run_dir: Path) -> None:
     shutil.rmtree(run_dir, ignore_errors=True)
 
 
-def clean_stale_boots(state_dir: Path) -> None:
+def clean_stale_boots(run: Path) -> None:
     """End and remove what a dead `start` left behind. Only for the holder of the lock.
 
     Its processes end by themselves with their parents; those that have not after a while are killed.
+
+    Raises:
+        StateDirError: some do not even end then.
     """
-    record = _read_any_record(state_dir)
-    run = state_dir / "run"
-    stale = [path for path in run.iterdir() if path.is_dir()]
-    if record is not None and _is_ours(Path(record.run_dir)) and Path(record.run_dir) not in stale:
-        stale.append(Path(record.run_dir))
-    for run_dir in stale:
-        _end_orphans(run_dir)
-        remove_boot_dir(run_dir)
+    for path in list(run.iterdir()):
+        if path.is_dir() and not path.is_symlink():
+            _end_orphans(path)
+            remove_boot_dir(path)
     for leftover in run.glob(f".{RECORD_NAME}.*"):
         leftover.unlink(missing_ok=True)
-    remove_record(state_dir)
-
-
-def _is_ours(path: Path) -> bool:
-    """Whether a directory that a record names is really a boot's directory of this user."""
-    try:
-        status = path.lstat()
-    except OSError:
-        return False
-    return status.st_uid == os.geteuid() and path.name.startswith("openclaw-") and not path.is_symlink()
+    remove_record(run)
 
 
 def _end_orphans(run_dir: Path) -> None:
