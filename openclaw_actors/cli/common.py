@@ -1,0 +1,115 @@
+"""Owns what the commands have in common: their options, the loaded configuration, and how data is printed."""
+
+from __future__ import annotations
+
+__all__ = ["Invocation", "common_options", "json_option", "pass_invocation", "paths_of", "print_json"]
+
+import functools
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from openclaw_actors.config import Loaded, StatePaths
+
+P = ParamSpec("P")
+R = TypeVar("R")
+F = TypeVar("F", bound=Callable[..., Any])
+
+_KEY = "openclaw_actors.invocation"
+
+
+@dataclass
+class Invocation:
+    """What the common options of one invocation say, wherever on the line they stand."""
+
+    config_file: Path | None = None
+    state_dir: str | None = None
+
+    def load(self, overrides: Mapping[str, object] | None = None) -> Loaded:
+        """Read the configuration. Raises ConfigError."""
+        from openclaw_actors.config import load
+
+        state_dir = {} if self.state_dir is None else {"state_dir": self.state_dir}
+        return load(self.config_file, os.environ, {**state_dir, **(overrides or {})})
+
+    def paths(self) -> StatePaths:
+        """Where the gateway that is meant keeps its state. Raises ConfigError."""
+        return paths_of(self.load())
+
+
+def paths_of(loaded: Loaded) -> StatePaths:
+    """Where a gateway with this configuration keeps its state."""
+    from openclaw_actors.config import find_paths
+
+    return find_paths(loaded.config.state_dir, loaded.config.memory.storage_path, os.environ)
+
+
+def _invocation() -> Invocation:
+    meta = click.get_current_context().meta
+    invocation: Invocation = meta.setdefault(_KEY, Invocation())
+    return invocation
+
+
+def _set_config(_context: click.Context, _parameter: click.Parameter, value: Path | None) -> None:
+    if value is not None:
+        _invocation().config_file = value
+
+
+def _set_state_dir(_context: click.Context, _parameter: click.Parameter, value: str | None) -> None:
+    if value is not None:
+        _invocation().state_dir = value
+
+
+def common_options(command: F) -> F:
+    """Add `--config`, `--state-dir` and `--debug` to a command."""
+    options = (
+        click.option(
+            "-c",
+            "--config",
+            type=click.Path(path_type=Path),
+            metavar="FILE",
+            expose_value=False,
+            callback=_set_config,
+            help="The configuration file.",
+        ),
+        click.option(
+            "--state-dir",
+            metavar="DIR",
+            expose_value=False,
+            callback=_set_state_dir,
+            help="Where the gateway keeps its state.",
+        ),
+        click.option(
+            "--debug", is_flag=True, expose_value=False, help="Show the traceback of an unexpected error."
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def json_option(command: F) -> F:
+    """Add `--json` to a command that prints data."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
+
+
+def pass_invocation(function: Callable[Concatenate[Invocation, P], R]) -> Callable[P, R]:
+    """Call the command's function with the `Invocation` first."""
+
+    @functools.wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        return function(_invocation(), *args, **kwargs)
+
+    return call
+
+
+def print_json(value: Any) -> None:
+    """Print one JSON document."""
+    import msgspec
+
+    click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())

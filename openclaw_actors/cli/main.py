@@ -1,0 +1,142 @@
+"""Decides which command runs, and which exit code and which line an error becomes.
+
+Exit codes: 0 done, 1 failed, 2 usage or configuration error, 3 no gateway is running, 130 interrupted. The commands
+are imported when they are used, so `--help` and `health` start fast.
+"""
+
+from __future__ import annotations
+
+__all__ = ["EXIT_FAILED", "EXIT_INTERRUPTED", "EXIT_NOT_RUNNING", "EXIT_USAGE", "cli", "exit_code_of", "main"]
+
+import importlib
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+import click
+
+from openclaw_actors import __version__
+from openclaw_actors.cli.common import common_options
+from openclaw_actors.errors import (
+    ActorGone,
+    AlreadyRunning,
+    AskRefused,
+    AskTimeout,
+    ConfigError,
+    NotRunning,
+    OpenClawError,
+)
+
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_NOT_RUNNING = 3
+EXIT_INTERRUPTED = 130
+
+PROGRAM = "openclaw-actors"
+
+_COMMANDS = {
+    "start": ("openclaw_actors.cli.start", "Run the gateway in the foreground."),
+    "stop": ("openclaw_actors.cli.stop", "Drain and end the running gateway."),
+    "status": ("openclaw_actors.cli.status", "Show the tree of actors."),
+    "health": ("openclaw_actors.cli.health", "Exit 0 if the gateway is healthy; for containers."),
+    "send": ("openclaw_actors.cli.send", "Send one message and stream the answer."),
+    "chat": ("openclaw_actors.cli.chat", "Hold a conversation."),
+    "sessions": ("openclaw_actors.cli.sessions", "List, show, stop and restart conversations."),
+    "actors": ("openclaw_actors.cli.actors", "Restart an actor."),
+    "config": ("openclaw_actors.cli.config", "Check and show the configuration."),
+}
+
+
+class _LazyGroup(click.Group):
+    """A group whose commands are imported when they are called, not when they are listed."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module = importlib.import_module(_COMMANDS[cmd_name][0])
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in _COMMANDS.items()])
+
+
+@click.group(cls=_LazyGroup, invoke_without_command=True)
+@click.version_option(__version__, "--version", prog_name=PROGRAM)
+@common_options
+@click.pass_context
+def cli(context: click.Context) -> None:
+    """A self-hosted gateway between people and an AI agent; every conversation is a process of its own."""
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in arguments
+    try:
+        code = cli.main(arguments, prog_name=PROGRAM, standalone_mode=False)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader has left, as `| head` does. Python would complain at exit that it cannot flush.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_FAILED
+    except click.exceptions.Exit as exit_:
+        return exit_.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        return EXIT_INTERRUPTED
+    except Exception as error:
+        if debug:
+            traceback.print_exc()
+        for line in describe(error):
+            click.echo(f"Error: {line}", err=True)
+        return exit_code_of(error)
+    return code if isinstance(code, int) else 0
+
+
+def describe(error: Exception) -> list[str]:
+    """What to tell a person of an error, a line each; only a configuration has several."""
+    match error:
+        case click.UsageError():
+            context = error.ctx
+            hint = f" See '{context.command_path} --help'." if context is not None else ""
+            return [f"{error.format_message()}{hint}"]
+        case click.ClickException():
+            return [error.format_message()]
+        case ConfigError():
+            return [str(problem) for problem in error.problems] or ["the configuration cannot be used"]
+        case AlreadyRunning():
+            return [f"a gateway already runs on {error}; stop it first, or use another --state-dir"]
+        case NotRunning():
+            return [f"no gateway is running on {error}; start one with '{PROGRAM} start'"]
+        case AskTimeout():
+            return ["the gateway does not answer; see its log, or end it with 'stop'"]
+        case ActorGone():
+            return ["the gateway is restarting or ending; try again in a moment"]
+        case AskRefused():
+            return [error.text or error.code]
+        case OpenClawError():
+            return [str(error) or type(error).__name__]
+        case OSError():
+            return [_one_line(error)]
+    return [f"internal error: {type(error).__name__}: {_one_line(error)} (--debug shows where)"]
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
+
+
+def exit_code_of(error: Exception) -> int:
+    """The exit code that an error becomes."""
+    match error:
+        case click.UsageError() | ConfigError():
+            return EXIT_USAGE
+        case NotRunning():
+            return EXIT_NOT_RUNNING
+    return EXIT_FAILED

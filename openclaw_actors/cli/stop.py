@@ -1,0 +1,86 @@
+"""Decides how a running gateway is asked to end, and when it is gone."""
+
+from __future__ import annotations
+
+__all__ = ["command"]
+
+import asyncio
+import os
+import select
+import signal
+import time
+
+import click
+
+from openclaw_actors.actors.rundir import RunRecord, process_start_ticks
+from openclaw_actors.cli.common import Invocation, common_options, pass_invocation, paths_of
+from openclaw_actors.errors import ActorError, OpenClawError
+
+MARGIN_S = 10.0
+"""Beyond the grace period, for the processes to end."""
+
+ASK_TIMEOUT_S = 2.0
+
+
+@click.command("stop")
+@click.option(
+    "--grace", type=click.FloatRange(min=0, max=86_400), metavar="S", help="Seconds for running turns."
+)
+@common_options
+@pass_invocation
+def command(invocation: Invocation, grace: float | None) -> None:
+    """Ask the running gateway to finish what runs and to end, and wait until it is gone."""
+    from openclaw_actors.cli.running import require_running
+
+    loaded = invocation.load()
+    run = paths_of(loaded).run
+    record = require_running(run)
+    grace_s = loaded.config.graceful_shutdown_seconds if grace is None else grace
+    pidfd = _open_process(record)
+    if pidfd is None:
+        return
+    try:
+        asyncio.run(_ask_to_end(record, grace))
+        _signal(pidfd)
+        _wait_until_gone(record, pidfd, timeout_s=grace_s + MARGIN_S)
+    finally:
+        os.close(pidfd)
+
+
+def _open_process(record: RunRecord) -> int | None:
+    """A descriptor of the process of `start`; None if it has just ended."""
+    try:
+        pidfd = os.pidfd_open(record.pid)
+    except ProcessLookupError:
+        return None
+    if process_start_ticks(record.pid) != record.started_ticks:
+        os.close(pidfd)
+        return None
+    return pidfd
+
+
+async def _ask_to_end(record: RunRecord, grace: float | None) -> None:
+    """Tell the supervisor, which alone can be told a grace period; the signal that follows works without it."""
+    from openclaw_actors.cli.running import ask_supervisor
+    from openclaw_actors.messages.admin import Shutdown
+
+    try:
+        await ask_supervisor(record, Shutdown(grace_s=grace), timeout_s=ASK_TIMEOUT_S)
+    except ActorError:
+        return  # `start` itself gets the signal, and ends what does not answer
+
+
+def _signal(pidfd: int) -> None:
+    try:
+        signal.pidfd_send_signal(pidfd, signal.SIGTERM)
+    except ProcessLookupError:
+        return  # the drain was faster
+
+
+def _wait_until_gone(record: RunRecord, pidfd: int, *, timeout_s: float) -> None:
+    deadline = time.monotonic() + timeout_s
+    gone, _, _ = select.select([pidfd], [], [], max(0.0, deadline - time.monotonic()))
+    if not gone:
+        raise OpenClawError(
+            f"the gateway (pid {record.pid}) does not end within {timeout_s:.0f} s; 'kill -9 {record.pid}' ends it"
+        )
