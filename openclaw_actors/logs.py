@@ -1,0 +1,409 @@
+"""Owns the log: its lines, what is kept out of them, the shared file that every process appends to, and its rotation.
+
+One line an event. Each process writes its own lines, each with a single write to a descriptor opened for appending,
+so no process serves another's log and none can block it. Nothing here ever raises into the code that logs.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "HumanFormatter",
+    "JsonFormatter",
+    "SharedFile",
+    "SharedHandler",
+    "StormGuard",
+    "bind",
+    "correlation_id",
+    "install",
+    "new_correlation_id",
+    "redact",
+    "register_secrets",
+    "rotate_if_needed",
+    "session_key",
+]
+
+import contextlib
+import json
+import logging
+import os
+import re
+import secrets
+import select
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from contextvars import ContextVar
+from pathlib import Path
+
+# Kept from before anything could replace them: Thespian exchanges the logging module's root in each actor.
+_ROOT = logging.root
+_MANAGER = logging.Logger.manager
+
+_MAX_LINE_BYTES = 16_384
+_MAX_STDERR_BYTES = 4_096
+"""PIPE_BUF: what poll calls writable takes so many bytes without blocking."""
+
+# These log frames, headers or whole requests at debug level, and those hold what people wrote.
+_NOISY_LIBRARIES = ("aiohttp", "asyncio", "websockets", "urllib3", "charset_normalizer", "markdown_it")
+
+correlation_id: ContextVar[str] = ContextVar("correlation_id", default="")
+"""The id that all lines of one turn share, from the frame to the provider's call."""
+session_key: ContextVar[str] = ContextVar("session_key", default="")
+"""The session that the running code works for."""
+
+
+def new_correlation_id() -> str:
+    """Make a correlation id: 16 hexadecimal digits."""
+    return secrets.token_hex(8)
+
+
+@contextlib.contextmanager
+def bind(*, correlation: str | None = None, session: str | None = None) -> Iterator[None]:
+    """Set what the lines of a piece of work are marked with; None leaves it as it is."""
+    tokens = []
+    if correlation is not None:
+        tokens.append((correlation_id, correlation_id.set(correlation)))
+    if session is not None:
+        tokens.append((session_key, session_key.set(session)))
+    try:
+        yield
+    finally:
+        for variable, token in reversed(tokens):
+            variable.reset(token)
+
+
+# Redaction
+
+_MASK = "***"
+_MIN_SECRET_CHARS = 4  # shorter ones would mangle ordinary words
+_PATTERNS = (
+    (re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{4,}"), rf"\1 {_MASK}"),
+    (re.compile(r"\b(?:sk|pk|rk|xox[a-z]|gh[a-z]|glpat)[-_][A-Za-z0-9_-]{8,}"), _MASK),
+    (re.compile(r"(?i)([?&](?:token|key|api_key|access_token|sig)=)[^&\s\"']+"), rf"\1{_MASK}"),
+    (re.compile(r"\bopenclaw\.token\.[^\s,\"']+"), f"openclaw.token.{_MASK}"),
+    (
+        re.compile(
+            r"(?i)\b((?:[a-z0-9]+[_-])*(?:api[_-]?key|auth[_-]?token|password|secret)\s*[=:]\s*)[^\s,;}\])]+"
+        ),
+        rf"\1{_MASK}",
+    ),
+    (re.compile(r"\braw:[^\s,;}\])\"']+"), f"raw:{_MASK}"),
+    (re.compile(r"(?i)\b([a-z][a-z0-9+.-]*://)[^/\s:@]+:[^/\s@]+@"), rf"\1{_MASK}@"),
+)
+_registered: set[str] = set()
+
+
+def register_secrets(values: Iterable[str]) -> None:
+    """Keep these values out of every line from now on, in this process and those it forks."""
+    _registered.update(value for value in values if len(value) >= _MIN_SECRET_CHARS)
+
+
+def redact(text: str) -> str:
+    """Take registered secrets, and what looks like one, out of a text."""
+    for value in _registered:
+        text = text.replace(value, _MASK)
+    for pattern, replacement in _PATTERNS:
+        text = pattern.sub(replacement, text)
+    return text
+
+
+# Lines
+
+
+def _timestamp(record: logging.LogRecord) -> str:
+    base = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+    return f"{base}.{int(record.msecs):03d}Z"
+
+
+def _text(record: logging.LogRecord) -> str:
+    """The message and its traceback, redacted; a format that does not fit its arguments is no reason to raise."""
+    try:
+        text = record.getMessage()
+    except Exception as error:  # whatever a __str__ may raise
+        text = f"{record.msg!s} [not formatted: {type(error).__name__}]"
+    if record.exc_info and record.exc_info[0] is not None:
+        text = f"{text}\n{logging.Formatter().formatException(record.exc_info)}"
+    return redact(text)
+
+
+class HumanFormatter(logging.Formatter):
+    """`ts LEVEL process[pid] logger correlation session event text`, on one line."""
+
+    def __init__(self, process: str) -> None:
+        super().__init__()
+        self._process = process
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Make the line, without its line break."""
+        marks = (
+            ("corr", correlation_id.get()),
+            ("session", redact(session_key.get())),
+            ("event", getattr(record, "event", "")),
+        )
+        head = f"{_timestamp(record)} {record.levelname:<7} {self._process}[{os.getpid()}] {record.name}"
+        fields = "".join(f" {name}={_one_word(value)}" for name, value in marks if value)
+        return f"{head}{fields} {_one_line(_text(record))}"
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line."""
+
+    def __init__(self, process: str) -> None:
+        super().__init__()
+        self._process = process
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Make the line, without its line break."""
+        fields = {
+            "ts": _timestamp(record),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "process": self._process,
+            "pid": os.getpid(),
+            "correlation": correlation_id.get() or None,
+            "session": redact(session_key.get()) or None,
+            "event": getattr(record, "event", None),
+            "text": _text(record),
+        }
+        present = {name: value for name, value in fields.items() if value is not None}
+        line = json.dumps(present, ensure_ascii=False, default=str)
+        if len(line.encode(errors="replace")) < _MAX_LINE_BYTES:
+            return line
+        # Cut the text, not the line: what stands there must stay JSON. A character may need six bytes.
+        present = {name: str(value)[:256] for name, value in present.items()}
+        present["text"] = _shortened(_text(record), 2_000)
+        return json.dumps(present, ensure_ascii=False)
+
+
+def _one_line(text: str) -> str:
+    """Keep an event on its line: line breaks become ` | `, other control characters are escaped."""
+    joined = " | ".join(line.strip() for line in text.splitlines() if line.strip())
+    return "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in joined)
+
+
+def _one_word(value: object) -> str:
+    word = _one_line(str(value))
+    return json.dumps(word) if " " in word else word
+
+
+def _shortened(text: str, limit: int) -> str:
+    """Keep the beginning and the end, where a traceback says what happened."""
+    return text if len(text) <= limit else f"{text[: limit // 2]} ... {text[-limit // 2 :]}"
+
+
+def _as_bytes(line: str, limit: int) -> bytes:
+    data = line.encode(errors="backslashreplace")
+    return data + b"\n" if len(data) < limit else data[: limit - 5] + b" ...\n"
+
+
+# The storm guard
+
+
+class StormGuard:
+    """Decides whether a line that repeats itself is still worth writing. Bounded, and without a clock of its own.
+
+    Args:
+        allowed: how often one text may stand in a window.
+        window_s: the window, in seconds.
+        max_texts: how many texts are watched at once; the oldest is forgotten.
+    """
+
+    def __init__(self, *, allowed: int = 5, window_s: float = 10.0, max_texts: int = 256) -> None:
+        self._allowed = allowed
+        self._window_s = window_s
+        self._max_texts = max_texts
+        self._seen: dict[object, tuple[float, int]] = {}
+
+    def admit(self, text: object, now: float) -> tuple[bool, int]:
+        """Judge one line.
+
+        Returns:
+            Whether to write it, and how many like it were left out in the window that ended before it.
+        """
+        began, count = self._seen.pop(text, (now, 0))
+        left_out = 0
+        if now - began >= self._window_s:
+            left_out = max(0, count - self._allowed)
+            began, count = now, 0
+        self._seen[text] = (began, count + 1)
+        if len(self._seen) > self._max_texts:
+            del self._seen[next(iter(self._seen))]
+        return count < self._allowed, left_out
+
+
+# The shared file
+
+
+class SharedFile:
+    """The log file as one of many processes sees it: appends whole lines, follows a rotation, survives a fork."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.lost_lines = 0
+        """Lines that could not be written: a full disk, a directory that is gone."""
+        self._fd = -1
+        self._torn = False
+        os.register_at_fork(after_in_child=self._forget)
+
+    def write(self, data: bytes) -> None:
+        """Append one line; never raises, never waits for another process."""
+        try:
+            self._follow()
+            if self._torn:
+                data = b"\n" + data  # the disk was full in the middle of the last line
+            self._torn = os.write(self._fd, data) < len(data)
+        except OSError:
+            self.lost_lines += 1
+            self.close()
+
+    def close(self) -> None:
+        """Close the descriptor; the next write opens the file again."""
+        if self._fd >= 0:
+            with contextlib.suppress(OSError):
+                os.close(self._fd)
+            self._fd = -1
+
+    def _follow(self) -> None:
+        """Have the file open that stands under the name now: its owner may have rotated it since."""
+        if self._fd >= 0:
+            try:
+                if os.path.samestat(os.stat(self.path), os.fstat(self._fd)):
+                    return
+            except OSError:
+                pass  # the name or the descriptor is gone: open it anew below
+            self.close()
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+        try:
+            self._fd = os.open(self.path, flags, 0o600)
+        except FileNotFoundError:
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._fd = os.open(self.path, flags, 0o600)
+
+    def _forget(self) -> None:
+        # Whoever closes all descriptors in the child may give the number to another file: it is not ours any more.
+        self.close()
+
+
+def rotate_if_needed(path: Path, *, max_bytes: int, backups: int) -> bool:
+    """Set the log aside once it is too large. For the one process that owns rotation; the others follow.
+
+    Args:
+        path: the log file.
+        max_bytes: the size at which it is set aside.
+        backups: how many old ones are kept, as `NAME.1` (newest) and so on; 0 = none.
+
+    Returns:
+        Whether it was rotated.
+    """
+    try:
+        if path.stat().st_size < max_bytes:
+            return False
+        for number in range(backups, 0, -1):
+            older = path.with_name(f"{path.name}.{number}")
+            newer = path if number == 1 else path.with_name(f"{path.name}.{number - 1}")
+            if newer.exists():
+                newer.replace(older)
+        if backups == 0:
+            path.unlink()
+    except OSError:
+        return False  # tried again at the next look; a log that grows is better than a supervisor that fails
+    return True
+
+
+class SharedHandler(logging.Handler):
+    """Writes records to the shared file, and those of some level to standard error for who started the gateway."""
+
+    def __init__(self, file: SharedFile | None, *, stderr_level: int, process: str) -> None:
+        super().__init__()
+        self.file = file
+        self._stderr_level = stderr_level
+        self._stderr_formatter = HumanFormatter(process)
+        self._guard = StormGuard()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one record; whatever goes wrong, the code that logs goes on."""
+        try:
+            text = (record.name, record.levelno, session_key.get(), _text(record))
+            admitted, left_out = self._guard.admit(text, time.monotonic())
+            if left_out:
+                self._write_note(record, left_out)
+            if admitted:
+                self._write(record)
+        except Exception:
+            self.handleError(record)
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
+        """Count what could not be logged; the inherited way would print it to a stream nobody may read."""
+        if self.file is not None:
+            self.file.lost_lines += 1
+
+    def _write_note(self, record: logging.LogRecord, left_out: int) -> None:
+        text = f"the next line was left out {left_out} times"
+        self._write(logging.LogRecord(record.name, record.levelno, "", 0, text, (), None))
+
+    def _write(self, record: logging.LogRecord) -> None:
+        if self.file is not None:
+            self.file.write(_as_bytes(self.format(record), _MAX_LINE_BYTES))
+        if record.levelno >= self._stderr_level:
+            _write_stderr(_as_bytes(self._stderr_formatter.format(record), _MAX_STDERR_BYTES))
+
+
+def _write_stderr(data: bytes) -> None:
+    """Write to standard error unless that would block: a pipe that nobody reads must not stop an actor."""
+    try:
+        poll = select.poll()
+        poll.register(2, select.POLLOUT)
+        if any(events & select.POLLOUT for _, events in poll.poll(0)):
+            os.write(2, data)
+    except OSError:
+        pass  # standard error is closed; the file has the line
+
+
+_install_lock = threading.Lock()
+
+
+def install(
+    path: Path | None,
+    *,
+    process: str,
+    level: str = "warning",
+    form: str = "human",
+    stderr_level: str = "warning",
+) -> None:
+    """Make this process log here. Call it in every process, after a fork too; a second call replaces the first.
+
+    It also puts logging's own root and manager back, so that loggers obtained at import time work in actors.
+
+    Args:
+        path: the shared file; None = standard error only.
+        process: what this process is called in its lines: `supervisor`, `session`, …
+        level: the least level of the file: debug, info, warning, error.
+        form: `human` or `json`, of the file.
+        stderr_level: the least level of the lines that also go to standard error; `off` = none.
+    """
+    levels = logging.getLevelNamesMapping()
+    least_stderr = levels.get(stderr_level.upper(), logging.CRITICAL + 1)
+    with _install_lock:
+        logging.root = _ROOT
+        logging.Logger.root = _ROOT
+        logging.Logger.manager = _MANAGER
+        file = None if path is None else _shared_file(path)
+        handler = SharedHandler(file, stderr_level=least_stderr, process=process)
+        handler.setFormatter(JsonFormatter(process) if form == "json" else HumanFormatter(process))
+        for old in list(_ROOT.handlers):
+            _ROOT.removeHandler(old)
+        _ROOT.addHandler(handler)
+        _ROOT.setLevel(levels[level.upper()])
+        for name in _NOISY_LIBRARIES:
+            logging.getLogger(name).setLevel(max(levels[level.upper()], logging.WARNING))
+        logging.raiseExceptions = False
+
+
+_files: dict[Path, SharedFile] = {}
+
+
+def _shared_file(path: Path) -> SharedFile:
+    """One object a path: the hook that it leaves with `fork` cannot be taken back."""
+    if path not in _files:
+        _files[path] = SharedFile(path)
+    return _files[path]
