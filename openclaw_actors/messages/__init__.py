@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from openclaw_actors.messages.admin import (
+    Children,
     Done,
     GatewayHealth,
+    GetChildren,
     GetHealth,
     GetSessions,
     GetStatus,
@@ -107,6 +109,7 @@ __all__ = [
     "CallFailed",
     "CancelCall",
     "ChatMessage",
+    "Children",
     "CloseSession",
     "Closed",
     "Complete",
@@ -125,6 +128,7 @@ __all__ = [
     "FlushStore",
     "Followers",
     "GatewayHealth",
+    "GetChildren",
     "GetHealth",
     "GetSessions",
     "GetStatus",

@@ -7,8 +7,10 @@ from openclaw_actors.messages.events import DurableEvent
 from openclaw_actors.messages.persistence import SessionSummary
 
 __all__ = [
+    "Children",
     "Done",
     "GatewayHealth",
+    "GetChildren",
     "GetHealth",
     "GetSessions",
     "GetStatus",
@@ -53,6 +55,15 @@ class Status(Message):
     problems: tuple[str, ...]
     uptime_seconds: float
     draining: bool
+
+
+class GetChildren(Message):
+    """supervisor -> router: your sessions, as nodes of the tree. Answered by `Children`."""
+
+
+class Children(Message):
+    nodes: tuple[StatusNode, ...]
+    counters: dict[str, float]
 
 
 class GetHealth(Message):

@@ -1,0 +1,414 @@
+"""Decides where messages go: which sessions live, are forked, restarted, passivated, given up.
+
+Every message from a person is remembered until its session has accepted or refused it; if the session dies before,
+the message goes, in its order, to the next incarnation. Times are monotonic seconds, passed in.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable
+
+from openclaw_actors.core.routing import (
+    HAS_PROCESS,
+    REACHABLE,
+    AnswerStop,
+    EndTurnsOf,
+    Entry,
+    Fork,
+    Kill,
+    Phase,
+    RouterEffect,
+    RouterLimits,
+    SendToSession,
+    Tell,
+)
+from openclaw_actors.core.supervision import RestartPolicy
+from openclaw_actors.messages.base import Message
+from openclaw_actors.messages.conversation import (
+    Deliver,
+    EndSession,
+    Followers,
+    Passivate,
+    PassivationAsked,
+    PassivationDeclined,
+    PassivationGranted,
+    Refused,
+    Replay,
+    SessionLost,
+    Settled,
+    StopOutcome,
+    StopTurn,
+    Unfollow,
+)
+
+__all__ = ["RouterCore"]
+
+_BUSY = "Server is busy. Please retry."
+_DRAINING = "The gateway is shutting down. Please retry in a moment."
+_QUARANTINED = "This message ended its session twice and is given up. The conversation goes on."
+_POISON_STRIKES = 2
+_STAY_S = 0.5
+_NEVER = float("inf")
+
+
+class RouterCore:
+    """The router's decisions."""
+
+    def __init__(self, limits: RouterLimits) -> None:
+        self.limits = limits
+        self.entries: dict[str, Entry] = {}
+        self.draining = False
+        self._waiting: OrderedDict[str, None] = OrderedDict()
+        self._occupied = 0
+
+    # Messages from channels
+
+    def deliver(self, message: Deliver, now: float) -> list[RouterEffect]:
+        """A person's message: to its session, which is forked if it does not live."""
+        if self.draining:
+            return [_refuse(message, "draining", _DRAINING)]
+        entry = self._entry(message.session, now)
+        if message.delivery_id in entry.unsettled:
+            return []
+        if len(entry.unsettled) >= self.limits.max_pending:
+            return [_refuse(message, "busy", _BUSY)]
+        if self._no_place_to_wait(entry):
+            del self.entries[entry.key]
+            return [_refuse(message, "busy", _BUSY)]
+        entry.unsettled[message.delivery_id] = message
+        entry.active_at = now
+        followed = self._follow(entry, message.channel)
+        return followed + self._pass_on(entry, message, now)
+
+    def replay(self, message: Replay, now: float) -> list[RouterEffect]:
+        """A connection follows the session and wants what it missed."""
+        entry = self._entry(message.session, now)
+        if self._no_place_to_wait(entry):
+            del self.entries[entry.key]
+            return []
+        followed = self._follow(entry, message.channel)
+        return followed + self._hold_or_send(entry, message, now)
+
+    def unfollow(self, message: Unfollow) -> list[RouterEffect]:
+        """Nobody on this channel follows the session any more."""
+        entry = self.entries.get(message.session)
+        if entry is None:
+            return []
+        entry.followers.discard(message.channel)
+        if entry.phase is Phase.ASLEEP and not entry.followers:
+            del self.entries[entry.key]
+            return []
+        return self._tell_followers(entry)
+
+    def end_session(self, message: EndSession, now: float) -> list[RouterEffect]:
+        """The connection that the session was bound to is gone."""
+        entry = self.entries.get(message.session)
+        if entry is None:
+            return []
+        if entry.phase is Phase.ASLEEP:
+            del self.entries[entry.key]
+            return []
+        return self._hold_or_send(entry, message, now)
+
+    def stop(self, request: StopTurn, now: float) -> list[RouterEffect]:
+        """Somebody wants the session's running turn ended: within `stop_timeout_s`, or without its process."""
+        entry = self.entries.get(request.session)
+        if entry is None or entry.phase in (Phase.ASLEEP, Phase.PASSIVATING):
+            return [AnswerStop(_outcome(request, 0))]
+        entry.stop = request
+        entry.stop_deadline = now + self.limits.stop_timeout_s
+        if entry.phase in REACHABLE:
+            return [SendToSession(entry.key, request)]
+        if entry.phase is Phase.STOPPING:
+            return []
+        self._waiting.pop(entry.key, None)
+        return self._end_turns(entry, now)
+
+    def channel_restarted(self, channel: str) -> list[RouterEffect]:
+        """A channel's new incarnation follows nothing until it says so."""
+        effects: list[RouterEffect] = []
+        for entry in list(self.entries.values()):
+            if channel in entry.followers:
+                effects += self.unfollow(Unfollow(session=entry.key, channel=channel))
+        return effects
+
+    # Messages from sessions
+
+    def settled(self, message: Settled) -> None:
+        """Deliveries were accepted or refused."""
+        entry = self.entries.get(message.session)
+        if entry is None or (entry.incarnation and message.incarnation != entry.incarnation):
+            return
+        for delivery_id in message.delivery_ids:
+            entry.unsettled.pop(delivery_id, None)
+        entry.strikes = 0
+        if message.recorded:
+            entry.deaths = 0
+
+    def stop_confirmed(self, outcome: StopOutcome) -> list[RouterEffect]:
+        """The session has ended its turn; the record is durable."""
+        entry = self.entries.get(outcome.session)
+        if entry is not None:
+            entry.stop = None
+        return [AnswerStop(outcome)]
+
+    def passivation_asked(self, message: PassivationAsked, now: float) -> list[RouterEffect]:
+        """The session is idle and would leave."""
+        entry = self.entries.get(message.session)
+        if entry is None or entry.phase is not Phase.LIVE:
+            return []
+        entry.asked_to_leave = False
+        if entry.unsettled or entry.stop is not None:
+            declined = PassivationDeclined(session=entry.key, incarnation=message.incarnation)
+            return [SendToSession(entry.key, declined)]
+        entry.enter(Phase.PASSIVATING, now)
+        return [SendToSession(entry.key, PassivationGranted())]
+
+    def passivation_declined(self, message: PassivationDeclined, now: float) -> list[RouterEffect]:
+        """The session stays: it is not idle, or its records wait for the store."""
+        entry = self.entries.get(message.session)
+        if entry is None:
+            return []
+        entry.asked_to_leave = False
+        entry.stays_until = now + _STAY_S
+        if entry.phase is not Phase.PASSIVATING:
+            return self.fill(now)
+        entry.enter(Phase.LIVE, now)
+        return self._send_what_waits(entry) + self.fill(now)
+
+    # Life and death
+
+    def recover(self, keys: Iterable[str], now: float) -> list[RouterEffect]:
+        """These sessions have turns to resume, oldest first."""
+        for key in keys:
+            if key not in self.entries:
+                entry = self._entry(key, now)
+                entry.recovering = True
+                self._waiting[key] = None
+        return self.fill(now)
+
+    def ready(self, key: str, incarnation: int, pid: int, now: float) -> list[RouterEffect]:
+        """The session has opened its conversation."""
+        entry = self.entries.get(key)
+        if entry is None or entry.phase is not Phase.STARTING:
+            return []
+        entry.incarnation, entry.pid, entry.recovering = incarnation, pid, False
+        entry.doing, entry.pong_at, entry.ping_sent_at = "idle", now, None
+        entry.enter(Phase.LIVE, now)
+        return self.fill(now)
+
+    def start_failed(self, key: str, code: str, reason: str) -> None:
+        """The session could not open its conversation; its process ends by itself."""
+        entry = self.entries.get(key)
+        if entry is not None and code == "corrupt":
+            entry.fatal = ("persistence_failed", reason)
+
+    def exited(self, key: str, now: float) -> list[RouterEffect]:
+        """The session's process is gone and reaped."""
+        entry = self.entries.get(key)
+        if entry is None or entry.phase not in HAS_PROCESS:
+            return []
+        self._occupied -= 1
+        left_by_itself = entry.phase is Phase.PASSIVATING and not entry.kill_reason
+        lost, entry.incarnation = entry.incarnation, 0
+        entry.pid, entry.ping_sent_at = None, None
+        if entry.fatal is not None:
+            return self._give_up(entry, *entry.fatal) + self.fill(now)
+        if self.draining:
+            del self.entries[key]
+            return []
+        if left_by_itself:
+            return self._asleep(entry, now) + self.fill(now)
+        return self._died(entry, lost, now) + self.fill(now)
+
+    def restart_by_hand(self, key: str, now: float) -> list[RouterEffect] | None:
+        """A person restarts the session; None if it has no process and none is due."""
+        entry = self.entries.get(key)
+        if entry is None or entry.phase is Phase.ASLEEP:
+            return None
+        entry.policy.restarted_by_hand()
+        entry.innocent = True
+        if entry.phase in HAS_PROCESS:
+            return self.kill(entry, "restarted by an operator", now)
+        entry.restart_at = now
+        return self.fill(now)
+
+    def kill(self, entry: Entry, reason: str, now: float) -> list[RouterEffect]:
+        """Ends the session's process; `exited` follows."""
+        entry.kill_reason = reason
+        entry.enter(Phase.STOPPING, now)
+        return [Kill(entry.key, reason)]
+
+    def turns_ended(self, request: StopTurn, stopped: int, now: float) -> list[RouterEffect]:
+        """The end of a dead session's turns stands in the journal."""
+        entry = self.entries.get(request.session)
+        answer: list[RouterEffect] = [AnswerStop(_outcome(request, stopped))]
+        if entry is None or entry.phase is not Phase.BACKING_OFF:
+            return answer
+        entry.stop = None
+        entry.restart_at = now
+        return answer + self.fill(now)
+
+    def fill(self, now: float) -> list[RouterEffect]:
+        """Starts what is due and has a place; asks idle sessions to leave if more wait than there are places."""
+        effects: list[RouterEffect] = []
+        for entry in list(self.entries.values()):
+            if entry.phase is Phase.BACKING_OFF and entry.restart_at <= now:
+                entry.enter(Phase.WAITING, now)
+                self._waiting[entry.key] = None
+                self._waiting.move_to_end(entry.key, last=False)
+        if not self._waiting or self.draining:
+            return effects
+        starting = sum(entry.phase is Phase.STARTING for entry in self.entries.values())
+        for key in list(self._waiting):
+            entry = self.entries[key]
+            if self._occupied >= self.limits.max_live:
+                break
+            if entry.recovering and not entry.unsettled and starting >= self.limits.max_starting:
+                continue
+            starting += 1
+            effects += self._fork(entry, now)
+        return effects + self._make_room(now)
+
+    # Steps
+
+    def _entry(self, key: str, now: float) -> Entry:
+        entry = self.entries.get(key)
+        if entry is None:
+            entry = Entry(key, RestartPolicy(self.limits.restarts), since=now, created_at=now)
+            self.entries[key] = entry
+        return entry
+
+    def _no_place_to_wait(self, entry: Entry) -> bool:
+        is_new = entry.phase is Phase.WAITING and entry.key not in self._waiting
+        full = self._occupied >= self.limits.max_live and len(self._waiting) >= self.limits.max_waiting
+        return is_new and full
+
+    def _follow(self, entry: Entry, channel: str) -> list[RouterEffect]:
+        if channel in entry.followers:
+            return []
+        entry.followers.add(channel)
+        return self._tell_followers(entry)
+
+    def _tell_followers(self, entry: Entry) -> list[RouterEffect]:
+        if entry.phase not in REACHABLE:
+            return []
+        return [SendToSession(entry.key, Followers(channels=frozenset(entry.followers)))]
+
+    def _hold_or_send(self, entry: Entry, message: Message, now: float) -> list[RouterEffect]:
+        if entry.phase not in REACHABLE:
+            entry.held.append(message)
+            while len(entry.held) > self.limits.max_held:
+                entry.held.popleft()
+        return self._pass_on(entry, message, now)
+
+    def _pass_on(self, entry: Entry, message: Message, now: float) -> list[RouterEffect]:
+        if entry.phase in REACHABLE:
+            return [SendToSession(entry.key, message)]
+        if entry.phase is Phase.ASLEEP:
+            entry.enter(Phase.WAITING, now)
+        if entry.phase is Phase.WAITING:
+            self._waiting.setdefault(entry.key)
+            return self.fill(now)
+        return []
+
+    def _fork(self, entry: Entry, now: float) -> list[RouterEffect]:
+        self._waiting.pop(entry.key, None)
+        self._occupied += 1
+        entry.enter(Phase.STARTING, now)
+        entry.kill_reason, entry.innocent, entry.asked_to_leave = "", False, False
+        entry.doing, entry.active_at = "starting", max(entry.active_at, now)
+        fork = Fork(entry.key, entry.deaths, frozenset(entry.followers))
+        return [fork, *self._send_what_waits(entry)]
+
+    def _send_what_waits(self, entry: Entry) -> list[RouterEffect]:
+        messages = [*entry.unsettled.values(), *entry.held]
+        entry.held.clear()
+        return [SendToSession(entry.key, message) for message in messages]
+
+    def _make_room(self, now: float) -> list[RouterEffect]:
+        leaving = sum(e.asked_to_leave or e.phase is Phase.PASSIVATING for e in self.entries.values())
+        wanted = len(self._waiting) - leaving
+        if wanted <= 0 or self._occupied < self.limits.max_live:
+            return []
+        idle = [
+            entry
+            for entry in self.entries.values()
+            if entry.phase is Phase.LIVE
+            and not entry.asked_to_leave
+            and not entry.unsettled
+            and entry.stays_until <= now
+        ]
+        idle.sort(key=lambda entry: entry.active_at)
+        for entry in idle[:wanted]:
+            entry.asked_to_leave = True
+        return [SendToSession(entry.key, Passivate()) for entry in idle[:wanted]]
+
+    def _asleep(self, entry: Entry, now: float) -> list[RouterEffect]:
+        if entry.unsettled or entry.held:
+            entry.enter(Phase.WAITING, now)
+            self._waiting[entry.key] = None
+        elif entry.followers:
+            entry.enter(Phase.ASLEEP, now)
+        else:
+            del self.entries[entry.key]
+        return []
+
+    def _died(self, entry: Entry, incarnation: int, now: float) -> list[RouterEffect]:
+        reason = entry.kill_reason or "its process ended unexpectedly"
+        effects: list[RouterEffect] = [
+            Tell(channel, SessionLost(session=entry.key, incarnation=incarnation, reason=reason))
+            for channel in sorted(entry.followers)
+        ]
+        entry.held = type(entry.held)(m for m in entry.held if not isinstance(m, Replay))
+        if entry.stop is not None:
+            return effects + self._end_turns(entry, now)
+        delay_s = 0.0
+        if not entry.innocent:
+            entry.deaths += 1
+            delay_s = entry.policy.died(now).delay_s
+            effects += self._strike(entry)
+        entry.restart_at = now + delay_s
+        entry.enter(Phase.BACKING_OFF, now)
+        return effects
+
+    def _strike(self, entry: Entry) -> list[RouterEffect]:
+        if not entry.unsettled:
+            return []
+        entry.strikes += 1
+        if entry.strikes < _POISON_STRIKES:
+            return []
+        entry.strikes = 0
+        _, first = entry.unsettled.popitem(last=False)
+        return [_refuse(first, "quarantined", _QUARANTINED)]
+
+    def _end_turns(self, entry: Entry, now: float) -> list[RouterEffect]:
+        assert entry.stop is not None
+        entry.enter(Phase.BACKING_OFF, now)
+        entry.restart_at = _NEVER
+        return [EndTurnsOf(entry.stop)]
+
+    def _give_up(self, entry: Entry, code: str, text: str) -> list[RouterEffect]:
+        del self.entries[entry.key]
+        effects: list[RouterEffect] = [_refuse(message, code, text) for message in entry.unsettled.values()]
+        if entry.stop is not None:
+            effects.append(AnswerStop(_outcome(entry.stop, 0)))
+        return effects
+
+
+def _refuse(message: Deliver, code: str, text: str) -> Tell:
+    refused = Refused(
+        session=message.session,
+        delivery_id=message.delivery_id,
+        message_id=message.message_id,
+        code=code,
+        text=text,
+    )
+    return Tell(message.channel, refused)
+
+
+def _outcome(request: StopTurn, stopped: int) -> StopOutcome:
+    return StopOutcome(
+        session=request.session, stopped=stopped, channel=request.channel, connection=request.connection
+    )

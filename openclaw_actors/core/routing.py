@@ -1,0 +1,171 @@
+"""What the router knows of one session, and what it may want done about it."""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from typing import TypeAlias
+
+from openclaw_actors.core.supervision import RestartLimits, RestartPolicy
+from openclaw_actors.messages.base import Message
+from openclaw_actors.messages.conversation import Deliver, StopOutcome, StopTurn
+
+__all__ = [
+    "AnswerStop",
+    "EndTurnsOf",
+    "Entry",
+    "Fork",
+    "Kill",
+    "Phase",
+    "PingSession",
+    "RouterEffect",
+    "RouterLimits",
+    "SendToSession",
+    "Tell",
+]
+
+
+class Phase(Enum):
+    """Where a session stands in its life."""
+
+    ASLEEP = auto()
+    """Passivated; somebody follows it still."""
+    WAITING = auto()
+    """For a place under `sessions.max_live`."""
+    STARTING = auto()
+    LIVE = auto()
+    PASSIVATING = auto()
+    """It was granted leave; what arrives waits for its next incarnation."""
+    STOPPING = auto()
+    """Killed; its exit has not been seen yet."""
+    BACKING_OFF = auto()
+    """Dead; its next incarnation starts at `restart_at`."""
+
+
+HAS_PROCESS = frozenset({Phase.STARTING, Phase.LIVE, Phase.PASSIVATING, Phase.STOPPING})
+REACHABLE = frozenset({Phase.STARTING, Phase.LIVE})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RouterLimits:
+    """Limits of the router, in seconds and counts, from the configuration."""
+
+    max_live: int = 256
+    max_pending: int = 32
+    """Deliveries to one session without a receipt."""
+    max_held: int = 64
+    """Other messages that wait for one session's next incarnation; the oldest go first, channels ask again."""
+    max_waiting: int = 1_024
+    """Sessions that wait for a place."""
+    max_starting: int = 8
+    """Sessions that start at the same time when work is recovered."""
+    ping_timeout_s: float = 10.0
+    idle_ping_s: float = 30.0
+    start_timeout_s: float = 30.0
+    stop_timeout_s: float = 0.5
+    restarts: RestartLimits = field(default_factory=RestartLimits)
+
+
+@dataclass(slots=True)
+class Entry:
+    """What the router knows of one session."""
+
+    key: str
+    policy: RestartPolicy
+    phase: Phase = Phase.WAITING
+    since: float = 0.0
+    """When it entered its phase."""
+    created_at: float = 0.0
+    incarnation: int = 0
+    """0: not known yet."""
+    pid: int | None = None
+    active_at: float = 0.0
+    """When a person last wrote."""
+    unsettled: OrderedDict[str, Deliver] = field(default_factory=OrderedDict)
+    held: deque[Message] = field(default_factory=deque)
+    """What waits for the next incarnation besides deliveries."""
+    followers: set[str] = field(default_factory=set)
+    deaths: int = 0
+    """By its own doing, since it last wrote a person's message down."""
+    strikes: int = 0
+    """Deaths while the first unsettled delivery stayed the same."""
+    recovering: bool = False
+    stop: StopTurn | None = None
+    """A stop that is not confirmed yet."""
+    stop_deadline: float = 0.0
+    asked_to_leave: bool = False
+    stays_until: float = 0.0
+    """It declined to leave and is not asked again before."""
+    restart_at: float = 0.0
+    kill_reason: str = ""
+    innocent: bool = False
+    """It is killed for no fault of its own."""
+    fatal: tuple[str, str] | None = None
+    """Code and text with which it could not open its conversation; starting it again would not help."""
+    ping_sent_at: float | None = None
+    pong_at: float = 0.0
+    doing: str = "starting"
+    mailbox_depth: int = 0
+
+    def enter(self, phase: Phase, now: float) -> None:
+        """Moves it to another phase."""
+        self.phase = phase
+        self.since = now
+
+
+@dataclass(frozen=True, slots=True)
+class Fork:
+    """Create the session's process and send it `InitSession`."""
+
+    key: str
+    deaths: int
+    followers: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Kill:
+    """SIGKILL the session's process."""
+
+    key: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class PingSession:
+    """Ask it for a sign of life and report `ponged`."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class SendToSession:
+    """Send to the session's process."""
+
+    key: str
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class Tell:
+    """Send to a channel, by its name."""
+
+    channel: str
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerStop:
+    """Tell whoever asked for the stop."""
+
+    outcome: StopOutcome
+
+
+@dataclass(frozen=True, slots=True)
+class EndTurnsOf:
+    """Have the end of the session's turns recorded, as it has no process; then report `turns_ended`."""
+
+    request: StopTurn
+
+
+RouterEffect: TypeAlias = Fork | Kill | PingSession | SendToSession | Tell | AnswerStop | EndTurnsOf
