@@ -8,7 +8,9 @@ OpenClawError
 ├─ ActorError             something between actors
 │  ├─ AskTimeout          no answer came before the deadline
 │  ├─ ActorGone           the actor that was asked is dead or died before it answered
-│  └─ AskRefused          the actor that was asked says no; raised in the asker
+│  ├─ AskRefused          the actor that was asked says no; raised in the asker
+│  ├─ FrameTooLarge       a message exceeds the frame limit and was not sent
+│  └─ QueueFull           too much waits for the actor already, so an ask was not sent
 ├─ StoreError             the file store
 └─ ProviderError          a call of a model provider
 
@@ -24,9 +26,11 @@ __all__ = [
     "AskRefused",
     "AskTimeout",
     "ConfigError",
+    "FrameTooLarge",
     "NotRunning",
     "OpenClawError",
     "ProviderError",
+    "QueueFull",
     "StateDirError",
     "StoreError",
 ]
@@ -92,6 +96,24 @@ class AskRefused(ActorError):
 
     def __str__(self) -> str:
         return f"{self.code}: {self.text}" if self.text else self.code
+
+
+class FrameTooLarge(ActorError):
+    """Raised by `send` and `ask` when the pickled message exceeds the frame limit; nothing was sent.
+
+    Args:
+        size: of the pickled message, in bytes.
+        limit: in bytes.
+    """
+
+    def __init__(self, size: int, limit: int) -> None:
+        super().__init__(size, limit)
+        self.size = size
+        self.limit = limit
+
+
+class QueueFull(ActorError):
+    """Raised by `ask` when the queue of messages that wait for the peer is at its limit; nothing was sent."""
 
 
 class StoreError(OpenClawError):

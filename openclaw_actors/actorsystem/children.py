@@ -1,0 +1,116 @@
+"""Owns the children of an actor process: forks them, knows their pids, reaps them at once.
+
+A child's socket is bound before the fork, so its address is known and messages wait in the kernel while it
+starts. Its end is seen by a pidfd in the parent's loop, in the order "what it sent, then its end".
+"""
+
+from __future__ import annotations
+
+__all__ = ["Child", "Children"]
+
+import asyncio
+import os
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from openclaw_actors.actorsystem.address import Address, socket_name
+from openclaw_actors.actorsystem.hub import listen
+from openclaw_actors.actorsystem.process import fork_process, open_pidfd
+
+
+class Child:
+    """A child process: its pid, its address, and the descriptor that shows its end."""
+
+    __slots__ = ("address", "pid", "pidfd")
+
+    def __init__(self, pid: int, address: Address, pidfd: int) -> None:
+        self.pid = pid
+        self.address = address
+        self.pidfd = pidfd
+
+
+class Children:
+    """The living children of one process.
+
+    Args:
+        loop: watches their ends.
+        exited: called with a `Child` and its wait status, after it was reaped.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, exited: Callable[[Child, int], None]) -> None:
+        self._loop = loop
+        self._exited = exited
+        self._by_key: dict[str, Child] = {}
+
+    def __len__(self) -> int:
+        return len(self._by_key)
+
+    def __iter__(self) -> Iterator[Child]:
+        return iter(list(self._by_key.values()))
+
+    def find(self, key: str) -> Child | None:
+        """Return the living child with this address key."""
+        return self._by_key.get(key)
+
+    def fork(
+        self,
+        run_dir: str,
+        main: Callable[[str, socket.socket], int],
+        *,
+        kind: str = "a",
+        new_session: bool = False,
+        kept_alive: Any = None,
+    ) -> Child:
+        """Fork a child that runs `main(path, listener)` and exits with its result.
+
+        Raises:
+            OSError: no process, descriptor or memory is left.
+        """
+        path = os.path.join(run_dir, socket_name(kind))
+        listener = listen(path)
+        try:
+            pid = fork_process(
+                lambda: main(path, listener),
+                keep=[listener.fileno()],
+                new_session=new_session,
+                kept_alive=(kept_alive, self._loop, self),
+            )
+        except OSError:
+            os.unlink(path)
+            raise
+        finally:
+            listener.close()
+        child = Child(pid, Address(path), self._open_pidfd(pid))
+        self._by_key[path] = child
+        self._loop.add_reader(child.pidfd, self._ended, child)
+        return child
+
+    def _open_pidfd(self, pid: int) -> int:
+        try:
+            return open_pidfd(pid)
+        except OSError:
+            os.kill(pid, signal.SIGKILL)  # a child whose end cannot be seen must not live
+            os.waitpid(pid, 0)
+            raise
+
+    def _ended(self, child: Child) -> None:
+        pid, status = os.waitpid(child.pid, os.WNOHANG)
+        if pid == 0:
+            return
+        self._loop.remove_reader(child.pidfd)
+        os.close(child.pidfd)
+        del self._by_key[str(child.address.addressDetails)]
+        self._exited(child, status)
+
+    def kill(self, child: Child) -> None:
+        """Kill a child; its end is reported as usual."""
+        signal.pidfd_send_signal(child.pidfd, signal.SIGKILL)
+
+    def close(self) -> None:
+        """Stop watching; ends are not reported any more."""
+        for child in self._by_key.values():
+            self._loop.remove_reader(child.pidfd)
+            os.close(child.pidfd)
+        self._by_key.clear()

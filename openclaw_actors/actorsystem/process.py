@@ -1,0 +1,250 @@
+"""Decides how a process of ours begins and ends: fork, descriptors, signals, parent's death, orphans.
+
+Every function here is for Linux and for processes with one thread.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "become_subreaper",
+    "descendants",
+    "die_with_parent",
+    "end_descendants",
+    "fork_process",
+    "leave",
+    "name_process",
+    "open_pidfd",
+    "raise_open_files_limit",
+    "reap_orphans",
+]
+
+import asyncio
+import ctypes
+import gc
+import logging
+import os
+import resource
+import signal
+import sys
+import threading
+import time
+import warnings
+from collections.abc import Callable, Collection, Iterable
+from pathlib import Path
+from typing import Any
+
+logger = logging.getLogger(__name__)
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_NAME = 15
+_PR_SET_CHILD_SUBREAPER = 36
+_libc = ctypes.CDLL(None, use_errno=True)  # loaded before any fork
+
+_DEAF_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+_kept: list[Any] = []
+"""What a forked process must never finalise: sockets and loops of its parent, whose numbers are others' now."""
+
+
+def _prctl(option: int, value: int) -> None:
+    if _libc.prctl(option, value, 0, 0, 0) != 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code))
+
+
+def die_with_parent(parent: int) -> None:
+    """Have the kernel kill this process when its parent dies; exit if the parent is dead already.
+
+    The signal is tied to the parent's *thread* that forked (prctl(2)), so only main threads fork actors.
+
+    Args:
+        parent: pid of the process that is expected to be the parent.
+    """
+    _prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL))
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def become_subreaper() -> None:
+    """Make orphans among the descendants children of this process, so that it can kill and reap them."""
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def raise_open_files_limit() -> int:
+    """Raise the limit of open files to its hard limit and return it."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return hard
+
+
+def open_pidfd(pid: int) -> int:
+    """Open a descriptor that becomes readable when the process ends."""
+    return os.pidfd_open(pid)
+
+
+def fork_process(
+    main: Callable[[], int], *, keep: Collection[int], new_session: bool, kept_alive: Any
+) -> int:
+    """Fork a process that runs `main` and exits with its result.
+
+    The child has its own session if asked for, only descriptors 0 to 2 and `keep`, no running loop, no signal
+    handlers of its parent; the kernel kills it when the parent dies.
+
+    Args:
+        main: what the child does. It never returns into the parent's frames.
+        keep: descriptors that stay open.
+        new_session: whether the child leads a session of its own.
+        kept_alive: objects of the parent that own descriptors.
+
+    Returns:
+        The child's pid.
+    """
+    assert threading.active_count() == 1 or threading.current_thread() is threading.main_thread()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    parent = os.getpid()
+    pid = os.fork()
+    if pid:
+        return pid
+    code = 1
+    try:
+        _kept.append(kept_alive)
+        gc.freeze()
+        _become_child(parent, keep, new_session)
+        code = main()
+    except BaseException:
+        logger.exception("process %d ends with an exception", os.getpid())
+    finally:
+        _flush_logs()
+        os._exit(code)
+
+
+def _become_child(parent: int, keep: Iterable[int], new_session: bool) -> None:  # noqa: FBT001 - private
+    die_with_parent(parent)
+    asyncio._set_running_loop(None)
+    signal.set_wakeup_fd(-1)
+    for number in signal.valid_signals():
+        handler = signal.getsignal(number)
+        if callable(handler) and handler is not signal.default_int_handler:
+            signal.signal(number, signal.SIG_DFL)
+    for number in _DEAF_SIGNALS:
+        # A handler that does nothing, not SIG_IGN: programs that this process runs would inherit that.
+        signal.signal(number, _deaf)
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
+    if new_session:
+        os.setsid()
+    _close_all_but(keep)
+    asyncio.set_event_loop(None)
+    if sys.version_info < (3, 12):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            # Before 3.12 the default starts a thread for each subprocess.
+            asyncio.set_child_watcher(asyncio.PidfdChildWatcher())
+
+
+def _deaf(_number: int, _frame: object) -> None:
+    """Service managers may signal the whole group: only the supervisor, the parent's death or SIGKILL ends an actor."""
+
+
+def _close_all_but(keep: Iterable[int]) -> None:
+    low = 3
+    for fd in sorted({fd for fd in keep if fd >= low}):
+        if fd > low:
+            os.closerange(low, fd)
+        low = fd + 1
+    if _libc.close_range(ctypes.c_uint(low), ctypes.c_uint(0xFFFFFFFF), 0) != 0:
+        os.closerange(low, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+
+
+def _flush_logs() -> None:
+    for reference in list(logging._handlerList):  # type: ignore[attr-defined]
+        handler = reference()
+        if handler is not None:
+            try:
+                handler.flush()
+            except (OSError, ValueError):
+                continue  # a closed stream has nothing to flush
+    sys.stdout.flush()
+    sys.stderr.flush()
+
+
+# -- orphans -----------------------------------------------------------------
+
+
+def _parents() -> dict[int, int]:
+    """Return pid -> parent's pid of all processes that /proc shows."""
+    found: dict[int, int] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                stat = (entry / "stat").read_bytes()
+            except OSError:
+                continue  # it ended meanwhile
+            found[int(entry.name)] = int(stat[stat.rindex(b")") + 2 :].split()[1])
+    return found
+
+
+def descendants(pid: int | None = None) -> set[int]:
+    """Return the pids of all processes below `pid` (this process by default), zombies included."""
+    root = os.getpid() if pid is None else pid
+    children: dict[int, list[int]] = {}
+    for child, parent in _parents().items():
+        children.setdefault(parent, []).append(child)
+    found: set[int] = set()
+    queue = [root]
+    while queue:
+        for child in children.get(queue.pop(), ()):
+            if child not in found:
+                found.add(child)
+                queue.append(child)
+    return found
+
+
+def end_descendants(*, timeout_s: float = 5.0, spare: Collection[int] = ()) -> set[int]:
+    """Kill and reap every process below this one. Call `become_subreaper` at start, or orphans escape.
+
+    Blocks for at most `timeout_s` seconds; it takes a few milliseconds unless a process cannot be killed.
+
+    Args:
+        timeout_s: the deadline.
+        spare: pids that are left alone.
+
+    Returns:
+        The pids that are still there at the deadline; empty if all went well.
+    """
+    deadline = time.monotonic() + timeout_s
+    while True:
+        left = descendants() - set(spare)
+        for pid in left:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue  # it ended meanwhile
+        reap_orphans(spare=spare)
+        left = descendants() - set(spare)
+        if not left or time.monotonic() > deadline:
+            return left
+        time.sleep(0.002)
+
+
+def reap_orphans(*, spare: Collection[int] = ()) -> int:
+    """Reap the children that have ended, except `spare`; return how many."""
+    reaped = 0
+    own = os.getpid()
+    for pid, parent in _parents().items():
+        if parent == own and pid not in spare:
+            try:
+                reaped += os.waitpid(pid, os.WNOHANG)[0] != 0
+            except ChildProcessError:
+                continue  # another part of this process reaped it
+    return reaped
+
+
+def leave(code: int) -> None:
+    """End this process at once, with its log lines written and without any clean-up of Python's."""
+    _flush_logs()
+    os._exit(code)
+
+
+def name_process(name: str) -> None:
+    """Show `name` (its first 15 bytes) as the name of this process in ps and top."""
+    _libc.prctl(_PR_SET_NAME, ctypes.c_char_p(name.encode()[:15]), 0, 0, 0)
