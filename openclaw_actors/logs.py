@@ -16,6 +16,7 @@ __all__ = [
     "correlation_id",
     "install",
     "new_correlation_id",
+    "rebind",
     "redact",
     "register_secrets",
     "rotate_if_needed",
@@ -34,6 +35,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextvars import ContextVar
 from pathlib import Path
+from typing import Any
 
 # Kept from before anything could replace them: Thespian exchanges the logging module's root in each actor.
 _ROOT = logging.root
@@ -381,6 +383,7 @@ def install(
         form: `human` or `json`, of the file.
         stderr_level: the least level of the lines that also go to standard error; `off` = none.
     """
+    _installed.update(path=path, process=process, level=level, form=form, stderr_level=stderr_level)
     levels = logging.getLevelNamesMapping()
     least_stderr = levels.get(stderr_level.upper(), logging.CRITICAL + 1)
     with _install_lock:
@@ -397,6 +400,19 @@ def install(
         for name in _NOISY_LIBRARIES:
             logging.getLogger(name).setLevel(max(levels[level.upper()], logging.WARNING))
         logging.raiseExceptions = False
+
+
+_installed: dict[str, Any] = {}
+
+
+def rebind(process: str) -> None:
+    """Log in a freshly forked process as its parent did, under its own name; without effect before `install`.
+
+    Args:
+        process: what this process is called in its lines.
+    """
+    if _installed:
+        install(**{**_installed, "process": process})
 
 
 _files: dict[Path, SharedFile] = {}

@@ -34,6 +34,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeVar
 
 from thespian.actors import Actor, ActorAddress
 
+from openclaw_actors import logs
 from openclaw_actors.actorsystem import eager
 from openclaw_actors.actorsystem.address import address_key
 from openclaw_actors.actorsystem.asks import encode_refusal
@@ -65,6 +66,9 @@ class AsyncActor(Actor):
 
     new_session: ClassVar[bool] = False
     """Whether the process leads a session (setsid) of its own, so that its programs can be found and killed."""
+
+    process_name: ClassVar[str] = ""
+    """What its lines in the log call this process; the class's name by default."""
 
     incarnation: int | None = None
     """Number of this life of the actor, if it has one; stands in `ActorFailed`."""
@@ -186,6 +190,7 @@ class AsyncActor(Actor):
 
     def _start(self, runtime: UnixActorManager) -> None:
         """Called once, after the constructor; subclasses need not call ours."""
+        logs.rebind(self.process_name or type(self).__name__)
         self._runtime = runtime
         self._tasks: set[asyncio.Task[Any]] = set()
         self._handling = 0
