@@ -1,0 +1,40 @@
+"""Owns the list of the actors: which class stands behind which name. Actors find each other here, without imports."""
+
+from __future__ import annotations
+
+import importlib
+
+from openclaw_actors.actorsystem import AsyncActor
+
+__all__ = ["CHANNELS", "SERVICES", "load", "load_all"]
+
+SERVICES = ("persistence", "model", "router", "websocket", "http")
+"""The supervisor's children, in the order in which they start."""
+
+CHANNELS = ("websocket", "http")
+"""The services through which people reach the gateway."""
+
+_CLASSES = {
+    "supervisor": "supervisor:Supervisor",
+    "persistence": "persistence:PersistenceActor",
+    "model": "model:ModelActor",
+    "router": "router:SessionRouter",
+    "session": "session:SessionActor",
+    "websocket": "websocket:WebSocketChannel",
+    "http": "http:HttpChannel",
+}
+
+
+def load(name: str) -> type[AsyncActor]:
+    """Import an actor's class by the actor's name; raises KeyError for an unknown one."""
+    module, _, class_name = _CLASSES[name].partition(":")
+    actor_class: type[AsyncActor] = getattr(
+        importlib.import_module(f"openclaw_actors.actors.{module}"), class_name
+    )
+    return actor_class
+
+
+def load_all() -> None:
+    """Import every actor, so that the processes forked from here share the memory of all code."""
+    for name in _CLASSES:
+        load(name)
