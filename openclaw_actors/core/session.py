@@ -95,6 +95,10 @@ class SessionCore:
         running = 1 if self.turn is not None else 0
         return max(0, len(self.state.open) - running) + len(self.intake)
 
+    def waits_for(self, call_id: str) -> bool:
+        """Whether the answer to this model call still counts."""
+        return self._turn_of_call(call_id) is not None
+
     # What happens
 
     def resume(self, *, deaths: int, live_channels: frozenset[str], now: float) -> list[Effect]:

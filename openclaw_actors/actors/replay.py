@@ -1,0 +1,84 @@
+"""Reads the pages of a session's past: the newest events from memory, older ones from the store."""
+
+from __future__ import annotations
+
+from openclaw_actors.actors.directory import ServiceDirectory
+from openclaw_actors.actorsystem import AsyncActor
+from openclaw_actors.core.session import SessionCore
+from openclaw_actors.messages import DurableEvent, EventsPage, ReadEvents, Replay, ReplayPage
+
+__all__ = ["ReplayReader"]
+
+_STORE_TIMEOUT_S = 30.0
+
+
+class ReplayReader:
+    """Answers the replays of one session.
+
+    Args:
+        actor: the session's actor, in whose name the store is asked.
+    """
+
+    def __init__(self, actor: AsyncActor, directory: ServiceDirectory, core: SessionCore) -> None:
+        self._actor = actor
+        self._directory = directory
+        self._core = core
+
+    def from_memory(self, message: Replay) -> ReplayPage | None:
+        """The complete page as of now; None if older events have to be read first.
+
+        What was published before must have been sent when this is called, and the page be sent at once.
+        """
+        events: tuple[DurableEvent, ...] | None = ()
+        if message.after_seq is not None:
+            events = self._core.recent.after(message.after_seq)
+        if events is None:
+            return None
+        turn = self._core.turn
+        return ReplayPage(
+            session=message.session,
+            incarnation=self._actor.incarnation or 0,
+            connection=message.connection,
+            after_seq=message.after_seq,
+            events=events,
+            complete=True,
+            running=turn.said_so_far() if turn is not None else None,
+            last_seq=self._core.state.seq,
+        )
+
+    async def from_store(self, message: Replay) -> ReplayPage | None:
+        """A page of older events; None if there are none, because memory reaches back far enough by now.
+
+        Raises:
+            AskRefused: the store cannot read them.
+        """
+        assert message.after_seq is not None
+        page: EventsPage = await self._directory.ask(
+            self._actor,
+            "persistence",
+            ReadEvents(session=message.session, after_seq=message.after_seq),
+            timeout_s=_STORE_TIMEOUT_S,
+        )
+        if not page.events:
+            return None
+        return ReplayPage(
+            session=message.session,
+            incarnation=self._actor.incarnation or 0,
+            connection=message.connection,
+            after_seq=message.after_seq,
+            events=page.events,
+            complete=False,
+        )
+
+    async def find_event(self, session: str, seq: int) -> DurableEvent | None:
+        """One durable event by its number, wherever it is kept."""
+        recent = self._core.recent.after(seq - 1)
+        if recent is None:
+            page: EventsPage = await self._directory.ask(
+                self._actor,
+                "persistence",
+                ReadEvents(session=session, after_seq=seq - 1, max_events=1),
+                timeout_s=_STORE_TIMEOUT_S,
+            )
+            recent = page.events
+        return next((event for event in recent if event.seq == seq), None)

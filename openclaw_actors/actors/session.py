@@ -1,0 +1,491 @@
+"""SessionActor: one conversation in a process of its own. The shell around `core.session`.
+
+It feeds the core with what arrives and carries out what the core decides. Nothing here holds the mailbox: writes,
+model calls and replays are tasks that come back with an event.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import resource
+import time
+from collections.abc import Iterable
+
+from openclaw_actors import logs
+from openclaw_actors.actors.directory import ServiceDirectory
+from openclaw_actors.actors.replay import ReplayReader
+from openclaw_actors.actorsystem import AsyncActor, handles
+from openclaw_actors.agent.faults import commit_fault, fault_of
+from openclaw_actors.agent.prompt import build_prompt
+from openclaw_actors.config import GatewayConfig, decode
+from openclaw_actors.core.admission import SessionLimits
+from openclaw_actors.core.conversation import decode_state
+from openclaw_actors.core.effects import (
+    CallModel,
+    CallTool,
+    CancelModel,
+    CancelTools,
+    Effect,
+    FindOutcome,
+    Publish,
+    StartTurnClock,
+    TellChannel,
+    TellRouter,
+    WriteRecords,
+)
+from openclaw_actors.core.session import SessionCore
+from openclaw_actors.errors import AskRefused
+from openclaw_actors.messages import (
+    Accepted,
+    Address,
+    Append,
+    Appended,
+    CallFailed,
+    CancelCall,
+    CloseSession,
+    Complete,
+    Completed,
+    Deliver,
+    Directory,
+    Drain,
+    Drained,
+    EndSession,
+    Event,
+    Followers,
+    InitFailed,
+    InitSession,
+    Message,
+    ModelDelta,
+    OpenSession,
+    Passivate,
+    PassivationAsked,
+    PassivationDeclined,
+    PassivationGranted,
+    Ping,
+    Pong,
+    Ready,
+    Refused,
+    Replay,
+    SessionEvents,
+    SessionOpened,
+    StopTurn,
+    TurnDone,
+)
+
+__all__ = ["SessionActor"]
+
+logger = logging.getLogger(__name__)
+
+_STORE_TIMEOUT_S = 30.0
+_EXIT_AFTER_ANSWER_S = 0.05
+_LOOK_AGAIN_S = 1.0
+_MAX_UNDELIVERED = 256
+_UNKNOWN_TOOL = "Error: Unknown tool"
+_MEGABYTE = 1024 * 1024
+
+
+class SessionActor(AsyncActor):
+    """One conversation."""
+
+    new_session = True
+    process_name = "session"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._key = ""
+        self._early: list[tuple[Message, Address]] | None = []
+        self._events: list[Event] = []
+        self._flush_due = False
+        self._ends = False
+        self._asked_to_leave = False
+        self._active_at = time.monotonic()
+        self._turn_clock: asyncio.TimerHandle | None = None
+        self._turn_clock_of = ""
+        self._turn_began_at = 0.0
+        self._called_incarnation = 0
+        self._undelivered_receipts: list[Accepted | Refused] = []
+        self._channel_of: dict[str, str] = {}
+        self._became_idle = asyncio.Event()
+
+    # Life
+
+    @handles(InitSession)
+    async def initialise(self, message: InitSession, sender: Address) -> Ready | InitFailed:
+        """Opens the conversation and continues at its last record."""
+        self._key = message.session
+        logs.session_key.set(self._key)
+        self._router = sender
+        self._directory = ServiceDirectory(message.directory)
+        self._followers = message.followers
+        self._config = decode(message.settings)
+        _limit_memory(self._config.sessions.max_memory_mb)
+        try:
+            opened: SessionOpened = await self._directory.ask(
+                self, "persistence", OpenSession(session=self._key), timeout_s=_STORE_TIMEOUT_S
+            )
+        except AskRefused as refusal:
+            self.call_later(_EXIT_AFTER_ANSWER_S, self.stop, refusal.code)
+            return InitFailed(reason=refusal.text, code=refusal.code)
+        self.incarnation = opened.token
+        self._core = SessionCore(decode_state(opened.state), opened.token, _limits(self._config))
+        self._replays = ReplayReader(self, self._directory, self._core)
+        self._carry_out(
+            self._core.resume(
+                deaths=message.deaths, live_channels=self._directory.instances(), now=time.time()
+            )
+        )
+        self.call_later(self._config.sessions.idle_seconds, self._leave_when_idle)
+        early, self._early = self._early or [], None
+        for each, its_sender in early:
+            self._entered(each, its_sender)
+        return Ready(pid=os.getpid(), incarnation=opened.token)
+
+    @handles(Directory)
+    def learn_addresses(self, message: Directory, sender: Address) -> None:
+        """A service was replaced."""
+        if not self._key:
+            self._opening(message, sender)
+            return
+        changed = self._directory.update(message)
+        if self._early is not None:
+            return
+        if "model" in changed and self._called_incarnation != self._directory.incarnation("model"):
+            self._carry_out(self._core.model_lost(time.time()))
+        lost, self._undelivered_receipts = self._undelivered_receipts, []
+        for receipt in lost:
+            self._tell(self._channel_of.get(receipt.delivery_id, ""), receipt)
+
+    @handles(Ping)
+    def sign_of_life(self, message: Ping, sender: Address) -> Pong:
+        """Says what the session is doing."""
+        if self._early is not None:
+            return Pong(pid=os.getpid(), incarnation=self.incarnation or 0, doing="opening")
+        return Pong(
+            pid=os.getpid(),
+            incarnation=self.incarnation or 0,
+            mailbox_depth=self._core.mailbox_depth,
+            doing=self._doing(),
+            problems=("writing failed; held in memory",) if self._core.degraded else (),
+        )
+
+    @handles(Drain)
+    async def drain(self, message: Drain, sender: Address) -> Drained:
+        """Takes nothing new, lets the running turn finish within the grace period, and leaves."""
+        self.call_later(message.grace_s + _STORE_TIMEOUT_S, self.stop, "drained")
+        if self._early is None:
+            self._core.drain()
+            self._note_idleness()
+            try:
+                async with asyncio.timeout(message.grace_s):
+                    await self._became_idle.wait()
+                    await self._close()
+            except TimeoutError:
+                logger.info("a turn is left for the next start")
+            except AskRefused as refusal:
+                logger.warning("the conversation cannot be closed: %s", refusal)
+        self.call_later(_EXIT_AFTER_ANSWER_S, self.stop, "drained")
+        return Drained(unfinished=len(self._core.state.open) if self._early is None else 0)
+
+    # From people
+
+    @handles(Deliver, StopTurn, Replay, Followers, EndSession, Passivate)
+    def from_router(self, message: Message, sender: Address) -> None:
+        """What the router passes on; before the conversation is open it waits."""
+        if not self._opening(message, sender):
+            self._entered(message, sender)
+
+    def _opening(self, message: Message, sender: Address) -> bool:
+        if self._early is None:
+            return False
+        self._early.append((message, sender))
+        return True
+
+    def _entered(self, message: Message, sender: Address) -> None:
+        match message:
+            case Deliver():
+                self._active_at = time.monotonic()
+                self._carry_out(self._core.delivered(message, time.time()))
+            case StopTurn():
+                self._carry_out(self._core.stop(message, time.time()))
+            case Replay():
+                self._replay(message)
+            case Followers():
+                self._followers = message.channels
+            case EndSession():
+                self._ends = True
+                self._ask_to_leave_if_idle()
+            case Passivate():
+                self._ask_to_leave_if_idle()
+                if not self._asked_to_leave:
+                    self.send(self._router, self._declined())
+            case Directory():
+                self.learn_addresses(message, sender)
+
+    def _replay(self, message: Replay) -> None:
+        page = self._replays.from_memory(message)
+        if page is not None:
+            self._flush()
+            self._tell(message.channel, page)
+        else:
+            self.spawn(self._replay_from_store(message), name="replay")
+
+    async def _replay_from_store(self, message: Replay) -> None:
+        try:
+            page = await self._replays.from_store(message)
+        except AskRefused as refusal:
+            logger.warning("a replay is not possible: %s", refusal)
+            return
+        if page is None:
+            self.call_later(_LOOK_AGAIN_S, self._replay, message)
+        else:
+            self._tell(message.channel, page)
+
+    # From the model
+
+    @handles(ModelDelta)
+    def model_said(self, message: ModelDelta, sender: Address) -> None:
+        """A piece of the answer."""
+        self._carry_out(self._core.model_said(message.call_id, message.text))
+
+    @handles(Completed)
+    def model_done(self, message: Completed, sender: Address) -> None:
+        """The whole answer; of the demo provider it may be a fault to commit."""
+        fault = fault_of(message) if self._config.llm.demo_faults else None
+        if fault is not None and self._core.waits_for(message.call_id):
+            message = Completed(call_id=message.call_id, text=commit_fault(fault), usage=message.usage)
+        self._carry_out(self._core.model_done(message, time.time()))
+
+    @handles(CallFailed)
+    def model_failed(self, message: CallFailed, sender: Address) -> None:
+        """There will be no answer."""
+        self._carry_out(self._core.model_failed(message, time.time()))
+
+    # Effects
+
+    def _carry_out(self, effects: Iterable[Effect]) -> None:
+        for effect in effects:
+            match effect:
+                case Publish():
+                    self._publish(effect.events)
+                case WriteRecords():
+                    self.spawn(self._write(effect), name="write")
+                case TellChannel():
+                    self._flush()
+                    self._tell(effect.channel, effect.message)
+                case TellRouter():
+                    self.send(self._router, effect.message)
+                case CallModel():
+                    self._call_model(effect)
+                case CancelModel():
+                    self._send_to_model(CancelCall(call_id=effect.call_id))
+                case StartTurnClock():
+                    self._start_turn_clock(effect.turn_id)
+                case FindOutcome():
+                    self.spawn(self._find_outcome(effect), name="find outcome")
+                case CallTool():
+                    self.loop.call_soon(self._refuse_tool, effect)
+                case CancelTools():
+                    pass  # no tool runs outside this process yet
+        self._note_idleness()
+
+    async def _write(self, write: WriteRecords) -> None:
+        append = Append(
+            session=self._key,
+            token=self._core_token,
+            records=write.records,
+            when_exhausted=write.when_exhausted,
+        )
+        try:
+            stored: Appended = await self._directory.ask(
+                self, "persistence", append, timeout_s=_STORE_TIMEOUT_S
+            )
+        except AskRefused as refusal:
+            if refusal.code != "persistence_failed":
+                logger.error("the store refuses what this session writes: %s", refusal)
+                self.stop(refusal.code)
+                return
+            self._carry_out(self._core.write_failed(time.time()))
+        else:
+            self._carry_out(self._core.written(time.time(), durable=stored.durable))
+
+    @property
+    def _core_token(self) -> int:
+        assert self.incarnation is not None
+        return self.incarnation
+
+    def _publish(self, events: Iterable[Event]) -> None:
+        for event in events:
+            self._events.append(event)
+            if isinstance(event, TurnDone):
+                self._log_end(event)
+        if self._events and not self._flush_due:
+            self._flush_due = True
+            self.loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        """Sends what was published in this tick of the loop, in one message to each follower."""
+        self._flush_due = False
+        if not self._events:
+            return
+        events, self._events = tuple(self._events), []
+        message = SessionEvents(session=self._key, incarnation=self._core_token, events=events)
+        for channel in self._followers:
+            self._tell(channel, message)
+
+    def _tell(self, channel: str, message: Message) -> None:
+        address = self._directory.address(channel)
+        if isinstance(message, Accepted | Refused):
+            self._channel_of[message.delivery_id] = channel
+            while len(self._channel_of) > _MAX_UNDELIVERED:
+                del self._channel_of[next(iter(self._channel_of))]
+        if address is not None:
+            self.send(address, message)
+
+    def on_dead_target(self, address: Address, message: object) -> None:
+        """Keeps the receipts that a dying channel did not take, for its next incarnation."""
+        if isinstance(message, Accepted | Refused):
+            channel = self._channel_of.get(message.delivery_id, "")
+            if self._directory.address(channel) not in (None, address):
+                self._tell(channel, message)
+            elif len(self._undelivered_receipts) < _MAX_UNDELIVERED:
+                self._undelivered_receipts.append(message)
+
+    def _call_model(self, effect: CallModel) -> None:
+        with logs.bind(correlation=effect.correlation_id):
+            logger.info("asks the model (%s)", effect.call_id)
+        call = Complete(
+            call_id=effect.call_id,
+            session=self._key,
+            correlation_id=effect.correlation_id,
+            messages=build_prompt(self._core.state),
+        )
+        self._send_to_model(call)
+
+    def _send_to_model(self, message: Complete | CancelCall) -> None:
+        ref = self._directory.find("model")
+        if ref is not None:
+            self._called_incarnation = ref.incarnation
+            self.send(ref.address, message)
+
+    def _start_turn_clock(self, turn_id: str) -> None:
+        if self._turn_clock_of == turn_id:
+            return
+        if self._turn_clock is not None:
+            self._turn_clock.cancel()
+        self._turn_clock_of = turn_id
+        self._turn_began_at = time.monotonic()
+        self._turn_clock = self.call_later(
+            self._config.sessions.turn_timeout_seconds, self._turn_timed_out, turn_id
+        )
+
+    def _turn_timed_out(self, turn_id: str) -> None:
+        self._carry_out(self._core.turn_timed_out(turn_id, time.time()))
+
+    async def _find_outcome(self, effect: FindOutcome) -> None:
+        deliver = effect.deliver
+        try:
+            event = await self._replays.find_event(self._key, effect.ended_seq)
+        except AskRefused as refusal:
+            logger.warning("the outcome of a repeated message cannot be read: %s", refusal)
+            event = None
+        self._tell(
+            deliver.channel,
+            Accepted(
+                session=self._key,
+                delivery_id=deliver.delivery_id,
+                message_id=deliver.message_id,
+                duplicate=effect.receipt,
+                turn_done=event if isinstance(event, TurnDone) else None,
+            ),
+        )
+
+    def _refuse_tool(self, effect: CallTool) -> None:
+        self._carry_out(
+            self._core.tool_done(effect.turn_id, effect.call, "error", _UNKNOWN_TOOL, time.time())
+        )
+
+    def _log_end(self, event: TurnDone) -> None:
+        seconds = time.monotonic() - self._turn_began_at if self._turn_began_at else 0.0
+        level = logging.INFO if event.status in ("completed", "stopped") else logging.WARNING
+        logger.log(level, "%s ended %s%s after %.3f s", event.turn_id, event.status, _because(event), seconds)
+
+    def _doing(self) -> str:
+        if self._core.turn is not None:
+            return f"turn {time.monotonic() - self._turn_began_at:.0f} s"
+        return "idle" if self._core.idle else "writing"
+
+    # Leaving
+
+    def _note_idleness(self) -> None:
+        if self._early is not None:
+            return
+        if not self._core.idle:
+            self._became_idle.clear()
+            return
+        self._became_idle.set()
+        if self._ends:
+            self._ask_to_leave_if_idle()
+
+    def _leave_when_idle(self) -> None:
+        left_s = self._config.sessions.idle_seconds - (time.monotonic() - self._active_at)
+        if left_s <= 0:
+            self._ask_to_leave_if_idle()
+        self.call_later(max(left_s, _LOOK_AGAIN_S), self._leave_when_idle)
+
+    def _ask_to_leave_if_idle(self) -> None:
+        if self._core.idle and not self._asked_to_leave and not self._core.draining:
+            self._asked_to_leave = True
+            self.send(self._router, PassivationAsked(session=self._key, incarnation=self._core_token))
+
+    def _declined(self) -> PassivationDeclined:
+        return PassivationDeclined(session=self._key, incarnation=self._core_token)
+
+    @handles(PassivationDeclined)
+    def stay(self, message: PassivationDeclined, sender: Address) -> None:
+        """Something is on its way."""
+        self._asked_to_leave = False
+
+    @handles(PassivationGranted)
+    async def leave(self, message: PassivationGranted, sender: Address) -> None:
+        """Writes the snapshot and exits; stays if its records cannot be written."""
+        self._flush()
+        try:
+            await self._close()
+        except AskRefused as refusal:
+            if refusal.code == "dirty":
+                self._asked_to_leave = False
+                self.send(self._router, self._declined())
+                return
+        self.stop("passivated")
+
+    async def _close(self) -> None:
+        await self._directory.ask(
+            self,
+            "persistence",
+            CloseSession(session=self._key, token=self._core_token),
+            timeout_s=_STORE_TIMEOUT_S,
+        )
+
+
+def _because(event: TurnDone) -> str:
+    return f" ({event.code})" if event.code else ""
+
+
+def _limit_memory(megabytes: int) -> None:
+    """Lets a conversation that eats memory die alone, instead of whom the kernel picks."""
+    if megabytes:
+        _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+        limit = megabytes * _MEGABYTE
+        resource.setrlimit(resource.RLIMIT_DATA, (limit if hard < 0 else min(limit, hard), hard))
+
+
+def _limits(config: GatewayConfig) -> SessionLimits:
+    return SessionLimits(
+        max_pending=config.sessions.max_pending,
+        window_turns=config.memory.max_history_turns,
+        token_budget=config.sessions.token_budget,
+        rate_limit_per_minute=config.sessions.rate_limit_per_minute,
+        accept_timeout_s=config.websocket.accept_timeout_seconds,
+    )
