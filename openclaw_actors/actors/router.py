@@ -1,0 +1,457 @@
+"""SessionRouter: the parent of all sessions. The shell around `core.router` and `core.watchdog`.
+
+It forks, so it has one thread and nothing in it blocks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import time
+from collections import Counter, deque
+from collections.abc import Iterable
+
+from openclaw_actors.actors.catalogue import CHANNELS, load
+from openclaw_actors.actors.directory import ServiceDirectory
+from openclaw_actors.actors.proc import resident_bytes
+from openclaw_actors.actorsystem import ActorFailed, AsyncActor, address_key, handles
+from openclaw_actors.config import GatewayConfig, decode
+from openclaw_actors.core.router import RouterCore
+from openclaw_actors.core.routing import (
+    AnswerStop,
+    EndTurnsOf,
+    Entry,
+    Fork,
+    Kill,
+    Phase,
+    PingSession,
+    RouterEffect,
+    RouterLimits,
+    SendToSession,
+    Tell,
+)
+from openclaw_actors.core.supervision import RestartLimits
+from openclaw_actors.core.watchdog import Watchdog
+from openclaw_actors.errors import ActorError, AskRefused
+from openclaw_actors.messages import (
+    Address,
+    Children,
+    Deliver,
+    Directory,
+    Done,
+    Drain,
+    Drained,
+    EndOpenTurns,
+    EndSession,
+    GetChildren,
+    Init,
+    InitFailed,
+    InitSession,
+    ListOpenTurns,
+    Message,
+    OpenTurns,
+    PassivationAsked,
+    PassivationDeclined,
+    Ping,
+    Pong,
+    Ready,
+    Refused,
+    Replay,
+    RestartSession,
+    Settled,
+    StatusNode,
+    StopOutcome,
+    StopTurn,
+    Unfollow,
+)
+
+__all__ = ["SessionRouter"]
+
+logger = logging.getLogger(__name__)
+
+_STORE_TIMEOUT_S = 10.0
+_DRAIN_MARGIN_S = 2.0
+_DRAINING = "The gateway is shutting down. Please retry in a moment."
+
+_STATE_NAMES = {
+    Phase.ASLEEP: "passivated",
+    Phase.WAITING: "waiting",
+    Phase.STARTING: "starting",
+    Phase.LIVE: "running",
+    Phase.PASSIVATING: "passivating",
+    Phase.STOPPING: "stopping",
+    Phase.BACKING_OFF: "restarting",
+}
+
+
+class SessionRouter(AsyncActor):
+    """Finds or forks the session of every message."""
+
+    process_name = "router"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._addresses: dict[str, Address] = {}
+        self._keys: dict[str, str] = {}
+        self._channels: dict[str, Address] = {}
+        self._retired: deque[str] = deque(maxlen=64)
+        self._stop_askers: dict[str, list[asyncio.Future[StopOutcome]]] = {}
+        self._counters: Counter[str] = Counter()
+        self._tick: asyncio.TimerHandle | None = None
+        self._tick_at = 0.0
+
+    # Life
+
+    @handles(Init)
+    def initialise(self, message: Init, sender: Address) -> Ready:
+        """Starts to route, and to resume the turns that an earlier life left open."""
+        self.incarnation = message.incarnation
+        self._settings = message.settings
+        self._directory = ServiceDirectory(message.directory)
+        config = decode(message.settings)
+        self._start_timeout_s = config.sessions.start_timeout_seconds
+        self._ping_timeout_s = config.sessions.ping_timeout_seconds
+        self._core = RouterCore(_limits(config))
+        self._watchdog = Watchdog(self._core)
+        self._session_class = load("session")
+        self.spawn(self._recover(), name="recover")
+        self._schedule_tick()
+        return Ready(pid=os.getpid(), incarnation=message.incarnation)
+
+    async def _recover(self) -> None:
+        try:
+            found: OpenTurns = await self._directory.ask(
+                self, "persistence", ListOpenTurns(), timeout_s=_STORE_TIMEOUT_S
+            )
+        except AskRefused as refusal:
+            logger.error("open turns cannot be listed, so none is resumed: %s", refusal)
+            return
+        if found.turns:
+            logger.info("resumes the turns of %d sessions", len(found.turns))
+        self._carry_out(self._core.recover([turn.session for turn in found.turns], time.monotonic()))
+
+    @handles(Directory)
+    def learn_addresses(self, message: Directory, sender: Address) -> None:
+        """A service was replaced: sessions have to know too."""
+        self._directory.update(message)
+        for channel in CHANNELS:
+            address = self._directory.address(channel)
+            if address is not None:
+                self._know_channel(channel, address)
+        for each in self._addresses.values():
+            self.send(each, message)
+
+    def _know_channel(self, channel: str, address: Address) -> None:
+        """A channel's new incarnation follows nothing yet, whether its first message or the directory tells of it."""
+        known = self._channels.get(channel)
+        if known == address or address_key(address) in self._retired:
+            return
+        self._channels[channel] = address
+        if known is not None:
+            self._retired.append(address_key(known))
+            self._carry_out(self._core.channel_restarted(channel))
+
+    @handles(Ping)
+    def sign_of_life(self, message: Ping, sender: Address) -> Pong:
+        """Says how many sessions there are."""
+        return Pong(
+            pid=os.getpid(),
+            incarnation=self.incarnation or 0,
+            mailbox_depth=self.mailbox_depth,
+            doing=f"{len(self._addresses)} sessions" if self._addresses else "idle",
+            problems=tuple(
+                f"session {entry.key} failed {entry.policy.total} times"
+                for entry in self._core.entries.values()
+                if entry.policy.failed
+            ),
+            counters=self._all_counters(),
+        )
+
+    def _all_counters(self) -> dict[str, float]:
+        return {"sessions_live": len(self._addresses), **self._counters}
+
+    @handles(Drain)
+    async def drain(self, message: Drain, sender: Address) -> Drained:
+        """Refuses what has no session yet, and has every session finish its turn and leave."""
+        self._core.draining = True
+        for entry in self._core.entries.values():
+            if entry.phase not in (Phase.LIVE, Phase.STARTING):
+                self._refuse_unsettled(entry)
+        answers = await asyncio.gather(
+            *(self._drain_session(address, message) for address in list(self._addresses.values()))
+        )
+        return Drained(unfinished=sum(answers))
+
+    async def _drain_session(self, address: Address, message: Drain) -> int:
+        try:
+            drained: Drained = await self.ask(address, message, timeout_s=message.grace_s + _DRAIN_MARGIN_S)
+        except ActorError as error:
+            logger.warning("a session did not drain: %s", type(error).__name__)
+            return 0
+        return drained.unfinished
+
+    def _refuse_unsettled(self, entry: Entry) -> None:
+        for deliver in entry.unsettled.values():
+            refused = Refused(
+                session=deliver.session,
+                delivery_id=deliver.delivery_id,
+                message_id=deliver.message_id,
+                code="draining",
+                text=_DRAINING,
+            )
+            self._tell(deliver.channel, refused)
+        entry.unsettled.clear()
+
+    # From channels
+
+    @handles(Deliver)
+    def deliver(self, message: Deliver, sender: Address) -> None:
+        """A person's message."""
+        self._know_channel(message.channel, sender)
+        self._carry_out(self._core.deliver(message, time.monotonic()))
+
+    @handles(Replay)
+    def replay(self, message: Replay, sender: Address) -> None:
+        """A connection wants what it missed."""
+        self._know_channel(message.channel, sender)
+        self._carry_out(self._core.replay(message, time.monotonic()))
+
+    @handles(Unfollow)
+    def unfollow(self, message: Unfollow, sender: Address) -> None:
+        """Nobody on this channel follows the session any more."""
+        if self._channels.get(message.channel) == sender:
+            self._carry_out(self._core.unfollow(message))
+
+    @handles(EndSession)
+    def end_session(self, message: EndSession, sender: Address) -> None:
+        """The connection that the session was bound to is gone."""
+        self._carry_out(self._core.end_session(message, time.monotonic()))
+
+    @handles(StopTurn)
+    async def stop_turn(self, message: StopTurn, sender: Address) -> StopOutcome | None:
+        """Somebody wants the running turn ended; one who asks gets the outcome as the answer."""
+        answer: asyncio.Future[StopOutcome] | None = None
+        if message.channel is None:
+            answer = self.loop.create_future()
+            self._stop_askers.setdefault(message.session, []).append(answer)
+        self._carry_out(self._core.stop(message, time.monotonic()))
+        return None if answer is None else await answer
+
+    # From sessions
+
+    @handles(Settled)
+    def settled(self, message: Settled, sender: Address) -> None:
+        """Deliveries were accepted or refused."""
+        self._core.settled(message)
+
+    @handles(StopOutcome)
+    def stop_confirmed(self, message: StopOutcome, sender: Address) -> None:
+        """A session ended its turn; it has told the channel itself."""
+        self._core.stop_confirmed(message)
+        self._answer_stop_askers(message)
+
+    @handles(PassivationAsked)
+    def passivation_asked(self, message: PassivationAsked, sender: Address) -> None:
+        """A session would leave."""
+        self._carry_out(self._core.passivation_asked(message, time.monotonic()))
+
+    @handles(PassivationDeclined)
+    def passivation_declined(self, message: PassivationDeclined, sender: Address) -> None:
+        """A session stays."""
+        self._carry_out(self._core.passivation_declined(message, time.monotonic()))
+
+    def on_child_exited(self, address: Address) -> None:
+        """A session's process is gone."""
+        key = self._keys.pop(address_key(address), None)
+        if key is None:
+            return
+        del self._addresses[key]
+        entry = self._core.entries.get(key)
+        if entry is not None:
+            if entry.phase is Phase.PASSIVATING:
+                self._count("session_passivations_total", reason="idle")
+            else:
+                if entry.pid is not None:
+                    _kill_group(entry.pid)
+                if not self._core.draining:
+                    self._count("session_restarts_total", reason="killed" if entry.kill_reason else "died")
+                    logger.warning(
+                        "session %s: %s", key, entry.kill_reason or "its process ended unexpectedly"
+                    )
+        self._carry_out(self._core.exited(key, time.monotonic()))
+
+    def on_child_failed(self, failed: ActorFailed) -> None:
+        """A session crashes; its exit follows, and the traceback stands in the log already."""
+        logger.info("session %s crashes: %s", self._keys.get(address_key(failed.address)), failed.reason)
+
+    # From the supervisor
+
+    @handles(GetChildren)
+    def children_nodes(self, message: GetChildren, sender: Address) -> Children:
+        """The sessions, the last active first."""
+        now = time.monotonic()
+        entries = sorted(self._core.entries.values(), key=lambda entry: -entry.active_at)
+        return Children(
+            nodes=tuple(_node(entry, now) for entry in entries if entry.phase is not Phase.ASLEEP),
+            counters=self._all_counters(),
+        )
+
+    @handles(RestartSession)
+    def restart_session(self, message: RestartSession, sender: Address) -> Done:
+        """An operator restarts a session."""
+        effects = self._core.restart_by_hand(message.session, time.monotonic())
+        if effects is None:
+            raise AskRefused("unknown", f"no live session {message.session}")
+        self._carry_out(effects)
+        return Done(text=f"{message.session} is restarted")
+
+    # Effects
+
+    def _carry_out(self, effects: Iterable[RouterEffect]) -> None:
+        for effect in effects:
+            match effect:
+                case SendToSession():
+                    address = self._addresses.get(effect.key)
+                    if address is not None:
+                        self.send(address, effect.message)
+                case Tell():
+                    self._tell(effect.channel, effect.message)
+                case Fork():
+                    self._fork(effect)
+                case Kill():
+                    self._kill(effect)
+                case PingSession():
+                    self.spawn(self._ping(effect.key), name="ping")
+                case AnswerStop():
+                    if effect.outcome.channel is not None:
+                        self._tell(effect.outcome.channel, effect.outcome)
+                    self._answer_stop_askers(effect.outcome)
+                case EndTurnsOf():
+                    self.spawn(self._end_turns(effect.request), name="end turns")
+        self._schedule_tick()
+
+    def _tell(self, channel: str, message: Message) -> None:
+        address = self._channels.get(channel) or self._directory.address(channel)
+        if address is not None:
+            self.send(address, message)
+
+    def _fork(self, fork: Fork) -> None:
+        address = self.create(self._session_class)
+        self._addresses[fork.key] = address
+        self._keys[address_key(address)] = fork.key
+        self._count("session_starts_total", reason="restart" if fork.deaths else "message")
+        self.spawn(self._initialise(fork, address), name="initialise session")
+
+    async def _initialise(self, fork: Fork, address: Address) -> None:
+        init = InitSession(
+            session=fork.key,
+            settings=self._settings,
+            directory=self._directory.current,
+            followers=fork.followers,
+            deaths=fork.deaths,
+        )
+        try:
+            answer = await self.ask(address, init, timeout_s=self._start_timeout_s)
+        except ActorError as error:
+            logger.info("session %s did not get ready: %s", fork.key, type(error).__name__)
+            return  # its exit, or the watchdog, decides
+        if self._addresses.get(fork.key) != address:
+            return
+        now = time.monotonic()
+        if isinstance(answer, InitFailed):
+            logger.error("session %s cannot be opened: %s", fork.key, answer.reason)
+            self._core.start_failed(fork.key, answer.code, answer.reason)
+        else:
+            self._carry_out(self._core.ready(fork.key, answer.incarnation, answer.pid, now))
+
+    def _kill(self, effect: Kill) -> None:
+        address = self._addresses.get(effect.key)
+        pid = self.child_pid(address) if address is not None else None
+        if pid is not None:
+            logger.warning("session %s (pid %d) is killed: %s", effect.key, pid, effect.reason)
+            self.kill(pid)
+            _kill_group(pid)
+
+    async def _ping(self, key: str) -> None:
+        address = self._addresses.get(key)
+        if address is None:
+            return
+        try:
+            pong: Pong = await self.ask(address, Ping(), timeout_s=2 * self._ping_timeout_s)
+        except ActorError:
+            return  # the watchdog sees that no answer came
+        self._watchdog.ponged(key, pong, time.monotonic())
+
+    async def _end_turns(self, request: StopTurn) -> None:
+        message = EndOpenTurns(session=request.session, status="stopped", queue=request.queue)
+        try:
+            await self._directory.ask(self, "persistence", message, timeout_s=_STORE_TIMEOUT_S)
+            stopped = 1
+        except AskRefused as refusal:
+            logger.error("the stop of %s cannot be recorded: %s", request.session, refusal)
+            stopped = 0
+        self._carry_out(self._core.turns_ended(request, stopped, time.monotonic()))
+
+    def _answer_stop_askers(self, outcome: StopOutcome) -> None:
+        for answer in self._stop_askers.pop(outcome.session, ()):
+            if not answer.done():
+                answer.set_result(outcome)
+
+    def _count(self, name: str, *, reason: str) -> None:
+        self._counters[f'{name}{{reason="{reason}"}}'] += 1
+
+    # The watchdog's clock
+
+    def _schedule_tick(self) -> None:
+        wanted = time.monotonic() + self._watchdog.next_tick_s()
+        if self._tick is not None:
+            if self._tick_at <= wanted:
+                return
+            self._tick.cancel()
+        self._tick_at = wanted
+        self._tick = self.call_later(max(0.0, wanted - time.monotonic()), self._look)
+
+    def _look(self) -> None:
+        self._tick = None
+        self._carry_out(self._watchdog.tick(time.monotonic()))
+
+
+def _kill_group(pid: int) -> None:
+    """Ends what is left of a session's process group; the group outlives its leader."""
+    try:
+        os.killpg(pid, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        pass  # nothing is left, or its group was not its own yet
+
+
+def _node(entry: Entry, now: float) -> StatusNode:
+    return StatusNode(
+        name=entry.key,
+        kind="session",
+        state="failed" if entry.policy.failed else _STATE_NAMES[entry.phase],
+        pid=entry.pid,
+        incarnation=entry.incarnation,
+        restarts=entry.policy.total,
+        mailbox_depth=entry.mailbox_depth + len(entry.unsettled),
+        age_seconds=now - entry.created_at,
+        rss_bytes=resident_bytes(entry.pid),
+        doing=entry.doing,
+    )
+
+
+def _limits(config: GatewayConfig) -> RouterLimits:
+    sessions, supervision = config.sessions, config.supervision
+    return RouterLimits(
+        max_live=sessions.max_live,
+        max_pending=sessions.max_pending,
+        ping_timeout_s=sessions.ping_timeout_seconds,
+        start_timeout_s=max(sessions.start_timeout_seconds, 1.0),
+        restarts=RestartLimits(
+            max_restarts=supervision.max_restarts,
+            window_s=supervision.window_seconds,
+            backoff_s=supervision.backoff_seconds,
+            backoff_max_s=supervision.backoff_max_seconds,
+        ),
+    )
