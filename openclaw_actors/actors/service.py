@@ -1,0 +1,84 @@
+"""What the supervisor knows of one of its services."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from dataclasses import dataclass, field
+
+from openclaw_actors.actors.proc import resident_bytes
+from openclaw_actors.core.supervision import RestartPolicy
+from openclaw_actors.messages import Address, Pong, ServiceRef, StatusNode
+
+__all__ = ["Service"]
+
+
+@dataclass(slots=True)
+class Service:
+    """One service, through all of its incarnations."""
+
+    name: str
+    policy: RestartPolicy
+    state: str = "starting"
+    """`starting`, `running`, `restarting`, `failed` or `stopping`."""
+    address: Address | None = None
+    """None while no process lives."""
+    pid: int | None = None
+    incarnation: int = 0
+    instance: str = ""
+    bound: str = ""
+    """HOST:PORT, of a channel."""
+    since: float = field(default_factory=time.monotonic)
+    stops: bool = False
+    """It is ended on purpose: its exit is no death."""
+    reason: str = ""
+    """Why it died, or does not start."""
+    pong: Pong | None = None
+
+    def begin(self, address: Address, pid: int | None) -> None:
+        """Its next incarnation has a process."""
+        self.address, self.pid = address, pid
+        self.incarnation += 1
+        self.instance = secrets.token_hex(8)
+        self.state = "starting"
+        self.since = time.monotonic()
+        self.pong = None
+
+    def ended(self) -> None:
+        """Its process is gone."""
+        self.address, self.pid, self.pong = None, None, None
+
+    @property
+    def ref(self) -> ServiceRef | None:
+        """How others find it; None while no process lives."""
+        if self.address is None:
+            return None
+        return ServiceRef(address=self.address, incarnation=self.incarnation, instance=self.instance)
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """Why it is not healthy."""
+        if self.state in ("restarting", "failed"):
+            return (f"{self.name}: {self.state}" + (f" ({self.reason})" if self.reason else ""),)
+        if self.state == "starting":
+            return (f"{self.name}: starting",)
+        if self.pong is None:
+            return ()
+        return tuple(f"{self.name}: {problem}" for problem in self.pong.problems)
+
+    def node(self, children: tuple[StatusNode, ...] = ()) -> StatusNode:
+        """How `status` shows it."""
+        pong = self.pong
+        return StatusNode(
+            name=self.name,
+            kind="service",
+            state=self.state,
+            pid=self.pid,
+            incarnation=self.incarnation,
+            restarts=self.policy.total,
+            mailbox_depth=pong.mailbox_depth if pong is not None else 0,
+            age_seconds=time.monotonic() - self.since,
+            rss_bytes=resident_bytes(self.pid),
+            doing=pong.doing if pong is not None else self.state,
+            children=children,
+        )

@@ -1,0 +1,411 @@
+"""Supervisor: the parent of all services. It starts, watches, restarts and drains them, and answers operators.
+
+It forks, so it has one thread and nothing in it blocks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import time
+from pathlib import Path
+
+import msgspec
+from thespian.actors import ActorExitRequest
+
+from openclaw_actors import logs
+from openclaw_actors.actors.catalogue import CHANNELS, SERVICES, load
+from openclaw_actors.actors.operations import Operations
+from openclaw_actors.actors.service import Service
+from openclaw_actors.actorsystem import ActorFailed, AsyncActor, address_key, handles
+from openclaw_actors.config import GatewayConfig, decode, encode, find_paths
+from openclaw_actors.core.supervision import RestartLimits, RestartPolicy
+from openclaw_actors.errors import ActorError, AskRefused, AskTimeout
+from openclaw_actors.messages import (
+    Address,
+    Directory,
+    Done,
+    Drain,
+    Drained,
+    FlushStore,
+    GatewayHealth,
+    GetHealth,
+    GetSessions,
+    GetStatus,
+    Init,
+    InitFailed,
+    Message,
+    Ping,
+    Pong,
+    Ready,
+    RestartActor,
+    RestartSession,
+    SessionDetail,
+    SessionList,
+    ShowSession,
+    Shutdown,
+    Status,
+    StopSession,
+)
+
+__all__ = ["Supervisor"]
+
+logger = logging.getLogger(__name__)
+
+_LATE_S = 1.0
+_ROTATE_EVERY_S = 5.0
+_ASK_S = 2.0
+_DRAIN_MARGIN_S = 3.0
+_EXIT_S = 6.0
+_FIRST_START_TRIES = 3
+_FLUSH_S = 5.0
+_EXIT_AFTER_ANSWER_S = 0.05
+STOPPING_FILE = "stopping"
+"""In the run directory: the supervisor ends on purpose, so `start` ends too."""
+
+
+class Supervisor(AsyncActor):
+    """Owns the tree of actors."""
+
+    process_name = "supervisor"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._services: dict[str, Service] = {}
+        self._by_address: dict[str, Service] = {}
+        self._generation = 0
+        self._started_at = time.monotonic()
+        self._draining = False
+        self._up = False
+        self._exits: dict[str, asyncio.Event] = {}
+
+    # Life
+
+    @handles(Init)
+    async def initialise(self, message: Init, sender: Address) -> Ready | InitFailed:
+        """Starts every service; if one cannot start, everything ends with its reason."""
+        self.incarnation = message.incarnation
+        self._config = decode(message.settings)
+        self._secrets = message.secrets
+        self._settings = message.settings
+        self._log_path = find_paths(
+            self._config.state_dir, self._config.memory.storage_path, os.environ
+        ).logs.joinpath("gateway.log")
+        limits = _restart_limits(self._config)
+        self._services = {name: Service(name, RestartPolicy(limits)) for name in SERVICES}
+        self._operations = Operations(self, self._services, self._config)
+        for service in self._services.values():
+            self._create(service)
+        failures = await asyncio.gather(*(self._bring_up(each) for each in self._services.values()))
+        for service, failure in zip(self._services.values(), failures, strict=True):
+            if failure is not None:
+                self._draining = True
+                return InitFailed(reason=f"{service.name}: {failure.reason}", code=failure.code)
+        self._keep_ports()
+        self._up = True
+        self.spawn(self._watch(), name="watch")
+        self.call_later(_ROTATE_EVERY_S, self._rotate_log)
+        return Ready(
+            pid=os.getpid(),
+            incarnation=message.incarnation,
+            detail={"ws": self._services["websocket"].bound, "http": self._services["http"].bound},
+        )
+
+    def _create(self, service: Service) -> None:
+        """Forks the service's next incarnation and tells everybody where it lives, before it can do anything."""
+        address = self.create(load(service.name))
+        service.begin(address, self.child_pid(address))
+        self._by_address[address_key(address)] = service
+        self._broadcast()
+
+    def _broadcast(self) -> None:
+        self._generation += 1
+        directory = self._directory()
+        for service in self._services.values():
+            if service.address is not None and service.state == "running":
+                self.send(service.address, directory)
+
+    def _directory(self) -> Directory:
+        refs = {name: service.ref for name, service in self._services.items()}
+        return Directory(
+            generation=self._generation, services={name: ref for name, ref in refs.items() if ref is not None}
+        )
+
+    async def _bring_up(self, service: Service) -> InitFailed | None:
+        """Starts a service for the first time; one that is killed meanwhile gets another chance."""
+        failure = await self._initialise(service)
+        for _ in range(_FIRST_START_TRIES - 1):
+            if failure is None or failure.code != "died" or self._draining:
+                break
+            if service.address is not None:
+                await self._exits.setdefault(service.name, asyncio.Event()).wait()
+                del self._exits[service.name]
+            self._create(service)
+            failure = await self._initialise(service)
+        return failure
+
+    async def _initialise(self, service: Service) -> InitFailed | None:
+        """Asks the new incarnation to set itself up; returns why it could not."""
+        address = service.address
+        init = Init(
+            name=service.name,
+            incarnation=service.incarnation,
+            instance=service.instance,
+            settings=self._settings,
+            directory=self._directory(),
+            secrets=self._secrets_for(service.name),
+        )
+        try:
+            answer = await self.ask(address, init, timeout_s=self._config.actors.start_timeout_seconds)
+        except AskTimeout:
+            answer = InitFailed(
+                reason=f"it was not ready within {self._config.actors.start_timeout_seconds:g} s"
+            )
+        except ActorError as error:
+            reason = f"it died while it started ({type(error).__name__})"
+            answer = InitFailed(reason=reason, code="died")
+        if isinstance(answer, InitFailed):
+            service.reason = answer.reason
+            if service.address == address and service.pid is not None:
+                self.kill(service.pid)
+            return answer
+        service.state = "running"
+        service.bound = answer.detail.get("address", "")
+        if service.address is not None:
+            self.send(service.address, self._directory())
+        return None
+
+    def _secrets_for(self, name: str) -> dict[str, str]:
+        """The secrets that this service needs, and no others."""
+        wanted = {"model": ("llm.",), "websocket": ("auth",), "http": ("auth",)}.get(name, ())
+        return (
+            {key: value for key, value in self._secrets.items() if key.startswith(wanted)} if wanted else {}
+        )
+
+    def _keep_ports(self) -> None:
+        """A channel's next incarnation listens where clients know it, also if any port would have done."""
+        ws_port = int(self._services["websocket"].bound.rpartition(":")[2])
+        http_port = int(self._services["http"].bound.rpartition(":")[2])
+        http = msgspec.structs.replace(self._config.http, port=http_port)
+        self._settings = encode(msgspec.structs.replace(self._config, port=ws_port, http=http))
+
+    # Deaths
+
+    def on_child_failed(self, failed: ActorFailed) -> None:
+        """A service crashes; its exit follows."""
+        service = self._by_address.get(address_key(failed.address))
+        if service is not None:
+            service.reason = failed.reason
+
+    def on_child_exited(self, address: Address) -> None:
+        """A service's process is gone: another is started, unless it was to go."""
+        service = self._by_address.pop(address_key(address), None)
+        if service is None or service.address != address:
+            return
+        service.ended()
+        if service.name in self._exits:
+            self._exits[service.name].set()
+        if service.stops or (self._draining and not self._up):
+            service.state = "stopping"
+            return
+        if not self._up:
+            return  # the first start fails, and says why
+        restart = service.policy.died(time.monotonic())
+        service.state = "failed" if restart.failed else "restarting"
+        logger.error(
+            "%s died%s; restarted in %.1f s",
+            service.name,
+            f" ({service.reason})" if service.reason else "",
+            restart.delay_s,
+        )
+        self.call_later(restart.delay_s, self._restart, service, service.incarnation)
+
+    def _restart(self, service: Service, incarnation: int) -> None:
+        if service.incarnation == incarnation and service.address is None and not service.stops:
+            service.reason = ""
+            self._create(service)
+            self.spawn(self._initialise(service), name=f"initialise {service.name}")
+
+    # The watchdog
+
+    async def _watch(self) -> None:
+        interval_s = self._config.supervision.ping_interval_seconds
+        while True:
+            for service in self._services.values():
+                if service.state == "running":
+                    self.spawn(self._ping(service), name=f"ping {service.name}")
+            await asyncio.sleep(interval_s)
+
+    async def _ping(self, service: Service) -> None:
+        address, pid = service.address, service.pid
+        timeout_s = self._config.supervision.ping_timeout_seconds
+        asked_at = time.monotonic()
+        try:
+            pong: Pong = await self.ask(address, Ping(), timeout_s=timeout_s)
+        except AskTimeout:
+            late_s = time.monotonic() - asked_at - timeout_s
+            if service.address == address and pid is not None and late_s < _LATE_S:
+                service.reason = f"no answer for {timeout_s:g} s"
+                logger.error("%s (pid %d) does not answer and is killed", service.name, pid)
+                self.kill(pid)
+        except ActorError:
+            return  # its exit is seen
+        else:
+            if service.address == address:
+                service.pong = pong
+                service.policy.lived(time.monotonic())
+
+    @handles(Ping)
+    def sign_of_life(self, message: Ping, sender: Address) -> Pong:
+        """Says whether it drains; `start` asks."""
+        return Pong(
+            pid=os.getpid(),
+            incarnation=self.incarnation or 0,
+            mailbox_depth=self.mailbox_depth,
+            doing="draining" if self._draining else "idle",
+            problems=self._problems(),
+        )
+
+    # Operators
+
+    def _problems(self) -> tuple[str, ...]:
+        draining = ("draining",) if self._draining else ()
+        return draining + tuple(
+            problem for service in self._services.values() for problem in service.problems
+        )
+
+    @handles(GetHealth)
+    def health(self, message: GetHealth, sender: Address) -> GatewayHealth:
+        """Says how things are, from what is known already."""
+        problems = self._problems()
+        return GatewayHealth(
+            live=True,
+            ready=self._up and not problems,
+            problems=problems,
+            uptime_seconds=time.monotonic() - self._started_at,
+        )
+
+    @handles(GetStatus)
+    async def status(self, message: GetStatus, sender: Address) -> Status:
+        """The actor tree."""
+        root, counters = await self._operations.tree(self.incarnation or 0, self._started_at)
+        problems = self._problems()
+        return Status(
+            root=root,
+            counters=counters,
+            healthy=not problems,
+            problems=problems,
+            uptime_seconds=time.monotonic() - self._started_at,
+            draining=self._draining,
+        )
+
+    @handles(GetSessions)
+    async def sessions(self, message: GetSessions, sender: Address) -> SessionList:
+        """Live and stored sessions."""
+        return await self._operations.sessions(message)
+
+    @handles(ShowSession)
+    async def show_session(self, message: ShowSession, sender: Address) -> SessionDetail:
+        """One session."""
+        return await self._operations.show_session(message)
+
+    @handles(StopSession)
+    async def stop_session(self, message: StopSession, sender: Address) -> Done:
+        """Ends a session's running turn."""
+        return await self._operations.stop_session(message)
+
+    @handles(RestartSession)
+    async def restart_session(self, message: RestartSession, sender: Address) -> Done:
+        """Restarts a session's process."""
+        return await self._operations.restart_session(message.session)
+
+    @handles(RestartActor)
+    async def restart_actor(self, message: RestartActor, sender: Address) -> Done:
+        """Restarts any actor by its name in the tree."""
+        if message.name == "supervisor":
+            self.call_later(_EXIT_AFTER_ANSWER_S, self.stop, "restarted by an operator")
+            return Done(text="supervisor is restarted, with everything below it")
+        service = self._services.get(message.name)
+        if service is None:
+            return await self._operations.restart_session(message.name)
+        service.policy.restarted_by_hand()
+        service.reason = "restarted by an operator"
+        if service.pid is not None:
+            self.kill(service.pid)
+        else:
+            self._restart(service, service.incarnation)
+        return Done(text=f"{service.name} is restarted")
+
+    # The end
+
+    @handles(Shutdown)
+    def shut_down(self, message: Shutdown, sender: Address) -> Done:
+        """Drains and ends everything."""
+        if self._draining:
+            return Done(text="already draining")
+        self._draining = True
+        run_dir = Path(address_key(self.myAddress)).parent
+        run_dir.joinpath(STOPPING_FILE).touch()
+        grace_s = self._config.graceful_shutdown_seconds if message.grace_s is None else message.grace_s
+        self.spawn(self._drain(grace_s), name="drain")
+        return Done(text=f"draining, for at most {grace_s:g} s")
+
+    async def _drain(self, grace_s: float) -> None:
+        began_at = time.monotonic()
+        await asyncio.gather(*(self._ask(name, Drain(grace_s=0.0), _ASK_S) for name in CHANNELS))
+        drained = await self._ask("router", Drain(grace_s=grace_s), grace_s + _DRAIN_MARGIN_S)
+        await self._ask("model", Drain(grace_s=0.0), _ASK_S)
+        await asyncio.gather(*(self._end(name) for name in CHANNELS))
+        await asyncio.gather(self._end("router"), self._end("model"))
+        await self._ask("persistence", FlushStore(deadline_s=_FLUSH_S), _FLUSH_S + _ASK_S)
+        await self._end("persistence")
+        unfinished = drained.unfinished if isinstance(drained, Drained) else 0
+        seconds = time.monotonic() - began_at
+        logger.info("drained in %.2f s; %d turns are resumed at the next start", seconds, unfinished)
+        self.stop("drained")
+
+    async def _ask(self, name: str, message: Message, timeout_s: float) -> object:
+        address = self._services[name].address
+        if address is None:
+            return None
+        try:
+            return await self.ask(address, message, timeout_s=timeout_s)
+        except AskRefused as refusal:
+            logger.warning("%s refuses %s: %s", name, type(message).__name__, refusal)
+        except ActorError as error:
+            logger.warning("%s does not answer %s: %s", name, type(message).__name__, type(error).__name__)
+        return None
+
+    async def _end(self, name: str) -> None:
+        """Has a service exit, in time or by SIGKILL."""
+        service = self._services[name]
+        service.stops = True
+        if service.address is None:
+            return
+        service.state = "stopping"
+        exited = self._exits.setdefault(name, asyncio.Event())
+        self.send(service.address, ActorExitRequest(recursive=True))
+        try:
+            async with asyncio.timeout(_EXIT_S):
+                await exited.wait()
+        except TimeoutError:
+            logger.warning("%s does not end and is killed", name)
+            if service.pid is not None:
+                self.kill(service.pid)
+                await exited.wait()
+
+    def _rotate_log(self) -> None:
+        limits = self._config.logging
+        logs.rotate_if_needed(self._log_path, max_bytes=limits.max_bytes, backups=limits.backups)
+        self.call_later(_ROTATE_EVERY_S, self._rotate_log)
+
+
+def _restart_limits(config: GatewayConfig) -> RestartLimits:
+    supervision = config.supervision
+    return RestartLimits(
+        max_restarts=supervision.max_restarts,
+        window_s=supervision.window_seconds,
+        backoff_s=supervision.backoff_seconds,
+        backoff_max_s=supervision.backoff_max_seconds,
+    )
