@@ -29,6 +29,7 @@ class Invocation:
 
     config_file: Path | None = None
     state_dir: str | None = None
+    debug: bool = False
 
     def load(self, overrides: Mapping[str, object] | None = None) -> Loaded:
         """Read the configuration. Raises ConfigError."""
@@ -65,6 +66,11 @@ def _set_state_dir(_context: click.Context, _parameter: click.Parameter, value: 
         _invocation().state_dir = value
 
 
+def _set_debug(_context: click.Context, _parameter: click.Parameter, value: bool) -> None:  # noqa: FBT001 - click's
+    if value:
+        _invocation().debug = True
+
+
 def common_options(command: F) -> F:
     """Add `--config`, `--state-dir` and `--debug` to a command."""
     options = (
@@ -85,7 +91,11 @@ def common_options(command: F) -> F:
             help="Where the gateway keeps its state.",
         ),
         click.option(
-            "--debug", is_flag=True, expose_value=False, help="Show the traceback of an unexpected error."
+            "--debug",
+            is_flag=True,
+            expose_value=False,
+            callback=_set_debug,
+            help="Show the traceback of an unexpected error.",
         ),
     )
     for option in reversed(options):

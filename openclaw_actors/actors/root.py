@@ -1,0 +1,254 @@
+"""Owns the process of `start`: it builds the actor system, builds it again when its root has died, and ends it.
+
+It has one thread, always, because it forks. It reads no messages but answers, runs no handler of users' data, and
+allocates little: what can go wrong here must be small, for nobody restarts it.
+"""
+
+from __future__ import annotations
+
+__all__ = ["Root", "check_open_files", "exit_code_of_signal"]
+
+import asyncio
+import logging
+import os
+import signal
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+import msgspec
+
+from openclaw_actors.actors.answering import until_both_answer
+from openclaw_actors.actors.root_boot import Boot, BootFailed, BootPlan
+from openclaw_actors.actors.rundir import (
+    RunRecord,
+    StateLock,
+    clean_stale_boots,
+    process_start_ticks,
+    remove_record,
+    write_record,
+)
+from openclaw_actors.actorsystem import become_subreaper, raise_open_files_limit
+from openclaw_actors.config import GatewayConfig
+from openclaw_actors.core.supervision import RestartLimits, RestartPolicy
+from openclaw_actors.errors import OpenClawError, StateDirError
+from openclaw_actors.messages import Ready
+
+logger = logging.getLogger(__name__)
+
+MARGIN_S = 10.0
+"""Beyond the grace period, for channels to close, the store to be flushed and the processes to end."""
+
+ANSWER_WITHIN_S = 10.0
+"""For so long after `Ready` a channel may take until it answers its first request."""
+
+FILES_FOR_ITSELF = 64
+FILES_PER_SESSION = 3
+"""Of the router, which has the most of them: the pidfd of each session, and a connection in each direction."""
+
+T = TypeVar("T")
+
+
+def exit_code_of_signal(number: int) -> int:
+    """What a shell shows of a process that a signal has ended."""
+    return 128 + number
+
+
+def check_open_files(config: GatewayConfig) -> None:
+    """Raise the limit of open files, and refuse what would not fit into it.
+
+    Raises:
+        StateDirError: the limit is too low for the configured number of sessions.
+    """
+    limit = raise_open_files_limit()
+    needed = FILES_PER_SESSION * config.sessions.max_live + FILES_FOR_ITSELF
+    if limit < needed:
+        fits = max(0, (limit - FILES_FOR_ITSELF) // FILES_PER_SESSION)
+        raise StateDirError(
+            f"sessions.max_live = {config.sessions.max_live} needs {needed} open files, but the limit is {limit}; "
+            f"raise it (ulimit -n) or set sessions.max_live to at most {fits}"
+        )
+
+
+class _Stopped(Exception):
+    """Raised inside `Root` when a signal came while it waited for something else."""
+
+
+class Root:
+    """Runs the gateway until it is told to end.
+
+    Args:
+        plan: what the system is made from.
+        say: tells the person who started it, a line at a time.
+        ready: is called once, with the addresses of the WebSocket and the HTTP channel, when both answer.
+    """
+
+    def __init__(
+        self, plan: BootPlan, *, say: Callable[[str], None], ready: Callable[[str, str], None]
+    ) -> None:
+        self._plan = plan
+        self._say = say
+        self._tell_ready = ready
+        self._lock = StateLock(plan.run)
+        self._stop = asyncio.Event()
+        self._boot: Boot | None = None
+        self._was_ready = False
+        limits = plan.config.supervision
+        self._policy = RestartPolicy(
+            RestartLimits(
+                max_restarts=limits.max_restarts,
+                window_s=limits.window_seconds,
+                backoff_s=limits.backoff_seconds,
+                backoff_max_s=limits.backoff_max_seconds,
+            )
+        )
+
+    async def run(self) -> int:
+        """Run it; returns the exit code.
+
+        Raises:
+            AlreadyRunning: another `start` owns the state directory.
+            StateDirError: the run directory cannot be used.
+            BootFailed: it did not get ready at the first try.
+        """
+        self._lock.acquire()
+        self._listen_to_signals()
+        become_subreaper()
+        try:
+            clean_stale_boots(self._plan.run)
+            await self._live()
+        except _Stopped:
+            pass  # before anything was ready: there is nothing to drain
+        finally:
+            remove_record(self._plan.run)
+            self._lock.release()
+        return 0
+
+    # Signals
+
+    def _listen_to_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._signalled, number)
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # `nohup` ignores it on purpose
+            loop.add_signal_handler(signal.SIGHUP, self._signalled, signal.SIGHUP)
+
+    def _signalled(self, number: signal.Signals) -> None:
+        if not self._stop.is_set():
+            logger.info("%s: the gateway ends", number.name)
+            self._stop.set()
+            return
+        if self._boot is not None:
+            self._boot.end_at_once()
+        remove_record(self._plan.run)
+        self._lock.release()
+        os._exit(exit_code_of_signal(number))
+
+    async def _or_stopped(self, work: Coroutine[Any, Any, T]) -> T:
+        """Do something unless, or until, a signal comes. Raises _Stopped."""
+        task = asyncio.ensure_future(work)
+        stop = asyncio.ensure_future(self._stop.wait())
+        try:
+            await asyncio.wait({task, stop}, return_when=asyncio.FIRST_COMPLETED)
+            if task.done():
+                return task.result()
+            raise _Stopped
+        finally:
+            for each in (task, stop):
+                each.cancel()
+            await asyncio.gather(task, stop, return_exceptions=True)
+
+    # Lives
+
+    async def _live(self) -> None:
+        """Build the system, again and again, until it is told to end."""
+        incarnation = 0
+        while True:
+            incarnation += 1
+            try:
+                reason = await self._one_life(incarnation)
+            except (OpenClawError, OSError) as failed:
+                if not self._was_ready and not (isinstance(failed, BootFailed) and not failed.final):
+                    raise
+                reason = str(failed)
+            if not reason:
+                return
+            restart = self._policy.died(asyncio.get_running_loop().time())
+            if not self._was_ready and restart.failed:
+                raise BootFailed(f"{reason}, again and again; the log says why", final=True)
+            logger.error("%s: the gateway is built anew, after %.1f s", reason, restart.delay_s)
+            await self._or_stopped(asyncio.sleep(restart.delay_s))
+
+    async def _one_life(self, incarnation: int) -> str:
+        """Live once; returns why it must be built anew, or "" when it was told to end."""
+        boot = self._boot = Boot(self._plan, incarnation)
+        in_order = False
+        try:
+            self._record(boot, "restarting" if self._was_ready else "starting")
+            ready = await self._or_stopped(boot.start())
+            self._record(boot, "restarting" if self._was_ready else "starting", ready)
+            silent = await self._or_stopped(until_both_answer(ready, timeout_s=ANSWER_WITHIN_S))
+            if silent:
+                raise BootFailed(f"{silent} does not answer", final=True)
+            self._is_ready(boot, ready)
+            reason = await self._watch(boot, ready)
+            in_order = boot.end_was_ordered
+            return "" if in_order else reason
+        finally:
+            await boot.end(in_order=in_order)
+            self._boot = None
+
+    def _is_ready(self, boot: Boot, ready: Ready) -> None:
+        self._record(boot, "ready", ready)
+        self._keep_ports(ready)
+        if self._was_ready:
+            logger.warning("the gateway is ready again")
+        else:
+            self._was_ready = True
+            self._tell_ready(ready.detail.get("ws", ""), ready.detail.get("http", ""))
+
+    async def _watch(self, boot: Boot, ready: Ready) -> str:
+        """Returns why the boot's life is over, or "" after an end that was asked for by a signal."""
+        try:
+            return await self._or_stopped(boot.watch())
+        except _Stopped:
+            self._record(boot, "stopping", ready)
+            self._say("stopping: running turns may finish")
+            grace_s = self._plan.config.graceful_shutdown_seconds
+            if not await boot.shut_down(grace_s=grace_s, margin_s=MARGIN_S):
+                logger.error("the actors did not end within %.0f s and are killed", grace_s + MARGIN_S)
+            return ""
+
+    def _keep_ports(self, ready: Ready) -> None:
+        """Have the next boot listen where clients know us, also where any free port was asked for."""
+        config = self._plan.config
+        replace = msgspec.structs.replace
+        if port := _port_of(ready.detail.get("ws", "")):
+            config = replace(config, port=port)
+        if port := _port_of(ready.detail.get("http", "")):
+            config = replace(config, http=replace(config.http, port=port))
+        self._plan = replace(self._plan, config=config)
+
+    def _record(self, boot: Boot, state: str, ready: Ready | None = None) -> None:
+        detail = ready.detail if ready is not None else {}
+        record = RunRecord(
+            boot=boot.id,
+            pid=os.getpid(),
+            started_ticks=process_start_ticks(os.getpid()) or 0,
+            run_dir=str(boot.run_dir),
+            state=state,
+            supervisor=boot.supervisor_key if ready is not None else "",
+            ws=detail.get("ws", ""),
+            http=detail.get("http", ""),
+        )
+        try:
+            write_record(self._plan.run, record)
+        except OSError as error:
+            if not self._was_ready:
+                raise StateDirError(f"cannot write in {self._plan.run}: {error.strerror}") from None
+            # A full disk must not end a gateway that runs: commands do not find it until there is room again.
+            logger.error("the record of the running gateway cannot be written: %s", error.strerror)
+
+
+def _port_of(address: str) -> int:
+    port = address.rpartition(":")[2]
+    return int(port) if port.isdigit() else 0

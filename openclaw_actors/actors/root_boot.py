@@ -1,0 +1,268 @@
+"""Owns one boot: one life of the actor system, from the fork of its admin to the end of its last process.
+
+`root.py` starts one, watches it, and starts the next when it has died.
+"""
+
+from __future__ import annotations
+
+__all__ = ["Boot", "BootFailed", "BootPlan"]
+
+import asyncio
+import logging
+import os
+import secrets
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from openclaw_actors.actors.rundir import make_boot_dir, remove_boot_dir
+from openclaw_actors.actorsystem import AsyncActor, GatewaySystem, Limits, address_key, end_descendants
+from openclaw_actors.actorsystem.process import open_pidfd
+from openclaw_actors.config import GatewayConfig
+from openclaw_actors.config.rules import secret_refs
+from openclaw_actors.errors import ActorError, ActorGone, AskRefused, AskTimeout, OpenClawError, QueueFull
+from openclaw_actors.messages import Directory, Init, InitFailed, Ping, Pong, Ready, Shutdown
+
+logger = logging.getLogger(__name__)
+
+STOPPING_NAME = "stopping"
+"""A file with this name in the boot's directory: the supervisor was told to end, so its end is no accident."""
+
+LATE_S = 1.0
+"""A tick of ours that is so much late forgives the others: this process itself did not run."""
+
+EXIT_NOTICED_S = 2.0
+ADMIN_ENDS_WITHIN_S = 2.0
+_UNKILLABLE_RETRY_S = 1.0
+
+
+class BootFailed(OpenClawError):
+    """Raised when the system did not get ready.
+
+    Args:
+        reason: one line for a person.
+        final: it would fail again in the same way.
+    """
+
+    def __init__(self, reason: str, *, final: bool) -> None:
+        super().__init__(reason)
+        self.final = final
+
+
+class BootPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """What every boot of one `start` is made from."""
+
+    config: GatewayConfig
+    secrets: Mapping[str, str]
+    """Key path of a reference to its value."""
+    run: Path
+    supervisor: type[AsyncActor]
+
+    @property
+    def init_timeout_s(self) -> float:
+        """For so long the supervisor may start its services, one after the other at worst."""
+        return 4 * self.config.actors.start_timeout_seconds + self.config.memory.lock_timeout_seconds
+
+
+class Boot:
+    """One life of the actor system.
+
+    Args:
+        plan: what it is made from.
+        incarnation: number of the supervisor's life, rising by one with each boot.
+
+    Raises:
+        StateDirError: the directory for its sockets cannot be made.
+    """
+
+    def __init__(self, plan: BootPlan, incarnation: int) -> None:
+        self.plan = plan
+        self.incarnation = incarnation
+        self.id = secrets.token_hex(5)
+        self.run_dir = make_boot_dir(plan.run, self.id)
+        actors = plan.config.actors
+        limits = Limits(
+            frame=actors.frame_max_bytes,
+            peer_queue=actors.queue_max_bytes,
+            peer_queue_frames=actors.queue_max_messages,
+        )
+        self._system = GatewaySystem(self.run_dir, limits=limits)
+        self._supervisor: object = None
+        self._supervisor_pidfd = -1
+        self._gone = asyncio.Event()
+        self._watches: asyncio.Task[None] | None = None
+
+    @property
+    def supervisor_key(self) -> str:
+        """The supervisor's address, as other processes can use it; empty before there is one."""
+        return address_key(self._supervisor) if self._supervisor is not None else ""
+
+    @property
+    def admin_pid(self) -> int | None:
+        """The pid of the living admin."""
+        return self._system.admin_pid
+
+    @property
+    def end_was_ordered(self) -> bool:
+        """Whether the supervisor was told to end, by whomever."""
+        return (self.run_dir / STOPPING_NAME).exists()
+
+    async def start(self) -> Ready:
+        """Fork the admin, create the supervisor, and wait until it is ready.
+
+        Raises:
+            BootFailed: it does not get ready.
+        """
+        self._system.start()
+        self._watches = asyncio.create_task(self._watch_admin())
+        plan = self.plan
+        init = Init(
+            name="supervisor",
+            incarnation=self.incarnation,
+            instance=uuid.uuid4().hex,
+            settings=_settings(plan.config),
+            directory=Directory(generation=0, services={}),
+            secrets=dict(plan.secrets),
+        )
+        try:
+            self._supervisor = await self._system.create(plan.supervisor)
+            answer = await self._system.endpoint.ask(self._supervisor, init, timeout_s=plan.init_timeout_s)
+        except ActorGone:
+            raise BootFailed("the supervisor died while it started", final=False) from None
+        except AskTimeout:
+            raise BootFailed(
+                f"the actors are not ready within {plan.init_timeout_s:.0f} s", final=True
+            ) from None
+        except (AskRefused, RuntimeError) as error:
+            raise BootFailed(f"the supervisor cannot be started: {error}", final=True) from None
+        if isinstance(answer, InitFailed):
+            raise BootFailed(answer.reason, final=True)
+        assert isinstance(answer, Ready)
+        self._watch_supervisor(answer.pid)
+        return answer
+
+    async def _watch_admin(self) -> None:
+        await self._system.admin_exited.wait()
+        self._gone.set()
+
+    def _watch_supervisor(self, pid: int) -> None:
+        try:
+            self._supervisor_pidfd = open_pidfd(pid)
+        except ProcessLookupError:
+            self._gone.set()
+            return
+        asyncio.get_running_loop().add_reader(self._supervisor_pidfd, self._supervisor_ended)
+
+    def _supervisor_ended(self) -> None:
+        self._forget_pidfd()
+        self._gone.set()
+
+    def _forget_pidfd(self) -> None:
+        if self._supervisor_pidfd >= 0:
+            asyncio.get_running_loop().remove_reader(self._supervisor_pidfd)
+            os.close(self._supervisor_pidfd)
+            self._supervisor_pidfd = -1
+
+    async def watch(self) -> str:
+        """Wait until the supervisor or the admin has ended or does not answer any more; returns which."""
+        interval_s = self.plan.config.supervision.ping_interval_seconds
+        while not await self._ended_within(interval_s):
+            if problem := await self._ping():
+                return problem
+            self._reap()
+        return "the admin has ended" if self._system.admin_exited.is_set() else "the supervisor has ended"
+
+    async def _ended_within(self, limit_s: float) -> bool:
+        try:
+            async with asyncio.timeout(limit_s):
+                await self._gone.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    async def _ping(self) -> str:
+        limit_s = self.plan.config.supervision.ping_timeout_seconds
+        loop = asyncio.get_running_loop()
+        asked_at = loop.time()
+        try:
+            pong = await self._system.endpoint.ask(self._supervisor, Ping(), timeout_s=limit_s)
+        except ActorGone:
+            await self._ended_within(EXIT_NOTICED_S)
+            return "" if self._gone.is_set() else "the supervisor is gone"
+        except (AskTimeout, QueueFull):
+            if loop.time() - asked_at > limit_s + LATE_S:
+                return ""
+            return f"the supervisor did not answer for {limit_s:g} s"
+        except AskRefused as error:
+            return f"the supervisor refuses to answer: {error}"
+        return "" if isinstance(pong, Pong) else "the supervisor does not answer as one"
+
+    def _reap(self) -> None:
+        """Reap what ended after its parent did: it fell to this process, which is the subreaper."""
+        while True:
+            try:
+                found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            except ChildProcessError:
+                return
+            if found is None or found.si_pid in (0, self.admin_pid):
+                return
+            os.waitpid(found.si_pid, os.WNOHANG)
+
+    async def shut_down(self, *, grace_s: float, margin_s: float) -> bool:
+        """Have the supervisor drain and end.
+
+        Args:
+            grace_s: for running turns.
+            margin_s: beyond it, for everything else.
+
+        Returns:
+            Whether it ended by itself in time.
+        """
+        if self._supervisor is not None and not self._gone.is_set():
+            timeout_s = self.plan.config.actors.ask_timeout_seconds
+            try:
+                await self._system.endpoint.ask(
+                    self._supervisor, Shutdown(grace_s=grace_s), timeout_s=timeout_s
+                )
+            except ActorError as error:
+                logger.warning("the supervisor was told to end, but: %r", error)
+        return await self._ended_within(grace_s + margin_s)
+
+    async def end(self, *, in_order: bool) -> None:
+        """End every process that is left, and remove the sockets; returns when nothing is left.
+
+        Args:
+            in_order: let the admin end by itself first; it has no children any more.
+        """
+        if self._watches is not None:
+            self._watches.cancel()
+        self._forget_pidfd()
+        if in_order:
+            await self._system.shutdown(timeout_s=ADMIN_ENDS_WITHIN_S)
+        left = self._system.end()
+        while left:
+            logger.critical("processes that cannot be killed are waited for: %s", sorted(left))
+            await asyncio.sleep(_UNKILLABLE_RETRY_S)
+            left = end_descendants()
+        remove_boot_dir(self.run_dir)
+
+    def end_at_once(self) -> None:
+        """Kill everything now, from within a signal handler."""
+        end_descendants(timeout_s=2.0)
+        remove_boot_dir(self.run_dir)
+
+
+def _settings(config: GatewayConfig) -> bytes:
+    """The configuration for all actors: without values that stand in it, which travel as secrets."""
+
+    def masked(value: object) -> object:
+        if isinstance(value, dict):
+            return {name: masked(each) for name, each in value.items()}
+        if isinstance(value, list):
+            return [masked(each) for each in value]
+        return "raw:***" if isinstance(value, str) and value in raw else value
+
+    raw = {ref for _, ref in secret_refs(config) if ref.lower().startswith("raw:")}
+    return msgspec.json.encode(masked(msgspec.to_builtins(config)))
