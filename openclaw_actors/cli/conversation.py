@@ -234,7 +234,15 @@ class Conversation:
         return not mine.taken or self.last_seq is None
 
     def disconnected(self) -> None:
+        """The connection is lost."""
         self._connected = False
+
+    def abandon(self, code: str, text: str) -> list[Effect]:
+        """Give up what the gateway has not taken, since it will not take it however often it is sent."""
+        lost = [message_id for message_id, mine in self._mine.items() if not mine.taken]
+        for message_id in lost:
+            del self._mine[message_id]
+        return [Refused(code=code, text=text, message_id=message_id) for message_id in lost]
 
     def _message(self, message_id: str) -> Frame:
         body = {

@@ -1,0 +1,203 @@
+"""Owns the connection of a conversation: makes it, makes it again when it is lost, carries frames and events."""
+
+from __future__ import annotations
+
+__all__ = ["Link", "LinkRefused", "Target", "token_of", "websocket_target"]
+
+import asyncio
+import json
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
+from websockets.typing import Subprotocol
+
+from openclaw_actors.actors.rundir import read_record
+from openclaw_actors.cli.conversation import Conversation, Effect, Frame
+from openclaw_actors.core.backoff import Backoff
+from openclaw_actors.errors import NotRunning, OpenClawError
+
+if TYPE_CHECKING:
+    from openclaw_actors.config import GatewayConfig, StatePaths
+
+OPEN_TIMEOUT_S = 5.0
+CLOSE_TIMEOUT_S = 1.0
+RETRY_FIRST_S = 0.1
+RETRY_LONGEST_S = 2.0
+MAX_FRAME_BYTES = 64 * 1024 * 1024
+MAX_WAITING_FRAMES = 10_000
+_TOO_BIG = 1009
+
+
+class LinkRefused(OpenClawError):
+    """Raised when the gateway refuses the connection and trying again would not help."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """Where to connect now."""
+
+    url: str
+    running: bool
+    """Whether a gateway of this state directory lives; else the address is a guess from the configuration."""
+
+
+def websocket_target(paths: StatePaths, config: GatewayConfig) -> Target:
+    """Where the WebSocket channel is: what the running gateway says, else what the configuration says."""
+    record = read_record(paths.run)
+    if record is not None and record.ws:
+        return Target(url=f"ws://{_reachable(record.ws)}/ws", running=True)
+    host = f"[{config.bind_address}]" if ":" in config.bind_address else config.bind_address
+    return Target(url=f"ws://{_reachable(f'{host}:{config.port}')}/ws", running=record is not None)
+
+
+def _reachable(address: str) -> str:
+    """An address to connect to: one that stands for all interfaces becomes the loopback."""
+    host, _, port = address.rpartition(":")
+    host = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]", "": "127.0.0.1"}.get(host, host)
+    return f"{host}:{port}"
+
+
+def token_of(config: GatewayConfig) -> str | None:
+    """The token that the gateway wants, if the configuration has one. Raises OpenClawError."""
+    from openclaw_actors.config.secrets import SecretUnresolved, resolve
+
+    if config.auth_token is None:
+        return None
+    try:
+        return resolve(config.auth_token, os.environ)
+    except SecretUnresolved as error:
+        raise OpenClawError(f"auth_token: {error}") from None
+
+
+class Link:
+    """Keeps one conversation connected.
+
+    Args:
+        conversation: decides what is sent and shown.
+        target: says where to connect, at each attempt anew.
+        token: for the `Authorization` header.
+        show: is given every effect that is not a frame.
+        changed: is told whether a connection stands now, with a reason when it does not.
+    """
+
+    def __init__(
+        self,
+        conversation: Conversation,
+        target: Callable[[], Target],
+        *,
+        token: str | None,
+        show: Callable[[Effect], None],
+        changed: Callable[[bool, str], None],
+    ) -> None:
+        self.conversation = conversation
+        self._target = target
+        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self._show = show
+        self._changed = changed
+        self._frames: asyncio.Queue[str] = asyncio.Queue(MAX_WAITING_FRAMES)
+        self._connected_once = False
+        self._backoff = Backoff(RETRY_FIRST_S, RETRY_LONGEST_S)
+
+    def perform(self, effects: Iterable[Effect]) -> None:
+        """Send the frames among the effects, and show the rest."""
+        for effect in effects:
+            if isinstance(effect, Frame):
+                self._frames.put_nowait(json.dumps(effect.body, ensure_ascii=False))
+            else:
+                self._show(effect)
+
+    def say(self, text: str) -> str:
+        """Send a message, now or as soon as a connection stands; returns its id."""
+        message_id, effects = self.conversation.say(text)
+        self.perform(effects)
+        return message_id
+
+    async def run(self) -> None:
+        """Connect, again and again, until cancelled.
+
+        Raises:
+            NotRunning: the first connection cannot be made, and no gateway lives that could be just starting.
+            LinkRefused: the gateway will not have us.
+        """
+        while True:
+            target = self._target()
+            try:
+                reason = await self._connect_and_serve(target.url)
+            except InvalidStatus as error:
+                reason = self._status_reason(error.response.status_code)
+            except (OSError, TimeoutError, InvalidHandshake) as error:
+                if not self._connected_once and not target.running:
+                    raise NotRunning(target.url) from None
+                reason = f"cannot connect: {type(error).__name__}"
+            self._changed(False, reason)
+            await asyncio.sleep(self._backoff.next_delay_s())
+
+    @staticmethod
+    def _status_reason(status: int) -> str:
+        match status:
+            case 401:
+                raise LinkRefused("the gateway wants a token; set OPENCLAW_AUTH_TOKEN or auth_token")
+            case 400 | 403 | 404:
+                raise LinkRefused(
+                    f"the gateway refuses the connection (HTTP {status}); is it an openclaw gateway?"
+                )
+        return "the gateway is draining" if status == 503 else f"the gateway answers HTTP {status}"
+
+    async def _connect_and_serve(self, url: str) -> str:
+        """Serve one connection to its end; returns why it ended."""
+        async with connect(
+            url,
+            subprotocols=[Subprotocol("openclaw.v2")],
+            additional_headers=self._headers,
+            open_timeout=OPEN_TIMEOUT_S,
+            close_timeout=CLOSE_TIMEOUT_S,
+            max_size=MAX_FRAME_BYTES,
+            proxy=None,
+        ) as connection:
+            if connection.subprotocol != "openclaw.v2":
+                raise LinkRefused(f"{url} does not speak openclaw.v2")
+            self._connected_once = True
+            self._frames = asyncio.Queue(
+                MAX_WAITING_FRAMES
+            )  # what was lost with the last connection is made anew
+            self._changed(True, "")
+            self.perform(self.conversation.connected())
+            writer = asyncio.create_task(self._write(connection))
+            try:
+                return await self._read(connection)
+            finally:
+                self.conversation.disconnected()
+                writer.cancel()
+
+    async def _write(self, connection: ClientConnection) -> None:
+        while True:
+            frame = await self._frames.get()
+            try:
+                await connection.send(frame)
+            except ConnectionClosed:
+                return  # the reader sees it too, and ends this
+
+    async def _read(self, connection: ClientConnection) -> str:
+        try:
+            while True:
+                event = _parse(await connection.recv())
+                self._backoff.reset()
+                self.perform(self.conversation.received(event))
+        except ConnectionClosed as closed:
+            frame = closed.rcvd
+            if frame is not None and frame.code == _TOO_BIG:
+                self.perform(self.conversation.abandon("too_big", "The message is too big."))
+            return (frame.reason if frame is not None else "") or "the connection was lost"
+        except (KeyError, TypeError, ValueError) as error:
+            raise LinkRefused(f"the gateway sent what this version does not understand: {error!r}") from error
+
+
+def _parse(frame: str | bytes) -> dict[str, Any]:
+    event = json.loads(frame)
+    if not isinstance(event, dict):
+        raise TypeError("an event is a JSON object")
+    return event
