@@ -21,6 +21,7 @@ from typing import IO, Any
 
 import yaml
 
+ROOT = str(Path(__file__).parents[2])
 MARKER = "OPENCLAW_TEST_GATEWAY_MARKER"
 READY = re.compile(r"^ready ws=(?P<ws>ws://\S+/ws) http=(?P<http>http://\S+) state=(?P<state>.+)$")
 START_DEADLINE_S = 20.0
@@ -139,6 +140,8 @@ class Gateway:
         arguments: further arguments of `start`.
         environment: further environment variables.
         demo: pass `--demo`.
+        state_dir: another place for the state.
+        module: what Python runs.
     """
 
     def __init__(
@@ -150,12 +153,14 @@ class Gateway:
         environment: Mapping[str, str] | None = None,
         demo: bool = True,
         state_dir: Path | None = None,
+        module: str = "openclaw_actors",
     ) -> None:
         self.directory = directory
         self.state_dir = state_dir or directory / "state"
         self.config_file = directory / "gateway.yaml"
         self.arguments = list(arguments)
         self.demo = demo
+        self.module = module
         self.ws_url = ""
         self.http_url = ""
         self.process: subprocess.Popen[str] | None = None
@@ -170,7 +175,7 @@ class Gateway:
     def _clean_environment(self, extra: Mapping[str, str]) -> dict[str, str]:
         unwanted = ("OPENCLAW", "OPENAI", "MODEL_PROVIDER_KEY", "XDG_RUNTIME_DIR")
         kept = {name: value for name, value in os.environ.items() if not name.startswith(unwanted)}
-        return {**kept, MARKER: self._marker, "PYTHONUNBUFFERED": "1", **extra}
+        return {**kept, MARKER: self._marker, "PYTHONPATH": ROOT, **extra}
 
     def configure(self, config: Mapping[str, Any]) -> None:
         """Write the configuration file anew; it holds at the next start."""
@@ -229,7 +234,7 @@ class Gateway:
         return "\n".join(log.read_text(errors="replace") for log in logs if log.is_file())
 
     def _command(self, *arguments: str) -> list[str]:
-        command = [sys.executable, "-m", "openclaw_actors", *arguments]
+        command = [sys.executable, "-m", self.module, *arguments]
         return [*command, "--config", str(self.config_file), "--state-dir", str(self.state_dir)]
 
     # Asking it

@@ -1,0 +1,311 @@
+"""The process of `start`: what it says, what it refuses, how it ends, and that it comes back.
+
+The supervisor is a stub, so that these tests are about `start` alone; `test_commands.py` has the real one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.system.conftest import GatewayFactory
+from tests.system.gateway import READY, Gateway, wait_until
+
+STUB = "tests.system.cli.stub_supervisor"
+QUICK_PINGS = {"supervision": {"ping_interval_seconds": 0.1, "ping_timeout_seconds": 0.5}}
+
+
+@pytest.fixture
+def stub(make_gateway: GatewayFactory) -> Gateway:
+    """A running gateway with the stub as its supervisor."""
+    return make_gateway(module=STUB).start()
+
+
+def record_of(gateway: Gateway) -> dict[str, Any]:
+    record: dict[str, Any] = json.loads((gateway.state_dir / "run" / "current.json").read_text())
+    return record
+
+
+def tree(gateway: Gateway) -> list[int]:
+    """The pids from `start` down: start, admin, supervisor, its child."""
+    by_parent = {process.ppid: process.pid for process in gateway.processes()}
+    pids = [gateway.pid]
+    while pids[-1] in by_parent:
+        pids.append(by_parent[pids[-1]])
+    return pids
+
+
+def wait_for_another_boot(gateway: Gateway, before: dict[str, Any]) -> dict[str, Any]:
+    def now() -> dict[str, Any] | None:
+        record = record_of(gateway)
+        return record if record["boot"] != before["boot"] and record["state"] == "ready" else None
+
+    found: dict[str, Any] = wait_until(now, what="the gateway is ready again")
+    return found
+
+
+# What it says
+
+
+def test_it_tells_who_runs_and_one_signal_ends_it_in_order(stub: Gateway) -> None:
+    record = record_of(stub)
+    assert record["pid"] == stub.pid
+    assert record["state"] == "ready"
+    assert f"ws://{record['ws']}/ws" == stub.ws_url
+    assert Path(record["supervisor"]).is_socket()
+    assert stub.err.text() == ""
+    assert stub.terminate() == 0
+    stub.check_nothing_left()
+    assert [line for line in stub.out.lines if READY.match(line)] == stub.out.lines[2:3]
+
+
+def test_no_process_that_forks_has_a_second_thread(stub: Gateway) -> None:
+    pids = tree(stub)
+    assert len(pids) == 4
+    for pid in pids[:3]:
+        assert "Threads:\t1\n" in Path(f"/proc/{pid}/status").read_text()
+
+
+def test_secrets_leave_the_environment_of_every_process(make_gateway: GatewayFactory) -> None:
+    gateway = make_gateway(
+        module=STUB, environment={"OPENAI_API_KEY": "sk-visible", "OPENCLAW_AUTH_TOKEN": "tok-visible"}
+    ).start()
+    for pid in tree(gateway):
+        environ = Path(f"/proc/{pid}/environ").read_bytes()
+        assert b"visible" not in environ
+        assert b"PATH=" in environ
+    gateway.terminate()
+
+
+def test_the_first_stdout_reader_may_leave(make_gateway: GatewayFactory) -> None:
+    gateway = make_gateway(module=STUB)
+    command, environment = gateway.cli_command("start", "--demo", "--port", "0", "--http-port", "0")
+    read, write = os.pipe()
+    os.close(read)
+    pid = os.posix_spawn(command[0], command, environment, file_actions=[(os.POSIX_SPAWN_DUP2, write, 1)])
+    os.close(write)
+    wait_until(lambda: (gateway.state_dir / "run" / "current.json").exists(), what="it runs")
+    wait_until(lambda: record_of(gateway)["state"] == "ready", what="it is ready")
+    os.kill(pid, signal.SIGTERM)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+
+
+# What it refuses
+
+
+def test_a_second_start_names_the_first_and_leaves_it_alone(stub: Gateway) -> None:
+    before = record_of(stub)
+    result = stub.cli("start", "--demo")
+    assert result.returncode == 1
+    assert f"pid {stub.pid}" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert record_of(stub) == before
+    assert Path(before["supervisor"]).is_socket()
+    assert stub.terminate() == 0
+    stub.check_nothing_left()
+
+
+def test_a_configuration_with_errors_is_refused_with_all_of_them(make_gateway: GatewayFactory) -> None:
+    gateway = make_gateway(module=STUB, config={"port": 99999, "sessions": {"max_lives": 3}})
+    result = gateway.cli("start")
+    assert result.returncode == 2
+    assert "port" in result.stderr
+    assert "sessions.max_lives" in result.stderr
+    assert "sessions.max_live" in result.stderr
+    assert not (gateway.state_dir / "run").exists()
+
+
+def test_a_supervisor_that_cannot_start_says_why_and_leaves_nothing(make_gateway: GatewayFactory) -> None:
+    gateway = make_gateway(module=STUB, environment={"STUB": "init_failed"})
+    gateway.spawn()
+    assert gateway.wait() == 1
+    assert gateway.err.wait_for_end(deadline_s=2.0)
+    assert gateway.err.text() == "Error: the port is in use"
+    gateway.check_nothing_left()
+
+
+def test_a_supervisor_that_dies_at_each_start_is_given_up(make_gateway: GatewayFactory) -> None:
+    gateway = make_gateway(
+        module=STUB,
+        environment={"STUB": "dies"},
+        config={"supervision": {"max_restarts": 2, "backoff_seconds": 0.01}},
+    )
+    gateway.spawn()
+    assert gateway.wait() == 1
+    assert gateway.err.wait_for_end(deadline_s=2.0)
+    assert "Error: the supervisor died while it started, again and again" in gateway.err.text()
+    gateway.check_nothing_left()
+
+
+@pytest.mark.parametrize("kind", ["file", "foreign", "below a file", "read-only"])
+def test_a_state_directory_that_cannot_be_used_is_refused(
+    make_gateway: GatewayFactory, tmp_path: Path, kind: str
+) -> None:
+    state = tmp_path / "state"
+    match kind:
+        case "file":
+            state.write_text("")
+        case "below a file":
+            (tmp_path / "file").write_text("")
+            state = tmp_path / "file" / "state"
+        case "foreign":
+            if os.getuid() != 0:
+                pytest.skip("only root can give a directory away")
+            state.mkdir()
+            os.chown(state, 65534, 65534)
+        case "read-only":
+            state = Path("/proc/self/state")
+    gateway = make_gateway(module=STUB, state_dir=state)
+    result = gateway.cli("start", "--demo")
+    assert result.returncode == 1
+    assert result.stderr.startswith("Error: ")
+    assert str(state) in result.stderr
+    assert "--state-dir" in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_a_state_directory_too_long_for_a_socket_works(make_gateway: GatewayFactory, tmp_path: Path) -> None:
+    state = tmp_path / ("long" * 20) / "state"
+    gateway = make_gateway(module=STUB, state_dir=state).start()
+    run = (state / "run").resolve()
+    assert len(str(run)) < 60
+    assert run.stat().st_mode & 0o777 == 0o700
+    assert gateway.cli("start", "--demo").returncode == 1
+    assert gateway.terminate() == 0
+    gateway.check_nothing_left()
+    run.rmdir()
+
+
+def test_more_sessions_than_open_files_are_refused(make_gateway: GatewayFactory) -> None:
+    gateway = make_gateway(module=STUB, config={"sessions": {"max_live": 10**9}})
+    result = gateway.cli("start", "--demo")
+    assert result.returncode == 1
+    assert "sessions.max_live" in result.stderr
+
+
+# How it ends
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_every_signal_that_asks_for_the_end_ends_it_in_order(stub: Gateway, number: signal.Signals) -> None:
+    assert stub.terminate(number) == 0
+    stub.check_nothing_left()
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_the_second_signal_ends_it_at_once(
+    make_gateway: GatewayFactory, number: signal.Signals, code: int
+) -> None:
+    gateway = make_gateway(module=STUB, environment={"STUB": "deaf"}).start()
+    assert gateway.process is not None
+    gateway.note_processes()
+    gateway.process.send_signal(signal.SIGTERM)
+    wait_until(lambda: record_of(gateway)["state"] == "stopping", what="it stops")
+    assert gateway.process.poll() is None
+    gateway.process.send_signal(number)
+    assert gateway.wait(deadline_s=3.0) == code
+    gateway.check_nothing_left()
+
+
+def test_an_end_that_the_supervisor_was_told_ends_it_too(stub: Gateway) -> None:
+    assert stub.stop() == 0
+
+
+def test_a_signal_while_it_starts_ends_it(make_gateway: GatewayFactory) -> None:
+    gateway = make_gateway(module=STUB)
+    gateway.spawn()
+    lock = gateway.state_dir / "run" / "lock"
+    wait_until(lock.exists, what="it has the lock")
+    assert gateway.terminate() in (0, -signal.SIGTERM)
+    gateway.check_nothing_left()
+
+
+def test_a_gateway_that_was_killed_leaves_no_process_and_can_be_started_again(stub: Gateway) -> None:
+    stub.note_processes()
+    os.kill(stub.pid, signal.SIGKILL)
+    stub.wait()
+    wait_until(lambda: not stub.processes(), deadline_s=3.0, what="the processes below are gone too")
+    stub.restart()
+    assert len([path for path in (stub.state_dir / "run").iterdir() if path.is_dir()]) == 1
+    assert stub.terminate() == 0
+    stub.check_nothing_left()
+
+
+# How it comes back
+
+
+@pytest.mark.parametrize("level", [1, 2], ids=["admin", "supervisor"])
+def test_a_dead_root_is_built_anew_on_the_same_ports(stub: Gateway, level: int) -> None:
+    before, pids = record_of(stub), tree(stub)
+    os.kill(pids[level], signal.SIGKILL)
+    after = wait_for_another_boot(stub, before)
+    assert (after["ws"], after["http"]) == (before["ws"], before["http"])
+    assert not Path(before["run_dir"]).exists()
+    assert not set(tree(stub)[1:]) & set(pids)
+    assert len(stub.err.lines) == 2  # it died; it is ready again
+    assert stub.terminate() == 0
+    stub.check_nothing_left()
+
+
+def test_a_stopped_supervisor_is_replaced(make_gateway: GatewayFactory) -> None:
+    gateway = make_gateway(module=STUB, config=QUICK_PINGS).start()
+    before = record_of(gateway)
+    os.kill(tree(gateway)[2], signal.SIGSTOP)
+    wait_for_another_boot(gateway, before)
+    assert gateway.terminate() == 0
+    gateway.check_nothing_left()
+
+
+def test_a_start_that_was_stopped_itself_forgives(make_gateway: GatewayFactory) -> None:
+    gateway = make_gateway(module=STUB, config=QUICK_PINGS).start()
+    before = record_of(gateway)
+    os.kill(gateway.pid, signal.SIGSTOP)
+    time.sleep(2.0)  # the passing of time is what is tested
+    os.kill(gateway.pid, signal.SIGCONT)
+    time.sleep(1.0)
+    assert record_of(gateway) == before
+    assert gateway.terminate() == 0
+
+
+def test_signals_work_while_it_is_built_anew(make_gateway: GatewayFactory) -> None:
+    config = {"supervision": {"backoff_seconds": 20, "backoff_max_seconds": 30}}
+    gateway = make_gateway(module=STUB, config=config).start()
+    before = record_of(gateway)
+    os.kill(tree(gateway)[2], signal.SIGKILL)
+    again = wait_for_another_boot(gateway, before)
+    os.kill(tree(gateway)[2], signal.SIGKILL)  # the second death within the window: now it backs off
+    wait_until(lambda: not Path(again["run_dir"]).exists(), what="the second boot has ended")
+    began = time.monotonic()
+    assert gateway.terminate() == 0
+    assert time.monotonic() - began < 3.0
+    gateway.check_nothing_left()
+
+
+def test_a_port_that_is_taken_at_the_return_is_tried_again(make_gateway: GatewayFactory) -> None:
+    gateway = make_gateway(module=STUB, config={"supervision": {"backoff_seconds": 0.2}}).start()
+    before = record_of(gateway)
+    os.kill(tree(gateway)[2], signal.SIGSTOP)
+    host, port = before["ws"].split(":")
+    with socket.socket() as squatter:
+        squatter.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        os.kill(tree(gateway)[2], signal.SIGKILL)
+        wait_until(lambda: _bind(squatter, host, int(port)), what="the port is free")
+        squatter.listen()
+        wait_until(lambda: "built anew, after 0." in gateway.err.text(), what="it tries")
+    wait_for_another_boot(gateway, before)
+    assert gateway.terminate() == 0
+
+
+def _bind(taker: socket.socket, host: str, port: int) -> bool:
+    try:
+        taker.bind((host, port))
+    except OSError:
+        return False
+    return True
