@@ -35,8 +35,9 @@ from openclaw_actors.messages import Ready
 
 logger = logging.getLogger(__name__)
 
-MARGIN_S = 10.0
-"""Beyond the grace period, for channels to close, the store to be flushed and the processes to end."""
+MARGIN_S = 25.0
+"""Beyond the grace period, for channels to close, the store to be flushed and the processes to end: what the
+supervisor allows for services that do not answer. A drain in which all answer takes a fraction of a second."""
 
 ANSWER_WITHIN_S = 10.0
 """For so long after `Ready` a channel may take until it answers its first request."""

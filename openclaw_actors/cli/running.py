@@ -5,13 +5,14 @@ from __future__ import annotations
 __all__ = ["ask", "ask_supervisor", "ask_when_ready", "require_running"]
 
 import asyncio
+import os
 import time
 from pathlib import Path
 from typing import Any, TypeVar
 
 from openclaw_actors.actors.rundir import RunRecord, read_record
 from openclaw_actors.cli.common import Invocation
-from openclaw_actors.errors import ActorGone, NotRunning, OpenClawError
+from openclaw_actors.errors import ActorGone, NotRunning, OpenClawError, StateDirError
 from openclaw_actors.messages.base import Message
 
 ASK_TIMEOUT_S = 5.0
@@ -42,8 +43,13 @@ async def ask_supervisor(record: RunRecord, message: Message, *, timeout_s: floa
 
     if not record.supervisor:
         raise ActorGone("supervisor")
-    async with Endpoint(record.run_dir) as endpoint:
-        return await endpoint.ask(record.supervisor, message, timeout_s=timeout_s)
+    try:
+        async with Endpoint(record.run_dir) as endpoint:
+            return await endpoint.ask(record.supervisor, message, timeout_s=timeout_s)
+    except StateDirError:
+        if os.path.isdir(record.run_dir):  # noqa: ASYNC240 - the loop has nothing else to do
+            raise
+        raise ActorGone("supervisor") from None  # that boot has just ended, with its directory
 
 
 async def ask_when_ready(run: Path, message: Message, *, timeout_s: float = ASK_TIMEOUT_S) -> Any:

@@ -16,8 +16,8 @@ from openclaw_actors.actors.rundir import RunRecord, process_start_ticks
 from openclaw_actors.cli.common import Invocation, common_options, pass_invocation, paths_of
 from openclaw_actors.errors import ActorError, OpenClawError
 
-MARGIN_S = 10.0
-"""Beyond the grace period, for the processes to end."""
+MARGIN_S = 30.0
+"""Beyond the grace period, for the processes to end; longer than `start` itself waits before it kills them."""
 
 ASK_TIMEOUT_S = 2.0
 
@@ -40,8 +40,8 @@ def command(invocation: Invocation, grace: float | None) -> None:
     if pidfd is None:
         return
     try:
-        asyncio.run(_ask_to_end(record, grace))
-        _signal(pidfd)
+        if not asyncio.run(_ask_to_end(record, grace)):
+            _signal(pidfd)
         _wait_until_gone(record, pidfd, timeout_s=grace_s + MARGIN_S)
     finally:
         os.close(pidfd)
@@ -59,15 +59,16 @@ def _open_process(record: RunRecord) -> int | None:
     return pidfd
 
 
-async def _ask_to_end(record: RunRecord, grace: float | None) -> None:
-    """Tell the supervisor, which alone can be told a grace period; the signal that follows works without it."""
+async def _ask_to_end(record: RunRecord, grace: float | None) -> bool:
+    """Tell the supervisor, which alone can be told a grace period; returns whether it heard."""
     from openclaw_actors.cli.running import ask_supervisor
     from openclaw_actors.messages.admin import Shutdown
 
     try:
         await ask_supervisor(record, Shutdown(grace_s=grace), timeout_s=ASK_TIMEOUT_S)
     except ActorError:
-        return  # `start` itself gets the signal, and ends what does not answer
+        return False  # `start` itself gets a signal, and ends what does not answer
+    return True
 
 
 def _signal(pidfd: int) -> None:
