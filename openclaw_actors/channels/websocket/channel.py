@@ -245,6 +245,16 @@ class WebSocketCore:
         for message in waiting:
             self._route(message)
 
+    def router_lost(self, undelivered: Message | None = None) -> None:
+        """No router serves, for now.
+
+        Args:
+            undelivered: what it did not take: a stop, the end of a session. Messages of people are held anyway.
+        """
+        self._router_known = False
+        if isinstance(undelivered, StopTurn | EndSession):
+            self._send_control(undelivered)
+
     # Time and drain
 
     def tick(self, now: float) -> None:

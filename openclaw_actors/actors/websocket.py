@@ -1,0 +1,253 @@
+"""WebSocketChannel: people at the other end of a WebSocket. The shell around `channels.websocket`."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+
+from openclaw_actors import logs
+from openclaw_actors.actors.directory import ServiceDirectory
+from openclaw_actors.actors.health import HealthWatch
+from openclaw_actors.actors.listening import ListenFailed, listen, shown_address
+from openclaw_actors.actors.websocket_link import Link
+from openclaw_actors.actors.websocket_server import WebSocketServer
+from openclaw_actors.actorsystem import AsyncActor, handles
+from openclaw_actors.channels.pages import METRICS_TYPE, health_page, metrics_page
+from openclaw_actors.channels.websocket.auth import DEFAULT_PRINCIPAL, Principals
+from openclaw_actors.channels.websocket.channel import WebSocketCore
+from openclaw_actors.channels.websocket.handshake import Page, RequestHead
+from openclaw_actors.config import GatewayConfig, decode
+from openclaw_actors.errors import FrameTooLarge
+from openclaw_actors.messages import (
+    Accepted,
+    Address,
+    Deliver,
+    Directory,
+    Drain,
+    Drained,
+    Init,
+    InitFailed,
+    Message,
+    Ping,
+    Pong,
+    Ready,
+    Refused,
+    ReplayPage,
+    SessionEvents,
+    SessionLost,
+    StopOutcome,
+)
+
+__all__ = ["WebSocketChannel"]
+
+_EXIT_AFTER_ANSWER_S = 0.05
+_CLOSE_WITHIN_S = 2.0
+_TICK_S = 0.5
+_MIN_TICK_S = 0.05
+_LOOK_AGAIN_S = 0.02
+_TOKEN = "auth_token"
+_NAMED_TOKENS = "auth.tokens."
+_TOO_LARGE = "The message is too large for this gateway."
+_BUSY = "Server is busy. Please retry."
+
+
+class WebSocketChannel(AsyncActor):
+    """The WebSocket channel."""
+
+    process_name = "websocket"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._core: WebSocketCore | None = None
+        self._server: WebSocketServer
+        self._directory: ServiceDirectory
+        self._health: HealthWatch
+        self._tick_s = _TICK_S
+
+    # Life cycle
+
+    @handles(Init)
+    async def set_up(self, message: Init, sender: Address) -> Ready | InitFailed:
+        """Binds the port."""
+        self.incarnation = message.incarnation
+        logs.register_secrets(message.secrets.values())
+        config = decode(message.settings)
+        self._directory = ServiceDirectory(message.directory)
+        self._health = HealthWatch(self, sender)
+        try:
+            server = self._make_server(message, config)
+            sockets = await listen(config.bind_address, config.port, setting="port")
+        except ListenFailed as problem:
+            self.call_later(_EXIT_AFTER_ANSWER_S, self.stop, problem.code)
+            return InitFailed(reason=problem.reason, code=problem.code)
+        self._server, self._core = server, server.core
+        address = shown_address(sockets)
+        await server.serve(sockets)
+        self._use_router()
+        timeouts = (self._server.limits.open_timeout_s, config.websocket.accept_timeout_seconds)
+        self._tick_s = max(_MIN_TICK_S, min(_TICK_S, *(timeout / 4 for timeout in timeouts)))
+        self._tick()
+        return Ready(pid=os.getpid(), incarnation=message.incarnation, detail={"address": address})
+
+    def _make_server(self, message: Init, config: GatewayConfig) -> WebSocketServer:
+        return WebSocketServer(
+            loop=self.loop,
+            config=config,
+            principals=Principals(_tokens(config, message.secrets)),
+            instance=message.instance,
+            channel=message.name,
+            route=self._route,
+            page=self._page_wanted,
+        )
+
+    @handles(Directory)
+    def learn_addresses(self, message: Directory, sender: Address) -> None:
+        """A service was replaced; a new router gets what is held."""
+        changed = self._directory.update(message)
+        if self._core is not None and ("router" in changed or self._directory.find("router") is None):
+            self._use_router()
+
+    def _use_router(self) -> None:
+        assert self._core is not None
+        if self._directory.find("router") is None:
+            self._core.router_lost()
+        else:
+            self._core.router_replaced(time.monotonic())
+
+    @handles(Ping)
+    def sign_of_life(self, message: Ping, sender: Address) -> Pong:
+        """Says how many are connected."""
+        core = self._core
+        if core is None:
+            return Pong(pid=os.getpid(), incarnation=self.incarnation or 0, doing="starting")
+        connections = self._server.connections
+        return Pong(
+            pid=os.getpid(),
+            incarnation=self.incarnation or 0,
+            mailbox_depth=self.mailbox_depth,
+            doing="draining" if core.draining else f"{connections} connections",
+            counters={**core.counters, "ws_connections": connections},
+        )
+
+    @handles(Drain)
+    async def drain(self, message: Drain, sender: Address) -> Drained:
+        """Refuses new messages and connections; waits for the receipts of those that are on their way."""
+        if self._core is None:
+            return Drained()
+        self._server.drain()
+        end = self.loop.time() + message.grace_s
+        while len(self._core.hold) and self.loop.time() < end:
+            await asyncio.sleep(_LOOK_AGAIN_S)
+        return Drained()
+
+    async def on_stop(self) -> None:
+        """Says goodbye to every client."""
+        if self._core is not None:
+            await self._server.shut_down(timeout_s=min(_CLOSE_WITHIN_S, self._server.limits.close_timeout_s))
+
+    def _tick(self) -> None:
+        self._server.tick(time.monotonic())
+        self.call_later(self._tick_s, self._tick)
+
+    # To the router
+
+    def _route(self, message: Message) -> None:
+        address = self._directory.address("router")
+        if address is None:
+            return  # what matters is held; the next directory brings the next router
+        try:
+            self.send(address, message)
+        except FrameTooLarge:
+            self._not_sent(message, "not_accepted", _TOO_LARGE)
+
+    def on_overflow(self, address: Address, message: object) -> None:
+        """The router has more to do than it can: the sender may try again."""
+        self._not_sent(message, "busy", _BUSY)
+
+    def _not_sent(self, message: object, code: str, text: str) -> None:
+        if isinstance(message, Deliver) and self._core is not None:
+            refusal = Refused(
+                session=message.session,
+                delivery_id=message.delivery_id,
+                message_id=message.message_id,
+                code=code,
+                text=text,
+            )
+            self.loop.call_soon(self._core.refused, refusal)
+
+    def on_dead_target(self, address: Address, message: object) -> None:
+        """The router is dead; its next incarnation is on its way, or here already."""
+        if self._core is None or not isinstance(message, Message):
+            return
+        if self._directory.address("router") == address:
+            self._core.router_lost(undelivered=message)
+        elif not isinstance(message, Deliver):
+            self._route(message)
+
+    # From sessions and the router
+
+    @handles(SessionEvents)
+    def session_said(self, message: SessionEvents, sender: Address) -> None:
+        """Events for who follows the session."""
+        if self._core is not None:
+            self._core.session_events(message, time.monotonic())
+
+    @handles(Accepted)
+    def accepted(self, message: Accepted, sender: Address) -> None:
+        """A message stands in the journal."""
+        if self._core is not None:
+            self._core.accepted(message, time.monotonic())
+
+    @handles(Refused)
+    def refused(self, message: Refused, sender: Address) -> None:
+        """A message was not taken."""
+        if self._core is not None:
+            self._core.refused(message)
+
+    @handles(ReplayPage)
+    def replayed(self, message: ReplayPage, sender: Address) -> None:
+        """What somebody missed."""
+        if self._core is not None:
+            self._core.replay_page(message, time.monotonic())
+
+    @handles(SessionLost)
+    def session_lost(self, message: SessionLost, sender: Address) -> None:
+        """A session's process died."""
+        if self._core is not None:
+            self._core.session_lost(message, time.monotonic())
+
+    @handles(StopOutcome)
+    def stopped(self, message: StopOutcome, sender: Address) -> None:
+        """What a stop has stopped."""
+        if self._core is not None:
+            self._core.stop_outcome(message)
+
+    # Pages
+
+    def _page_wanted(self, link: Link, page: Page, request: RequestHead) -> None:
+        self.spawn(self._answer_page(link, page), name=page.name)
+
+    async def _answer_page(self, link: Link, page: Page) -> None:
+        if page.name == "metrics":
+            link.answer(200, metrics_page(await self._health.counters()), content_type=METRICS_TYPE)
+            return
+        health = await self._health.health()
+        link.answer(200, health_page(health.uptime_seconds), content_type="application/json")
+
+
+def _tokens(config: GatewayConfig, secrets: dict[str, str]) -> dict[str, str]:
+    """Principals and their tokens.
+
+    Raises:
+        ListenFailed: a configured token was not handed over: without it everybody would come in.
+    """
+    wanted = {_NAMED_TOKENS + name: name for name in config.auth.tokens}
+    if config.auth_token is not None:
+        wanted[_TOKEN] = DEFAULT_PRINCIPAL
+    missing = [key for key in wanted if not secrets.get(key)]
+    if missing:
+        raise ListenFailed(
+            f"{missing[0]} does not resolve to a token: check what it refers to", "configuration"
+        )
+    return {name: secrets[key] for key, name in wanted.items()}
