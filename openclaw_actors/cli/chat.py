@@ -1,0 +1,205 @@
+"""Decides how a person converses: what is a command and what a message, and what Ctrl-C means."""
+
+from __future__ import annotations
+
+__all__ = ["Chat", "command"]
+
+import asyncio
+import os
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import click
+
+from openclaw_actors.cli.common import Invocation, common_options, pass_invocation, paths_of
+
+if TYPE_CHECKING:
+    from openclaw_actors.cli.conversation import Effect
+    from openclaw_actors.config import Loaded
+
+DEFAULT_SESSION = "main"
+HISTORY_NAME = "chat_history"
+
+HELP = """\
+/status        what the conversation does now
+/stop [all]    end the running turn; with `all` also what waits
+/approve       let the tool run that asks; /deny refuses
+/session ID    go to another conversation
+/quit          leave; Ctrl-D does too
+Ctrl-C ends the running turn, or leaves if there is none. Text that starts with // is sent with one slash."""
+
+SENT_AS_TEXT = ("/demo",)
+"""Commands of the demo provider: the model reads them, not we."""
+
+
+@click.command("chat")
+@click.option("--session", default=DEFAULT_SESSION, show_default=True, metavar="ID", help="The conversation.")
+@common_options
+@pass_invocation
+def command(invocation: Invocation, *, session: str) -> None:
+    """Hold a conversation. Without a terminal: a message a line in, the answers out."""
+    loaded = invocation.load()
+    if sys.stdin.isatty() and sys.stdout.isatty():
+        from openclaw_actors.cli.chat_screen import run
+    else:
+        from openclaw_actors.cli.chat_lines import run
+    click.get_current_context().exit(asyncio.run(run(loaded, session)))
+
+
+class Chat:
+    """One person's conversation, whatever shows it.
+
+    Args:
+        loaded: the configuration: where the gateway is, and the token.
+        session: the id of the conversation to begin with.
+        write: is given the text of the conversation, piece by piece.
+        remark: is given a line, or several, that is not part of it.
+    """
+
+    def __init__(
+        self, loaded: Loaded, session: str, *, write: Callable[[str], None], remark: Callable[[str], None]
+    ) -> None:
+        self._loaded = loaded
+        self._paths = paths_of(loaded)
+        self._write = write
+        self.remark = remark
+        self._stop_asked = False
+        self._connected = False
+        self.connected = asyncio.Event()
+        """Set once the first connection stands."""
+        self.changed = asyncio.Event()
+        """Set at every effect; whoever waits clears it."""
+        self.leaving = False
+        self._switched = asyncio.Event()
+        self._begin(session)
+
+    def _begin(self, session: str) -> None:
+        from openclaw_actors.cli.conversation import Conversation
+        from openclaw_actors.cli.link import Link, token_of, websocket_target
+        from openclaw_actors.cli.transcript import Transcript
+
+        config = self._loaded.config
+        self.transcript = Transcript()
+        self.conversation = Conversation(session=session, follow=True)
+        self._approvals: list[str] = []
+        self._link = Link(
+            self.conversation,
+            lambda: websocket_target(self._paths, config),
+            token=token_of(config),
+            show=self._show,
+            changed=self._connection_changed,
+        )
+
+    async def run(self) -> None:
+        """Stay connected until cancelled. Raises what `Link.run` raises."""
+        while True:
+            link = asyncio.create_task(self._link.run())
+            switched = asyncio.create_task(self._switched.wait())
+            try:
+                await asyncio.wait({link, switched}, return_when=asyncio.FIRST_COMPLETED)
+                if link.done():
+                    link.result()
+                self._switched.clear()
+            finally:
+                link.cancel()
+                switched.cancel()
+                await asyncio.gather(link, switched, return_exceptions=True)
+
+    def _show(self, effect: Effect) -> None:
+        from openclaw_actors.cli.conversation import ApprovalAsked, TurnEnded
+
+        if isinstance(effect, ApprovalAsked):
+            self._approvals.append(effect.approval_id)
+        elif isinstance(effect, TurnEnded):
+            self._stop_asked = False
+            self._approvals.clear()
+        self._write(self.transcript.show(effect))
+        self.changed.set()
+
+    def _connection_changed(self, connected: bool, reason: str) -> None:  # noqa: FBT001 - the link's callback
+        lost = self._connected and not connected
+        returned = connected and not self._connected and self.connected.is_set()
+        self._connected = connected
+        if lost:
+            self._stop_asked = False
+            self.remark(f"({reason}; connecting again)")
+        elif returned:
+            self.remark("(connected again)")
+        if connected:
+            self.connected.set()
+
+    # What the person does
+
+    def entered(self, text: str) -> str:
+        """The person has entered something; returns the id of the message that it was, or ""."""
+        if not text.strip():
+            return ""
+        if text.startswith("//"):
+            return self._link.say(text[1:])
+        name, _, rest = text.strip().partition(" ")
+        if not name.startswith("/") or name in SENT_AS_TEXT:
+            return self._link.say(text)
+        self._obey(name, rest.strip())
+        return ""
+
+    def _obey(self, name: str, rest: str) -> None:
+        match name:
+            case "/help":
+                self.remark(HELP)
+            case "/quit" | "/exit":
+                self.leaving = True
+            case "/status":
+                self.remark(self._status())
+            case "/stop":
+                self._stop(queue=rest == "all")
+            case "/approve" | "/deny":
+                self._decide(approved=name == "/approve")
+            case "/session" if rest:
+                self._begin(rest)
+                self._switched.set()
+                self.remark(f"(conversation {rest})")
+            case "/session":
+                self.remark("/session needs the id of a conversation")
+            case _:
+                text = f"{name} is no command; /help lists them. To send it as text, write /{name}"
+                self.remark(text)
+
+    def _status(self) -> str:
+        conversation = self.conversation
+        doing = "an answer is running" if conversation.answering else "nothing is running"
+        connection = "connected" if self._connected else "not connected"
+        return (
+            f"conversation {conversation.session}: {connection}, {doing}, "
+            f"{conversation.waiting} of your messages without an answer"
+        )
+
+    def _stop(self, *, queue: bool) -> None:
+        if not self._connected:
+            self.remark("(not connected; the turn cannot be stopped now)")
+            return
+        self._stop_asked = True
+        self._link.perform(self.conversation.stop(queue=queue))
+
+    def _decide(self, *, approved: bool) -> None:
+        if not self._approvals:
+            self.remark("(nothing asks)")
+            return
+        self._link.perform(self.conversation.decide(self._approvals.pop(0), approved=approved))
+
+    def interrupted(self) -> bool:
+        """Ctrl-C: end the running turn; returns whether the person leaves instead."""
+        if self.conversation.answering and not self._stop_asked and self._connected:
+            self._stop(queue=False)
+            return False
+        return True
+
+
+def history_file(loaded: Loaded) -> str | None:
+    """A file of this user's own for what was entered; None where none can be made."""
+    path = paths_of(loaded).state / HISTORY_NAME
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    except OSError:
+        return None
+    return str(path)

@@ -1,0 +1,166 @@
+"""Owns the screen of a conversation: a prompt that stays usable while an answer streams in above it."""
+
+from __future__ import annotations
+
+__all__ = ["Screen", "run"]
+
+import asyncio
+import signal
+import sys
+from typing import TYPE_CHECKING, Any
+
+from prompt_toolkit import PromptSession
+from prompt_toolkit.application import run_in_terminal
+from prompt_toolkit.formatted_text import FormattedText
+from prompt_toolkit.history import FileHistory, History, InMemoryHistory
+from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+from prompt_toolkit.utils import get_cwidth
+
+from openclaw_actors.cli.chat import Chat, history_file
+from openclaw_actors.cli.transcript import clean
+
+if TYPE_CHECKING:
+    from openclaw_actors.config import Loaded
+
+PROMPT = "> "
+INTERRUPTED = 130
+OPEN_LINE_ROWS = 4
+"""A line that is not complete yet is part of the prompt; beyond so many rows its beginning is written out."""
+
+
+class Screen:
+    """Complete lines are written above the prompt; the line that is still growing is shown as part of it."""
+
+    def __init__(self, history: History) -> None:
+        self._open_line = ""
+        self._done: list[str] = []
+        self._wake = asyncio.Event()
+        self.keys = KeyBindings()
+        self.session: PromptSession[str] = PromptSession(
+            message=self._message,
+            history=history,
+            key_bindings=self.keys,
+            erase_when_done=True,
+            enable_open_in_editor=False,
+        )
+
+    def _message(self) -> FormattedText:
+        above = f"{self._open_line}\n" if self._open_line else ""
+        return FormattedText([("", above), ("bold", PROMPT)])
+
+    def write(self, text: str) -> None:
+        """Show text after what was shown before."""
+        if not text:
+            return
+        *lines, self._open_line = (self._open_line + text).split("\n")
+        self._done += [f"{line}\n" for line in lines]
+        self._break_open_line()
+        if self._done:
+            self._wake.set()
+        self.session.app.invalidate()
+
+    def remark(self, text: str) -> None:
+        """Show lines that are not part of the conversation; a line of it that is still growing stays whole."""
+        self._done.append(f"{clean(text)}\n")
+        self._wake.set()
+
+    def _break_open_line(self) -> None:
+        width = max(20, self.session.app.output.get_size().columns - 1)
+        while get_cwidth(self._open_line) > width * OPEN_LINE_ROWS:
+            end = _fitting(self._open_line, width)
+            self._done.append(self._open_line[:end].rstrip(" ") + "\n")
+            self._open_line = self._open_line[end:]
+
+    async def write_out(self) -> None:
+        """Write the complete lines, until cancelled."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            text, self._done = "".join(self._done), []
+            if text:
+                await run_in_terminal(lambda text=text: _write(text))  # type: ignore[misc]
+
+    def finish(self) -> None:
+        """Write what is left, when no prompt is shown any more."""
+        _write("".join(self._done) + (f"{self._open_line}\n" if self._open_line else ""))
+        self._done, self._open_line = [], ""
+
+
+def _fitting(text: str, width: int) -> int:
+    """How many characters to put on a row of this width: up to its last space, if there is one."""
+    cells = 0
+    for end, char in enumerate(text):
+        cells += get_cwidth(char)
+        if cells > width:
+            space = text.rfind(" ", 0, end)
+            return space + 1 if space > 0 else max(1, end)
+    return len(text)
+
+
+def _write(text: str) -> None:
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
+async def run(loaded: Loaded, session: str) -> int:
+    """Converse until the person leaves; returns the exit code."""
+    file = history_file(loaded)
+    screen = Screen(FileHistory(file) if file else InMemoryHistory())
+    chat = Chat(loaded, session, write=screen.write, remark=screen.remark)
+    _bind_keys(screen, chat)
+    connection = asyncio.create_task(chat.run())
+    connected = asyncio.create_task(chat.connected.wait())
+    writing = asyncio.create_task(screen.write_out())
+    tasks: list[asyncio.Task[Any]] = [connection, connected, writing]
+    try:
+        await asyncio.wait({connection, connected}, return_when=asyncio.FIRST_COMPLETED)
+        if connection.done():
+            connection.result()
+        screen.remark(f"conversation {session}; /help shows what can be done here")
+        conversing = asyncio.create_task(_converse(screen, chat))
+        tasks.append(conversing)
+        await asyncio.wait({connection, conversing}, return_when=asyncio.FIRST_COMPLETED)
+        if connection.done():
+            connection.result()
+        return conversing.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        screen.finish()
+
+
+def _bind_keys(screen: Screen, chat: Chat) -> None:
+    keys = screen.keys
+
+    @keys.add("c-c")
+    def interrupt(event: KeyPressEvent) -> None:
+        if event.current_buffer.text:
+            event.current_buffer.reset()
+        elif chat.interrupted():
+            event.app.exit(exception=KeyboardInterrupt())
+
+    @keys.add("escape", "enter")
+    def new_line(event: KeyPressEvent) -> None:
+        event.current_buffer.insert_text("\n")
+
+    def ended_from_outside() -> None:
+        if screen.session.app.is_running:
+            screen.session.app.exit(exception=KeyboardInterrupt())
+
+    # Without a handler the terminal would stay in the mode of the prompt.
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended_from_outside)
+
+
+async def _converse(screen: Screen, chat: Chat) -> int:
+    while not chat.leaving:
+        try:
+            text = await screen.session.prompt_async()
+        except EOFError:
+            return 0
+        except KeyboardInterrupt:
+            return INTERRUPTED
+        if text.strip():
+            screen.remark(f"{PROMPT}{text}")
+            chat.entered(text)
+    return 0

@@ -1,0 +1,91 @@
+"""Decides how a conversation reads on a screen: which text each effect adds, and where lines begin. Pure."""
+
+from __future__ import annotations
+
+__all__ = ["Transcript", "clean"]
+
+from openclaw_actors.cli.conversation import (
+    AnswerRestarted,
+    AnswerText,
+    ApprovalAsked,
+    Effect,
+    MessageTaken,
+    Noticed,
+    Refused,
+    ToolBegan,
+    ToolEnded,
+    TurnEnded,
+)
+
+ARGUMENTS_SHOWN = 200
+_KEPT = "\n\t"
+
+
+def clean(text: str) -> str:
+    """Text without what could move a terminal's cursor or change its state."""
+    if text.isprintable():
+        return text
+    return "".join(
+        char if char.isprintable() or char in _KEPT else char.encode("unicode_escape").decode()
+        for char in text.replace("\r\n", "\n")
+    )
+
+
+class Transcript:
+    """Turns the effects of one conversation into text that is written one piece after the other."""
+
+    def __init__(self) -> None:
+        self._at_line_start = True
+        self.failed = False
+        """Whether a message of ours was refused or its turn did not complete."""
+
+    def line(self, text: str) -> str:
+        """A line of its own."""
+        return self._put(("" if self._at_line_start else "\n") + f"{clean(text)}\n")
+
+    def show(self, effect: Effect) -> str:
+        """What to write for an effect; often nothing."""
+        match effect:
+            case MessageTaken(mine=False):
+                return self.line(f"(somebody else) {effect.text}")
+            case MessageTaken() if effect.queued:
+                return self.line(f"(waits behind {effect.queued})")
+            case AnswerText():
+                return self._put(clean(effect.text))
+            case AnswerRestarted():
+                return self.line("(the answer was interrupted and starts again)")
+            case ToolBegan():
+                return self.line(f"[{effect.name} {_shortened(effect.arguments)}]")
+            case ToolEnded() if effect.status not in ("ok", "completed"):
+                return self.line(f"[{effect.name}: {effect.status}]")
+            case ApprovalAsked():
+                asked = f"{effect.name} {_shortened(effect.arguments)}"
+                return self.line(f"May this run? {asked}   (/approve or /deny)")
+            case TurnEnded():
+                return self._turn_ended(effect)
+            case Noticed():
+                return self.line(f"({effect.text})")
+            case Refused():
+                self.failed = self.failed or effect.message_id is not None
+                return self.line(f"Error: {effect.text}")
+        return ""
+
+    def _turn_ended(self, ended: TurnEnded) -> str:
+        text = self.line("(the whole answer:)") if ended.replaces else ""
+        text += self._put(clean(ended.rest))
+        if not self._at_line_start:
+            text += self._put("\n")
+        if ended.status != "completed":
+            self.failed = self.failed or ended.mine
+            text += self.line(f"({ended.status}{f': {ended.code}' if ended.code else ''})")
+        return text
+
+    def _put(self, text: str) -> str:
+        if text:
+            self._at_line_start = text.endswith("\n")
+        return text
+
+
+def _shortened(arguments: str) -> str:
+    text = " ".join(arguments.split())
+    return text if len(text) <= ARGUMENTS_SHOWN else text[: ARGUMENTS_SHOWN - 1] + "…"
