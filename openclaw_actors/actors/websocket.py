@@ -137,9 +137,10 @@ class WebSocketChannel(AsyncActor):
             return Drained()
         self._server.drain()
         end = self.loop.time() + message.grace_s
-        while len(self._core.hold) and self.loop.time() < end:
+        while True:
+            if not len(self._core.hold) or self.loop.time() >= end:
+                return Drained()
             await asyncio.sleep(_LOOK_AGAIN_S)
-        return Drained()
 
     async def on_stop(self) -> None:
         """Says goodbye to every client."""

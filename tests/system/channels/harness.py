@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-__all__ = ["Channel", "ChannelFactory"]
+__all__ = ["Channel", "ChannelFactory", "eventually"]
 
-from collections.abc import Callable
+import asyncio
+import os
+import signal
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
@@ -86,13 +89,14 @@ class Channel:
             self.pid = answer.pid
             self.host_port = answer.detail["address"]
             port = int(self.host_port.rpartition(":")[2])
-            self.config = msgspec.structs.replace(self.config, port=port)
+            self.set(**({"port": port} if self.name == "websocket" else {"http": {"port": port}}))
             self.system.endpoint.send(self.router, Use(channel=self.address))
         return answer
 
     async def new_router(self) -> None:
         self.router = await self.system.create(StandInParent)
         self.routers += 1
+        self.router_pid = (await self.ask(self.router, Ping())).pid
 
     async def announce(self, *, router: bool = True) -> None:
         """Send the directory as it is now; without `router`, one in which there is none."""
@@ -125,6 +129,27 @@ class Channel:
         pong: Pong = await self.ask(self.address, Ping())
         return pong
 
+    def set(self, **settings: Any) -> None:
+        """Other settings for the next incarnation."""
+        whole = msgspec.to_builtins(self.config)
+        for key, value in settings.items():
+            whole[key] = {**whole[key], **value} if isinstance(value, dict) else value
+        self.config = msgspec.convert(whole, config.GatewayConfig)
+
+    def freeze_router(self) -> None:
+        """Stop the stand-in's process; it keeps its mailbox."""
+        os.kill(self.router_pid, signal.SIGSTOP)
+
+    def thaw_router(self) -> None:
+        os.kill(self.router_pid, signal.SIGCONT)
+
+    def kill_router(self) -> None:
+        os.kill(self.router_pid, signal.SIGKILL)
+
+    def kill(self) -> None:
+        """Kill the channel's process."""
+        os.kill(self.pid, signal.SIGKILL)
+
     async def drain(self) -> None:
         await self.ask(self.address, Drain(grace_s=0.0))
 
@@ -134,3 +159,13 @@ class StandInParent(StandIn, Parent):
 
 
 ChannelFactory = Callable[..., AbstractAsyncContextManager[Channel]]
+
+
+async def eventually(condition: Callable[[], Awaitable[Any]], *, deadline_s: float = 5.0) -> Any:
+    """Ask again and again until the condition holds, and return what it gave."""
+    async with asyncio.timeout(deadline_s):
+        while True:
+            value = await condition()
+            if value:
+                return value
+            await asyncio.sleep(0.01)

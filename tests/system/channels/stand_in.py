@@ -8,6 +8,7 @@ from __future__ import annotations
 
 __all__ = ["Behave", "Do", "Seen", "StandIn", "Use", "WhatWasSeen"]
 
+import os
 from typing import Any
 
 from openclaw_actors.actorsystem import AsyncActor, handles
@@ -25,6 +26,8 @@ from openclaw_actors.messages import (
     GetStatus,
     Message,
     MessageAccepted,
+    Ping,
+    Pong,
     Refused,
     Replay,
     ReplayPage,
@@ -110,6 +113,10 @@ class StandIn(AsyncActor):
     @handles(WhatWasSeen)
     def what_was_seen(self, message: WhatWasSeen, sender: Address) -> Seen:
         return Seen(messages=tuple(self.seen))
+
+    @handles(Ping)
+    def ping(self, message: Ping, sender: Address) -> Pong:
+        return Pong(pid=os.getpid(), incarnation=1)
 
     @handles(GetHealth)
     def health(self, message: GetHealth, sender: Address) -> GatewayHealth:

@@ -1,0 +1,126 @@
+"""The real HTTP process: health, and what it says to everything else."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from typing import Any
+
+import aiohttp
+
+from openclaw_actors.messages import InitFailed
+from tests.system.channels.harness import Channel, ChannelFactory, eventually
+
+
+async def get(channel: Channel, path: str, *, method: str = "GET", **options: Any) -> tuple[int, Any, Any]:
+    async with (
+        aiohttp.ClientSession() as session,
+        session.request(method, f"http://{channel.host_port}{path}", **options) as answer,
+    ):
+        body = await answer.read()
+        return answer.status, answer.headers, json.loads(body) if body else None
+
+
+def test_health_says_how_long_the_gateway_lives(start_channel: ChannelFactory) -> None:
+    async def scene() -> None:
+        async with start_channel("http") as channel:
+            for path in ("/health", "/health/live", "/health/ready"):
+                status, headers, body = await get(channel, path)
+                assert (status, body) == (200, {"status": "ok", "uptime": 12.5})
+                assert headers["Content-Type"].startswith("application/json")
+
+    asyncio.run(scene())
+
+
+def test_ready_names_the_failing_parts(start_channel: ChannelFactory) -> None:
+    async def scene() -> None:
+        async with start_channel("http") as channel:
+            await channel.behave(ready=False)
+            status, _, body = await get(channel, "/health/ready")
+            assert status == 503
+            assert body["failing"] == ["persistence: restarting"]
+            assert (await get(channel, "/health"))[0] == 200
+            await channel.behave(ready=True)
+            await asyncio.sleep(0.3)  # longer than an answer counts as fresh
+            await channel.drain()
+            status, _, body = await get(channel, "/health/ready")
+            assert (status, body["failing"]) == (503, ["http: draining"])
+
+    asyncio.run(scene())
+
+
+def test_a_supervisor_that_does_not_answer_is_a_failing_part(start_channel: ChannelFactory) -> None:
+    async def scene() -> None:
+        async with start_channel("http") as channel:
+            channel.freeze_router()
+            try:
+                status, _, body = await get(channel, "/health/ready")
+                assert (status, body["failing"]) == (503, ["supervisor: no answer"])
+                status, _, body = await get(channel, "/health/live")
+                assert (status, body["status"]) == (200, "ok")
+            finally:
+                channel.thaw_router()
+
+    asyncio.run(scene())
+
+
+def test_errors_are_json(start_channel: ChannelFactory) -> None:
+    async def scene() -> None:
+        async with start_channel("http") as channel:
+            status, headers, body = await get(channel, "/nothing")
+            assert (status, body["error"]["code"]) == (404, "not_found")
+            assert "aiohttp" not in headers["Server"]
+            status, headers, body = await get(channel, "/health", method="POST", data=b"x" * 100)
+            assert (status, body["error"]["code"]) == (405, "method_not_allowed")
+            assert "GET" in headers["Allow"]
+            assert (await get(channel, "/health", method="HEAD"))[0] == 200
+
+    asyncio.run(scene())
+
+
+def test_a_head_that_is_too_large_is_refused(start_channel: ChannelFactory) -> None:
+    async def scene() -> None:
+        async with start_channel("http") as channel:
+            async with (
+                aiohttp.ClientSession() as session,
+                session.get(f"http://{channel.host_port}/health", headers={"X-Long": "x" * 20_000}) as answer,
+            ):
+                assert answer.status == 400
+            assert (await get(channel, "/health"))[0] == 200
+
+    asyncio.run(scene())
+
+
+def test_over_the_limit_a_connection_is_told_so(start_channel: ChannelFactory) -> None:
+    async def scene() -> None:
+        async with start_channel("http", http={"max_connections": 2}) as channel:
+            host, _, port = channel.host_port.rpartition(":")
+            held = [await asyncio.open_connection(host, int(port)) for _ in range(2)]
+            status, _, body = await get(channel, "/health")
+            assert (status, body["error"]["code"]) == (503, "busy")
+            for _, writer in held:
+                writer.close()
+                await writer.wait_closed()
+
+            async def served() -> bool:
+                return (await get(channel, "/health"))[0] == 200
+
+            await eventually(served)
+
+    asyncio.run(scene())
+
+
+def test_a_port_in_use_is_named(start_channel: ChannelFactory) -> None:
+    async def scene() -> None:
+        with socket.create_server(("127.0.0.1", 0)) as other:
+            port = other.getsockname()[1]
+            async with start_channel("http") as channel:
+                channel.set(http={"port": port})
+                answer = await channel.start()
+                assert isinstance(answer, InitFailed)
+                assert answer.code == "port_in_use"
+                assert str(port) in answer.reason
+                assert "http.port" in answer.reason
+
+    asyncio.run(scene())
