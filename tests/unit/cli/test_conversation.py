@@ -1,0 +1,207 @@
+"""Checks what a client sends and shows, whatever is cut and resumed: nothing missing, nothing twice."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import pytest
+
+from openclaw_actors.cli.conversation import (
+    AnswerRestarted,
+    AnswerText,
+    Conversation,
+    Effect,
+    Frame,
+    MessageTaken,
+    Refused,
+    TurnEnded,
+)
+from openclaw_actors.cli.transcript import Transcript
+
+DURABLE = ("message_accepted", "turn_started", "turn_done")
+
+
+class Gateway:
+    """One session as the protocol describes it: what was journalled can be replayed, what was streamed cannot."""
+
+    def __init__(self) -> None:
+        self.log: list[dict[str, Any]] = []
+        self.taken: dict[str, str] = {}
+        self.attempt = 1
+        self.streamed = ""
+        self.running = ""
+
+    def _durable(self, type_: str, **fields: Any) -> dict[str, Any]:
+        event = {"type": type_, "sessionId": "s", "seq": len(self.log) + 1, **fields}
+        self.log.append(event)
+        return event
+
+    def take(self, body: dict[str, Any]) -> list[dict[str, Any]]:
+        """A user's message: new, or a repetition."""
+        message_id, text = body["messageId"], body["text"]
+        if message_id in self.taken:
+            mine = [event for event in self.log if event["messageId"] == message_id]
+            accepted = [{**e, "duplicate": True} for e in mine if e["type"] == "message_accepted"]
+            return accepted + [e for e in mine if e["type"] == "turn_done"]
+        self.taken[message_id] = text
+        return [self._durable("message_accepted", messageId=message_id, text=text, queued=0)]
+
+    def run(self, message_id: str) -> list[dict[str, Any]]:
+        """All events of a turn, as they come."""
+        turn = f"t-{message_id}"
+        events = [self._durable("turn_started", turnId=turn, messageId=message_id, attempt=1)]
+        self.running, self.streamed = turn, ""
+        for word in (f"echo: {self.taken[message_id]}", " and", " so", " on"):
+            events.append(self._chunk(turn, len(self.streamed), word))
+            self.streamed += word
+        events.append(
+            self._durable(
+                "turn_done", turnId=turn, messageId=message_id, status="completed", text=self.streamed
+            )
+        )
+        return events
+
+    def _chunk(self, turn: str, offset: int, text: str) -> dict[str, Any]:
+        return {
+            "type": "assistant_chunk",
+            "sessionId": "s",
+            "turnId": turn,
+            "attempt": 1,
+            "offset": offset,
+            "text": text,
+        }
+
+    def resume(self, last_seq: int | None) -> list[dict[str, Any]]:
+        return [] if last_seq is None else self.log[last_seq:]
+
+
+def shown(effects: list[Effect]) -> str:
+    transcript = Transcript()
+    return "".join(transcript.show(effect) for effect in effects)
+
+
+def bodies(effects: list[Effect], kind: str) -> list[dict[str, Any]]:
+    return [each.body for each in effects if isinstance(each, Frame) and each.body["type"] == kind]
+
+
+def play(cuts: tuple[int, ...]) -> tuple[list[Effect], Conversation, Gateway]:
+    """Two messages and their answers; the connection breaks before each event whose number is in `cuts`."""
+    ids = (f"m{n}" for n in itertools.count(1))
+    client, gateway = Conversation(session="s", follow=True, new_id=lambda: next(ids)), Gateway()
+    effects: list[Effect] = list(client.connected())
+    count = itertools.count()
+
+    def deliver(events: list[dict[str, Any]]) -> None:
+        for event in events:
+            if next(count) in cuts:
+                client.disconnected()
+                again = client.connected()
+                effects.extend(again)
+                for body in bodies(again, "resume"):
+                    deliver(gateway.resume(body.get("lastSeq")))
+                for body in bodies(again, "user_message"):
+                    deliver(gateway.take(body))
+                # Of what was lost, only what is durable comes again; passing events may.
+                if event["type"] in DURABLE:
+                    continue
+            effects.extend(client.received(event))
+
+    for text in ("one", "two"):
+        message_id, said = client.say(text)
+        effects.extend(said)
+        for body in bodies(said, "user_message"):
+            deliver(gateway.take(body))
+        deliver(gateway.run(message_id))
+    return effects, client, gateway
+
+
+def ended(effects: list[Effect]) -> list[tuple[str, str]]:
+    return [(each.message_id, each.text) for each in effects if isinstance(each, TurnEnded)]
+
+
+ANSWERS = [("m1", "echo: one and so on"), ("m2", "echo: two and so on")]
+
+
+@pytest.mark.parametrize("first", range(-1, 14))
+@pytest.mark.parametrize("second", range(0, 16, 3))
+def test_whatever_is_cut_each_answer_is_shown_once_and_in_order(first: int, second: int) -> None:
+    effects, client, _ = play((first, second))
+    assert ended(effects) == ANSWERS
+    assert "".join(shown(effects).split("\n")).count("echo: one and so on") == 1
+    assert shown(effects) == "echo: one and so on\necho: two and so on\n"
+    assert client.waiting == 0
+
+
+def test_a_message_that_was_not_taken_is_sent_again_under_its_id() -> None:
+    client = Conversation(session="s")
+    message_id, effects = client.say("hello")
+    assert effects == []  # not connected yet
+    for _ in range(2):
+        [body] = bodies(client.connected(), "user_message")
+        assert (body["messageId"], body["text"]) == (message_id, "hello")
+        client.disconnected()
+
+
+def test_a_message_that_was_taken_is_not_sent_again() -> None:
+    client, gateway = Conversation(session="s"), Gateway()
+    client.connected()
+    _, effects = client.say("hello")
+    for event in gateway.take(bodies(effects, "user_message")[0]):
+        client.received(event)
+    client.disconnected()
+    again = client.connected()
+    assert bodies(again, "user_message") == []
+    assert bodies(again, "resume") == [{"type": "resume", "sessionId": "s", "lastSeq": 1}]
+
+
+def test_a_new_attempt_voids_what_was_streamed() -> None:
+    client, gateway = Conversation(session="s", new_id=lambda: "m1"), Gateway()
+    client.connected()
+    _, effects = client.say("one")
+    events = gateway.take(bodies(effects, "user_message")[0]) + gateway.run("m1")
+    out: list[Effect] = [effect for event in events[:4] for effect in client.received(event)]
+    out += client.received({**events[2], "attempt": 2})
+    assert any(isinstance(effect, AnswerRestarted) for effect in out)
+    assert client.received({**events[3], "attempt": 1}) == []  # late, of the void attempt
+    out += client.received(events[-1])
+    assert ended(out) == ANSWERS[:1]
+    assert shown(out).endswith("starts again)\necho: one and so on\n")
+
+
+def test_a_refusal_ends_the_waiting_for_that_message() -> None:
+    client = Conversation(session="s")
+    client.connected()
+    message_id, _ = client.say("hello")
+    effects = client.received({"type": "error", "code": "busy", "text": "Busy.", "messageId": message_id})
+    assert any(isinstance(effect, Refused) for effect in effects)
+    assert client.waiting == 0
+    assert bodies(client.connected(), "user_message") == []
+
+
+def test_events_of_another_session_are_left_alone() -> None:
+    client = Conversation(session="s", follow=True)
+    client.connected()
+    event = {
+        "type": "message_accepted",
+        "sessionId": "t",
+        "seq": 1,
+        "messageId": "m",
+        "text": "x",
+        "queued": 0,
+    }
+    assert client.received(event) == []
+    taken = [
+        effect for effect in client.received({**event, "sessionId": "s"}) if isinstance(effect, MessageTaken)
+    ]
+    assert [each.mine for each in taken] == [False]
+
+
+def test_overlapping_chunks_are_shown_once() -> None:
+    client = Conversation(session="s", follow=True)
+    client.connected()
+    chunk = {"type": "assistant_chunk", "sessionId": "s", "turnId": "t", "attempt": 1}
+    effects: list[Effect] = []
+    for offset, text in ((0, "abc"), (0, "abcde"), (3, "defg"), (9, "gap"), (7, "h")):
+        effects += client.received({**chunk, "offset": offset, "text": text})
+    assert "".join(each.text for each in effects if isinstance(each, AnswerText)) == "abcdefgh"

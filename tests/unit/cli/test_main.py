@@ -1,0 +1,116 @@
+"""Checks which exit code and which line each kind of error becomes, and that no command shows a traceback."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from openclaw_actors.cli import main as main_module
+from openclaw_actors.cli.main import describe, exit_code_of, main
+from openclaw_actors.errors import (
+    ActorGone,
+    AlreadyRunning,
+    AskRefused,
+    AskTimeout,
+    NotRunning,
+    StateDirError,
+)
+
+COMMANDS = tuple(main_module._COMMANDS)
+NEED_A_GATEWAY = (
+    ("status",),
+    ("status", "--json"),
+    ("health",),
+    ("stop",),
+    ("sessions", "list"),
+    ("sessions", "show", "x"),
+    ("sessions", "stop", "x"),
+    ("sessions", "restart", "x"),
+    ("actors", "restart", "router"),
+)
+
+
+@pytest.fixture(autouse=True)
+def _quiet_place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OPENCLAW_STATE_DIR", str(tmp_path / "state"))
+
+
+@pytest.mark.parametrize("command", [(), *((name,) for name in COMMANDS)], ids=str)
+def test_every_command_explains_itself(command: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*command, "--help"]) == 0
+    printed = capsys.readouterr().out
+    for option in ("--config", "--state-dir", "--help"):
+        assert option in printed
+
+
+@pytest.mark.parametrize("command", NEED_A_GATEWAY, ids=" ".join)
+def test_without_a_gateway_the_exit_code_is_3(
+    command: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(command) == 3
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith("Error: no gateway is running on ")
+    assert printed.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "command", [("nonsense",), ("status", "--nonsense"), ("send",), ("sessions", "show")], ids=" ".join
+)
+def test_wrong_usage_is_2(command: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(command) == 2
+    printed = capsys.readouterr()
+    assert printed.err.startswith("Error: ")
+    assert "--help" in printed.err
+
+
+def test_a_wrong_configuration_is_2_with_every_problem(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "bad.yaml").write_text("port: no\nsesions: {}\n")
+    assert main(["config", "check", "-c", "bad.yaml"]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 2
+    assert main(["config", "check", "-c", "bad.yaml", "--json"]) == 2
+    assert len(json.loads(capsys.readouterr().out)["problems"]) == 2
+
+
+def test_config_show_says_where_a_value_came_from_and_hides_secrets(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "g.yaml").write_text("port: 4711\nllm: {api_key: 'raw:sk-hidden'}\n")
+    monkeypatch.setenv("OPENCLAW__SESSIONS__MAX_LIVE", "7")
+    assert main(["config", "show", "--json", "-c", "g.yaml"]) == 0
+    printed = capsys.readouterr().out
+    assert "sk-hidden" not in printed
+    shown = json.loads(printed)
+    assert shown["port"] == {"value": 4711, "source": "g.yaml:1"}
+    assert shown["sessions.max_live"]["source"] == "environment OPENCLAW__SESSIONS__MAX_LIVE"
+    assert shown["state_dir"]["source"] == "environment OPENCLAW_STATE_DIR"
+    assert shown["http.port"]["source"] == "default"
+    assert main(["config", "show", "-c", "g.yaml"]) == 0
+    assert "sk-hidden" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (NotRunning("/s"), 3),
+        (AlreadyRunning("/s (pid 7)"), 1),
+        (StateDirError("x"), 1),
+        (AskTimeout("a", 1.0), 1),
+        (ActorGone("a"), 1),
+        (AskRefused("unknown", "no such session"), 1),
+        (OSError("x"), 1),
+        (ZeroDivisionError("x\ny"), 1),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_every_error_is_one_line_and_a_code(error: Exception, code: int) -> None:
+    assert exit_code_of(error) == code
+    [line] = describe(error)
+    assert line
+    assert "\n" not in line
