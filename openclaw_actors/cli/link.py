@@ -15,6 +15,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 from websockets.typing import Subprotocol
 
+from openclaw_actors.actors.answering import reachable
 from openclaw_actors.actors.rundir import read_record
 from openclaw_actors.cli.conversation import Conversation, Effect, Frame
 from openclaw_actors.core.backoff import Backoff
@@ -48,17 +49,10 @@ class Target:
 def websocket_target(paths: StatePaths, config: GatewayConfig) -> Target:
     """Where the WebSocket channel is: what the running gateway says, else what the configuration says."""
     record = read_record(paths.run)
-    if record is not None and record.ws:
-        return Target(url=f"ws://{_reachable(record.ws)}/ws", running=True)
-    host = f"[{config.bind_address}]" if ":" in config.bind_address else config.bind_address
-    return Target(url=f"ws://{_reachable(f'{host}:{config.port}')}/ws", running=record is not None)
-
-
-def _reachable(address: str) -> str:
-    """An address to connect to: one that stands for all interfaces becomes the loopback."""
-    host, _, port = address.rpartition(":")
-    host = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]", "": "127.0.0.1"}.get(host, host)
-    return f"{host}:{port}"
+    configured = f"{config.bind_address}:{config.port}"
+    address = record.ws if record is not None and record.ws else configured
+    host, port = reachable(address)
+    return Target(url=f"ws://{f'[{host}]' if ':' in host else host}:{port}/ws", running=record is not None)
 
 
 def token_of(config: GatewayConfig) -> str | None:
