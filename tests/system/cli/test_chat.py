@@ -1,0 +1,155 @@
+"""The conversation at a terminal and without one, against the real gateway."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+from pathlib import Path
+
+from tests.system.cli.terminal import CTRL_C, CTRL_D, ENTER, UP, Terminal
+from tests.system.conftest import GatewayFactory
+from tests.system.gateway import Gateway
+
+GREETING = "/help shows what can be done here"
+
+
+def chat(gateway: Gateway, *arguments: str) -> Terminal:
+    """A chat on a terminal, ready for the first key."""
+    command, environment = gateway.cli_command("chat", *arguments)
+    terminal = Terminal(command, environment, gateway.directory)
+    terminal.wait_for(GREETING)
+    return terminal
+
+
+# On a terminal
+
+
+def test_a_conversation_with_arrow_keys_and_ctrl_d(gateway: Gateway) -> None:
+    with chat(gateway) as terminal:
+        terminal.enter("hello there")
+        at = terminal.wait_for("echo: hello there")
+        terminal.enter("second")
+        at = terminal.wait_for("echo: second", after=at)
+        terminal.press(UP + UP + ENTER)
+        at = terminal.wait_for("echo: hello there", after=at)
+        terminal.press(CTRL_D)
+        assert terminal.wait() == 0
+    history = gateway.state_dir / "chat_history"
+    assert history.stat().st_mode & 0o777 == 0o600
+    with chat(gateway) as terminal:
+        terminal.press(UP + UP + ENTER)
+        terminal.wait_for("echo: second")
+
+
+def test_the_prompt_can_be_used_while_an_answer_streams(gateway: Gateway) -> None:
+    with chat(gateway) as terminal:
+        terminal.enter("/demo slow 3")
+        at = terminal.wait_for("> /demo slow 3")
+        terminal.press("typed meanwhile")
+        terminal.enter("")
+        at = terminal.wait_for("(waits behind 1)", after=at)
+        terminal.wait_for("echo: typed meanwhile", after=at)
+
+
+def test_ctrl_c_stops_the_turn_and_then_leaves(gateway: Gateway) -> None:
+    with chat(gateway) as terminal:
+        terminal.enter("/demo slow 30")
+        at = terminal.wait_for("> /demo slow 30")
+        terminal.enter("/status")
+        at = terminal.wait_for("an answer is running", after=at)
+        terminal.press(CTRL_C)
+        at = terminal.wait_for("(stopped", after=at, deadline_s=3.0)
+        terminal.enter("still here")
+        terminal.wait_for("echo: still here", after=at)
+        terminal.press(CTRL_C)
+        assert terminal.wait() == 130
+
+
+def test_commands(gateway: Gateway) -> None:
+    with chat(gateway) as terminal:
+        terminal.enter("/help")
+        at = terminal.wait_for("/session ID")
+        terminal.enter("/nonsense")
+        at = terminal.wait_for("/nonsense is no command", after=at)
+        terminal.enter("//slash")
+        at = terminal.wait_for("echo: /slash", after=at)
+        terminal.enter("/session other")
+        at = terminal.wait_for("(conversation other)", after=at)
+        terminal.enter("/demo recall")
+        at = terminal.wait_for("turns=0", after=at)
+        terminal.enter("/session main")
+        at = terminal.wait_for("(conversation main)", after=at)
+        terminal.enter("/demo recall")
+        at = terminal.wait_for("turns=1 first=/slash", after=at)
+        terminal.enter("/quit")
+        assert terminal.wait() == 0
+
+
+def test_it_comes_back_by_itself_and_misses_nothing(gateway: Gateway) -> None:
+    with chat(gateway) as terminal:
+        terminal.enter("one")
+        at = terminal.wait_for("echo: one")
+        terminal.enter("/demo slow 2")
+        at = terminal.wait_for("> /demo slow 2", after=at)
+        gateway.kill("supervisor")
+        at = terminal.wait_for("connecting again)", after=at)
+        at = terminal.wait_for("(connected again)", after=at, deadline_s=15.0)
+        terminal.enter("two")
+        terminal.wait_for("echo: two", after=at, deadline_s=20.0)
+        assert terminal.shown.count("echo: one") == 1
+
+
+def test_what_was_entered_while_the_gateway_was_down_is_sent_once(gateway: Gateway) -> None:
+    with chat(gateway) as terminal:
+        terminal.enter("one")
+        at = terminal.wait_for("echo: one")
+        gateway.stop()
+        at = terminal.wait_for("connecting again)", after=at)
+        terminal.enter("two")
+        at = terminal.wait_for("> two", after=at)
+        gateway.restart()
+        at = terminal.wait_for("echo: two", after=at, deadline_s=20.0)
+        terminal.enter("/demo recall")
+        terminal.wait_for("turns=2 first=one last=two", after=at)
+
+
+def test_the_end_from_outside_leaves_the_terminal_in_order(gateway: Gateway) -> None:
+    with chat(gateway) as terminal:
+        terminal.process.send_signal(signal.SIGTERM)
+        assert terminal.wait() == 130
+
+
+# Without a terminal
+
+
+def test_lines_in_answers_out(gateway: Gateway) -> None:
+    result = gateway.cli("chat", stdin="one\n\n/demo recall\n/nonsense\n")
+    assert result.stdout == "echo: one\nturns=1 first=one last=one\n"
+    assert "/nonsense is no command" in result.stderr
+    assert result.returncode == 0
+
+
+def test_more_lines_than_the_queue_holds_are_all_answered(make_gateway: GatewayFactory) -> None:
+    gateway = make_gateway(config={"sessions": {"max_pending": 2}}).start()
+    lines = [f"line {number}" for number in range(12)]
+    result = gateway.cli("chat", stdin="\n".join(lines))
+    assert result.stdout == "".join(f"echo: {line}\n" for line in lines)
+
+
+def test_a_file_as_input(gateway: Gateway, tmp_path: Path) -> None:
+    (tmp_path / "lines").write_text("one\ntwo")
+    command, environment = gateway.cli_command("chat")
+    with open(tmp_path / "lines") as lines:
+        output = subprocess.run(
+            command, env=environment, stdin=lines, capture_output=True, text=True, timeout=20.0, check=True
+        )
+    assert output.stdout == "echo: one\necho: two\n"
+
+
+def test_without_a_gateway_it_says_so(make_gateway: GatewayFactory) -> None:
+    gateway = make_gateway()
+    assert gateway.cli("chat", stdin="one\n").returncode == 3
+    command, environment = gateway.cli_command("chat")
+    with Terminal(command, environment, gateway.directory) as terminal:
+        terminal.wait_for("no gateway is running")
+        assert terminal.wait() == 3

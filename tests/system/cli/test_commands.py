@@ -1,0 +1,355 @@
+"""Every command against the real gateway: what it prints, what it does, its exit code."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.system.client import Client
+from tests.system.conftest import GatewayFactory
+from tests.system.gateway import Gateway, wait_until
+
+SERVICES = ("persistence", "model", "router", "websocket", "http")
+NODE_KEYS = {
+    "name",
+    "kind",
+    "state",
+    "pid",
+    "incarnation",
+    "restarts",
+    "mailbox_depth",
+    "age_seconds",
+    "rss_bytes",
+    "doing",
+    "children",
+}
+
+
+def session_key(name: str) -> str:
+    return f"websocket:local:{name}"
+
+
+# status
+
+
+def test_status_shows_the_true_tree(gateway: Gateway) -> None:
+    assert gateway.cli("send", "hello", "--session", "a").returncode == 0
+    nodes = gateway.nodes()
+    assert {"supervisor", *SERVICES, session_key("a")} <= set(nodes)
+    for name, node in nodes.items():
+        assert set(node) >= NODE_KEYS
+        assert node["state"] == "running", name
+        assert node["rss_bytes"] > 1_000_000
+        assert Path(f"/proc/{node['pid']}").exists()
+    assert [child["name"] for child in nodes["supervisor"]["children"]][: len(SERVICES)] == list(SERVICES)
+    assert nodes[session_key("a")]["kind"] == "session"
+
+
+def test_status_as_text_has_a_line_a_node_and_no_colour(gateway: Gateway) -> None:
+    result = gateway.cli("status")
+    assert result.returncode == 0
+    assert result.stderr == ""
+    assert "\x1b" not in result.stdout
+    assert result.stdout.startswith("healthy, up ")
+    for name in ("supervisor", *SERVICES):
+        assert any(name in line and "running" in line for line in result.stdout.splitlines())
+
+
+def test_status_watch_goes_on_until_it_is_interrupted(gateway: Gateway) -> None:
+    command, environment = gateway.cli_command("status", "--watch")
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        seen = 0
+        while seen < 2:
+            line = process.stdout.readline()
+            assert line, "it ended"
+            seen += line.startswith("healthy")
+        process.send_signal(signal.SIGINT)
+        assert process.wait(5.0) == 130
+
+
+# health
+
+
+def test_health_is_0_and_fast(gateway: Gateway) -> None:
+    assert gateway.cli("health").stdout == "healthy\n"
+    assert gateway.cli("health", "--ready").returncode == 0
+    assert json.loads(gateway.cli("health", "--ready", "--json").stdout)["healthy"] is True
+    taken = []
+    for _ in range(5):
+        began = time.perf_counter()
+        gateway.cli("health")
+        with_health = time.perf_counter()
+        subprocess.run([sys.executable, "-c", ""], check=True)
+        taken.append(2 * with_health - began - time.perf_counter())
+    assert min(taken) < 0.3
+
+
+def test_health_is_1_when_the_supervisor_does_not_answer(gateway: Gateway) -> None:
+    pid = gateway.kill("supervisor", signal.SIGSTOP)
+    result = gateway.cli("health")
+    assert result.returncode == 1
+    assert result.stderr == "not healthy: the supervisor does not answer\n"
+    os.kill(pid, signal.SIGCONT)
+
+
+# stop
+
+
+def test_stop_leaves_nothing_and_the_second_one_finds_nothing(gateway: Gateway) -> None:
+    assert gateway.cli("send", "hello").returncode == 0
+    assert gateway.stop() == 0
+    result = gateway.cli("stop")
+    assert result.returncode == 3
+    assert gateway.cli("health").returncode == 3
+
+
+def test_stop_waits_no_longer_than_its_grace_and_the_turn_is_resumed(gateway: Gateway) -> None:
+    async def begin() -> str:
+        async with Client(gateway.ws_url) as client:
+            message_id = await client.send("/demo slow 6")
+            await client.expect("turn_started", messageId=message_id)
+            return message_id
+
+    message_id = asyncio.run(begin())
+    began = time.monotonic()
+    assert gateway.stop("--grace", "0.5") == 0
+    assert time.monotonic() - began < 4.0
+    gateway.restart()
+
+    async def finish() -> None:
+        async with Client(gateway.ws_url) as client:
+            await client.resume(0)
+            done = await client.expect("turn_done", messageId=message_id, deadline_s=20.0)
+            assert done["status"] == "completed"
+
+    asyncio.run(finish())
+
+
+def test_stop_works_while_the_supervisor_is_stopped(gateway: Gateway) -> None:
+    gateway.kill("supervisor", signal.SIGSTOP)
+    result = gateway.cli("stop", "--grace", "0", deadline_s=60.0)
+    assert result.returncode == 0, result.stderr
+    gateway.wait()
+    gateway.check_nothing_left()
+
+
+# sessions, actors
+
+
+def test_sessions_list_show_stop_restart(gateway: Gateway) -> None:
+    assert gateway.cli("sessions", "list").stdout == "no sessions\n"
+    assert gateway.cli("send", "hello there", "--session", "a").returncode == 0
+    listed = json.loads(gateway.cli("sessions", "list", "--json").stdout)
+    assert [each["session"] for each in listed["sessions"]] == [session_key("a")]
+    assert session_key("a") in gateway.cli("sessions", "list").stdout
+
+    shown = gateway.cli("sessions", "show", session_key("a")).stdout
+    assert "user       hello there" in shown
+    assert "assistant  echo: hello there" in shown
+
+    stopped = gateway.cli("sessions", "stop", session_key("a"))
+    assert stopped.returncode == 0, stopped.stderr
+
+    pid = gateway.pid_of(session_key("a"))
+    assert gateway.cli("sessions", "restart", session_key("a")).returncode == 0
+    wait_until(lambda: not Path(f"/proc/{pid}").exists(), what="the session's process ends")
+    assert gateway.cli("send", "/demo recall", "--session", "a").stdout.startswith(
+        "turns=1 first=hello there"
+    )
+
+
+def test_a_session_that_is_not_there_is_said_to_be_unknown(gateway: Gateway) -> None:
+    for command in ("show", "stop", "restart"):
+        result = gateway.cli("sessions", command, "websocket:local:nobody")
+        assert result.returncode == 1, command
+        assert result.stderr.startswith("Error: ")
+        assert result.stderr.count("\n") == 1
+
+
+def test_sessions_stop_ends_the_running_turn(gateway: Gateway) -> None:
+    async def scene() -> None:
+        async with Client(gateway.ws_url, session="a") as client:
+            message_id = await client.send("/demo slow 30")
+            await client.expect("turn_started", messageId=message_id)
+            result = await asyncio.to_thread(gateway.cli, "sessions", "stop", session_key("a"))
+            assert result.returncode == 0
+            done = await client.expect("turn_done", messageId=message_id)
+            assert done["status"] == "stopped"
+
+    asyncio.run(scene())
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_actors_restart_replaces_a_service(gateway: Gateway, name: str) -> None:
+    before = gateway.nodes()[name]
+    assert gateway.cli("actors", "restart", name).returncode == 0
+
+    def replaced() -> bool:
+        node = gateway.nodes()[name]
+        return node["state"] == "running" and node["pid"] != before["pid"]
+
+    wait_until(replaced, what=f"{name} runs again")
+    assert gateway.nodes()[name]["incarnation"] > before["incarnation"]
+    assert gateway.cli("send", "hello").stdout == "echo: hello\n"
+
+
+def test_actors_restart_of_the_supervisor_and_of_nobody(gateway: Gateway) -> None:
+    pid = gateway.pid_of("supervisor")
+    assert gateway.cli("actors", "restart", "supervisor").returncode == 0
+    wait_until(lambda: not Path(f"/proc/{pid}").exists(), what="the supervisor has ended")
+    assert gateway.cli("send", "hello").stdout == "echo: hello\n"
+    result = gateway.cli("actors", "restart", "nobody")
+    assert result.returncode == 1
+    assert result.stderr.startswith("Error: ")
+
+
+# send
+
+
+def test_send_prints_the_answer_and_nothing_else(gateway: Gateway) -> None:
+    result = gateway.cli("send", "hello there")
+    assert (result.returncode, result.stdout, result.stderr) == (0, "echo: hello there\n", "")
+    assert gateway.cli("send", "-", stdin="from stdin").stdout == "echo: from stdin\n"
+
+
+def test_send_as_json_prints_the_events(gateway: Gateway) -> None:
+    result = gateway.cli("send", "hello", "--json")
+    events = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [event["type"] for event in events if "seq" in event] == [
+        "message_accepted",
+        "turn_started",
+        "turn_done",
+    ]
+    assert events[-1]["text"] == "echo: hello"
+
+
+def test_send_survives_the_death_of_the_root(gateway: Gateway) -> None:
+    command, environment = gateway.cli_command("send", "/demo slow 3")
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        first = process.stdout.read(1)
+        assert first
+        gateway.kill("supervisor")
+        assert process.wait(30.0) == 0
+        assert "(starts again)" in process.stdout.read()
+
+
+def test_send_ends_with_1_if_the_turn_fails(gateway: Gateway) -> None:
+    result = gateway.cli("send", "/demo tool nonsense {}")
+    assert result.returncode in (0, 1)  # the tool does not exist; the turn goes on
+    key = session_key("bad")
+    process = subprocess.Popen(
+        gateway.cli_command("send", "/demo slow 30", "--session", "bad")[0],
+        env=gateway.cli_command()[1],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.read(1)
+    assert gateway.cli("sessions", "stop", key).returncode == 0
+    _, errors = process.communicate(timeout=10.0)
+    assert process.returncode == 1
+    assert "stopped" in errors
+
+
+def test_send_interrupted_stops_its_turn(gateway: Gateway) -> None:
+    command, environment = gateway.cli_command("send", "/demo slow 30", "--session", "a")
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.read(1)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(5.0) == 130
+        process.communicate()
+    shown = json.loads(gateway.cli("sessions", "show", session_key("a"), "--json").stdout)
+    assert shown["events"][-1]["status"] == "stopped"
+
+
+def test_send_without_a_gateway_is_3_and_with_a_wrong_token_1(make_gateway: GatewayFactory) -> None:
+    gateway = make_gateway(config={"auth_token": "file:token"})
+    (gateway.directory / "token").write_text("right\n")
+    assert gateway.cli("send", "hello").returncode == 3
+    gateway.start()
+    assert gateway.cli("send", "hello").stdout == "echo: hello\n"
+    (gateway.directory / "token").write_text("wrong\n")
+    result = gateway.cli("send", "hello")
+    assert result.returncode == 1
+    assert "token" in result.stderr
+
+
+# start, with the real supervisor
+
+
+@pytest.mark.parametrize("option", ["--port", "--http-port"])
+def test_a_port_in_use_is_said_and_nothing_is_left(make_gateway: GatewayFactory, option: str) -> None:
+    gateway = make_gateway()
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        gateway.spawn(option, str(port))
+        assert gateway.wait() == 1
+        assert gateway.err.wait_for_end(deadline_s=2.0)
+        errors = [line for line in gateway.err.lines if line.startswith("Error: ")]
+        assert len(errors) == 1
+        assert str(port) in errors[0]
+    gateway.check_nothing_left()
+
+
+@pytest.mark.parametrize("name", ["admin", "supervisor"])
+def test_a_killed_root_comes_back_on_its_ports_with_the_conversation(gateway: Gateway, name: str) -> None:
+    assert gateway.cli("send", "hello", "--session", "a").returncode == 0
+    before = {process.pid for process in gateway.processes()} - {gateway.pid}
+    pid = gateway.kill(name)
+    wait_until(lambda: not Path(f"/proc/{pid}").exists(), what=f"{name} has ended")
+    answer = gateway.cli("send", "/demo recall", "--session", "a")
+    assert answer.stdout == "turns=1 first=hello last=hello\n", answer.stderr
+    gateway.status()
+    now = {process.pid for process in gateway.processes()} - {gateway.pid}
+    assert not before & now
+
+    async def same_port() -> None:
+        async with Client(gateway.ws_url, session="a") as client:
+            assert (await client.turn("again"))["text"] == "echo: again"
+
+    asyncio.run(same_port())
+
+
+def test_sigterm_to_the_whole_group_is_a_drain(gateway: Gateway) -> None:
+    assert gateway.cli("send", "hello").returncode == 0
+    gateway.note_processes()
+    os.killpg(gateway.pid, signal.SIGTERM)
+    assert gateway.wait() == 0
+    gateway.check_nothing_left()
+    assert gateway.err.text() == ""
+
+
+def test_a_killed_start_takes_everything_with_it_and_the_next_one_continues(gateway: Gateway) -> None:
+    assert gateway.cli("send", "hello", "--session", "a").returncode == 0
+    gateway.note_processes()
+    os.kill(gateway.pid, signal.SIGKILL)
+    gateway.wait()
+    wait_until(lambda: not gateway.processes(), deadline_s=3.0, what="nothing of it is alive")
+    assert gateway.cli("health").returncode == 3
+    gateway.restart()
+    answer = gateway.cli("send", "/demo recall", "--session", "a")
+    assert answer.stdout == "turns=1 first=hello last=hello\n"
+
+
+def test_no_process_that_forks_has_a_second_thread(gateway: Gateway) -> None:
+    assert gateway.cli("send", "hello").returncode == 0
+    for name in ("start", "admin", "supervisor", "router"):
+        status = Path(f"/proc/{gateway.pid_of(name)}/status").read_text()
+        assert "Threads:\t1\n" in status, name
