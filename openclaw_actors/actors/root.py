@@ -93,6 +93,7 @@ class Root:
         self._stop = asyncio.Event()
         self._boot: Boot | None = None
         self._was_ready = False
+        self._addresses: dict[str, str] = {}
         limits = plan.config.supervision
         self._policy = RestartPolicy(
             RestartLimits(
@@ -184,14 +185,16 @@ class Root:
         boot = self._boot = Boot(self._plan, incarnation)
         in_order = False
         try:
-            self._record(boot, "restarting" if self._was_ready else "starting")
+            state = "restarting" if self._was_ready else "starting"
+            self._record(boot, state)
             ready = await self._or_stopped(boot.start())
-            self._record(boot, "restarting" if self._was_ready else "starting", ready)
+            self._addresses = ready.detail
+            self._record(boot, state)
             silent = await self._or_stopped(until_both_answer(ready, timeout_s=ANSWER_WITHIN_S))
             if silent:
                 raise BootFailed(f"{silent} does not answer", final=True)
             self._is_ready(boot, ready)
-            reason = await self._watch(boot, ready)
+            reason = await self._watch(boot)
             in_order = boot.end_was_ordered
             return "" if in_order else reason
         finally:
@@ -199,7 +202,7 @@ class Root:
             self._boot = None
 
     def _is_ready(self, boot: Boot, ready: Ready) -> None:
-        self._record(boot, "ready", ready)
+        self._record(boot, "ready")
         self._keep_ports(ready)
         if self._was_ready:
             logger.warning("the gateway is ready again")
@@ -207,12 +210,12 @@ class Root:
             self._was_ready = True
             self._tell_ready(ready.detail.get("ws", ""), ready.detail.get("http", ""))
 
-    async def _watch(self, boot: Boot, ready: Ready) -> str:
+    async def _watch(self, boot: Boot) -> str:
         """Returns why the boot's life is over, or "" after an end that was asked for by a signal."""
         try:
             return await self._or_stopped(boot.watch())
         except _Stopped:
-            self._record(boot, "stopping", ready)
+            self._record(boot, "stopping")
             self._say("stopping: running turns may finish")
             grace_s = self._plan.config.graceful_shutdown_seconds
             if not await boot.shut_down(grace_s=grace_s, margin_s=MARGIN_S):
@@ -229,17 +232,16 @@ class Root:
             config = replace(config, http=replace(config.http, port=port))
         self._plan = replace(self._plan, config=config)
 
-    def _record(self, boot: Boot, state: str, ready: Ready | None = None) -> None:
-        detail = ready.detail if ready is not None else {}
+    def _record(self, boot: Boot, state: str) -> None:
         record = RunRecord(
             boot=boot.id,
             pid=os.getpid(),
             started_ticks=process_start_ticks(os.getpid()) or 0,
             run_dir=str(boot.run_dir),
             state=state,
-            supervisor=boot.supervisor_key if ready is not None else "",
-            ws=detail.get("ws", ""),
-            http=detail.get("http", ""),
+            supervisor=boot.supervisor_key,
+            ws=self._addresses.get("ws", ""),  # those of the boot before, until there are new ones
+            http=self._addresses.get("http", ""),
         )
         try:
             write_record(self._plan.run, record)
