@@ -5,6 +5,7 @@ from __future__ import annotations
 __all__ = [
     "Bytes",
     "Count",
+    "ListenPort",
     "Name",
     "PhoneNumber",
     "Port",
@@ -34,6 +35,9 @@ SecretRef = Annotated[str, Meta(min_length=1, max_length=65_536, extra={"rule": 
 """`env:NAME`, `file:PATH` or `raw:VALUE`; the value itself is taken only where it is needed."""
 
 Port = Annotated[int, Meta(ge=1, le=65_535)]
+ListenPort = Annotated[int, Meta(ge=0, le=65_535)]
+"""0: any free port; `start` says which."""
+
 Count = Annotated[int, Meta(ge=0, le=_MANY)]
 Positive = Annotated[int, Meta(ge=1, le=_MANY)]
 Bytes = Annotated[int, Meta(ge=256, le=2**40)]

@@ -18,7 +18,7 @@ from openclaw_actors.config.features import (
     SkillsConfig,
     ToolingConfig,
 )
-from openclaw_actors.config.kinds import Port, Seconds, SecretRef, Section, Text
+from openclaw_actors.config.kinds import ListenPort, Seconds, SecretRef, Section, Text
 from openclaw_actors.config.sections import (
     ActorsConfig,
     AuthConfig,
@@ -73,7 +73,7 @@ class GatewayConfig(Section, frozen=True):
     state_dir: Text = "~/.openclaw-actors"
     workspace: Text = "~/.openclaw-actors/workspace"  # derived: <state_dir>/workspace
     bind_address: Annotated[str, Meta(min_length=1, extra={"rule": "host"})] = "127.0.0.1"
-    port: Port = 18789
+    port: ListenPort = 18789
     auth_token: SecretRef | None = None
     graceful_shutdown_seconds: Seconds = 15.0
     auth: AuthConfig = AuthConfig()

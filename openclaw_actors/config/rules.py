@@ -28,7 +28,7 @@ def cross_problems(config: GatewayConfig) -> Iterator[Problem]:
 
 
 def _ports(config: GatewayConfig) -> Iterator[Problem]:
-    if config.port == config.http.port:
+    if config.port == config.http.port != 0:
         yield _rule("http.port", "another port than port", config.http.port)
 
 

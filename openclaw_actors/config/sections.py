@@ -26,8 +26,8 @@ from msgspec import Meta
 from openclaw_actors.config.kinds import (
     Bytes,
     Count,
+    ListenPort,
     Name,
-    Port,
     Positive,
     Seconds,
     SecretRef,
@@ -49,7 +49,7 @@ class AuthConfig(Section, frozen=True):
 class HttpConfig(Section, frozen=True):
     """The HTTP channel."""
 
-    port: Port = 18790
+    port: ListenPort = 18790
     max_body_bytes: Bytes = 1_048_576
     body_timeout_seconds: Timeout = 15.0
     max_connections: Positive = 1000
@@ -67,6 +67,7 @@ class SessionsConfig(Section, frozen=True):
     ping_timeout_seconds: Timeout = 10.0
     token_budget: Count = 0
     rate_limit_per_minute: Count = 0
+    max_memory_mb: Count = 512
 
 
 class SupervisionConfig(Section, frozen=True):
@@ -156,7 +157,7 @@ class LlmConfig(Section, frozen=True):
     circuit_breaker_threshold: Positive = 5
     circuit_breaker_cooldown_seconds: Annotated[float, Meta(ge=1, le=86_400)] = 30.0
     circuit_breaker_cooldown_max_seconds: Annotated[float, Meta(ge=1, le=86_400)] = 300.0
-    max_concurrent_calls: Positive = 16
+    max_concurrent_calls: Positive = 256
     max_waiting_calls: Positive = 256
     max_response_bytes: Bytes = 16_777_216
     demo_faults: bool = False
