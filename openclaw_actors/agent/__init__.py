@@ -1,0 +1,3 @@
+"""The turn as the model sees it."""
+
+__all__: list[str] = []
