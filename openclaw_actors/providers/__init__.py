@@ -2,4 +2,20 @@
 
 from __future__ import annotations
 
-__all__: list[str] = []
+from openclaw_actors.providers.base import Answer, CallError, OnDelta, Provider
+from openclaw_actors.providers.calls import Caller, CallLimits
+from openclaw_actors.providers.demo import FAULT_TOOL
+from openclaw_actors.providers.endpoints import Unusable
+from openclaw_actors.providers.factory import create_caller
+
+__all__ = [
+    "FAULT_TOOL",
+    "Answer",
+    "CallError",
+    "CallLimits",
+    "Caller",
+    "OnDelta",
+    "Provider",
+    "Unusable",
+    "create_caller",
+]

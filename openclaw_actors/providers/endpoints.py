@@ -1,0 +1,103 @@
+"""Decides where and how each kind of provider is reached: address, headers, form of the request."""
+
+from __future__ import annotations
+
+__all__ = ["Target", "Unusable", "target_for"]
+
+from dataclasses import dataclass
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
+from urllib.request import getproxies, proxy_bypass
+
+from openclaw_actors.config.sections import LlmConfig
+from openclaw_actors.errors import ProviderError
+from openclaw_actors.providers.wire import RequestShape
+
+_ENDPOINTS = {
+    "openai": "https://api.openai.com/v1",
+    "ollama": "http://localhost:11434/v1",
+}
+_NO_KEY_NEEDED = frozenset({"ollama", "openai-compatible"})
+_LOOPBACK = ("localhost", "127.", "::1")
+
+
+class Unusable(ProviderError):
+    """Raised when the settings name no provider that could be called; its text says what to set."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Target:
+    """Where requests go."""
+
+    url: str
+    headers: dict[str, str]
+    """Hold the key: never to be logged."""
+    shape: RequestShape
+    proxy: str | None = None
+
+    def __repr__(self) -> str:
+        return f"Target({self.url})"
+
+
+def target_for(llm: LlmConfig, api_key: str | None) -> Target:
+    """Work out the target that the settings mean.
+
+    Args:
+        llm: the section `llm` of the configuration.
+        api_key: the resolved key.
+
+    Raises:
+        Unusable: something is missing.
+    """
+    if not api_key and llm.provider not in _NO_KEY_NEEDED:
+        raise Unusable(
+            f"llm.provider is {llm.provider}, which needs a key: set llm.api_key or OPENCLAW_API_KEY."
+        )
+    if api_key and not (api_key.isascii() and api_key.isprintable()):
+        raise Unusable("llm.api_key holds characters that no key has: check the place that it refers to.")
+    endpoint = llm.endpoint or _ENDPOINTS.get(llm.provider)
+    if endpoint is None:
+        raise Unusable(f"llm.provider is {llm.provider}, which needs an address: set llm.endpoint.")
+    azure = llm.provider == "azure-openai"
+    url = _azure_url(endpoint, llm.model, llm.api_version) if azure else _chat_url(endpoint)
+    headers = {"Content-Type": "application/json", "Accept": "text/event-stream, application/json"}
+    if azure:
+        headers["api-key"] = api_key or ""
+    elif api_key or llm.provider == "ollama":
+        headers["Authorization"] = f"Bearer {api_key or 'ollama'}"
+    shape = RequestShape(
+        model=llm.model,
+        max_tokens=llm.max_tokens,
+        temperature=llm.temperature,
+        length_key="max_completion_tokens" if llm.provider == "openai" else "max_tokens",
+    )
+    return Target(url=url, headers=headers, shape=shape, proxy=_proxy_for(url))
+
+
+def _chat_url(endpoint: str) -> str:
+    parts = urlsplit(endpoint)
+    path = parts.path.rstrip("/")
+    if not path.endswith("/chat/completions"):
+        path += "/chat/completions"
+    return urlunsplit((parts.scheme, parts.netloc, path, parts.query, ""))
+
+
+def _azure_url(endpoint: str, deployment: str, api_version: str) -> str:
+    parts = urlsplit(endpoint)
+    path = parts.path.rstrip("/")
+    query = dict(parse_qsl(parts.query))
+    # The newer address, `…/openai/v1`, is that of any other server and takes no version.
+    if path.endswith("/openai/v1"):
+        return _chat_url(endpoint)
+    if "/deployments/" not in path:
+        path = f"{path.removesuffix('/openai')}/openai/deployments/{quote(deployment, safe='')}"
+    query.setdefault("api-version", api_version)
+    return _chat_url(urlunsplit((parts.scheme, parts.netloc, path, urlencode(query), "")))
+
+
+def _proxy_for(url: str) -> str | None:
+    """The proxy that the environment names for this address; never one for this machine itself."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if host.startswith(_LOOPBACK) or proxy_bypass(host):
+        return None
+    return getproxies().get(parts.scheme)

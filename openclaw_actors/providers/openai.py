@@ -1,0 +1,199 @@
+"""Owns the HTTP connections to an OpenAI-compatible provider: one attempt at an answer, read as it arrives."""
+
+from __future__ import annotations
+
+__all__ = ["OpenAIProvider"]
+
+import asyncio
+import re
+import time
+
+import aiohttp
+
+from openclaw_actors import __version__
+from openclaw_actors.core.retry import parse_retry_after
+from openclaw_actors.messages.model import Complete
+from openclaw_actors.providers import failures
+from openclaw_actors.providers.base import Answer, CallError, OnDelta
+from openclaw_actors.providers.endpoints import Target
+from openclaw_actors.providers.reader import AnswerReader, Cut
+from openclaw_actors.providers.wire import ErrorBody, Garbage, read_error
+
+_MOST_LESSONS = 4
+"""How often one call may be sent anew because the provider refused a field of the request."""
+
+_ERROR_BODY_BYTES = 65_536
+_ERROR_BODY_S = 5.0
+_TAIL_S = 0.02
+_EXCERPT = 200
+_KEYS = re.compile(r"(?i)\b(sk|pk|gsk|key|bearer)[-_ ][\w*.\-]{6,}")
+
+
+class OpenAIProvider:
+    """A provider that speaks OpenAI's chat completions.
+
+    Args:
+        target: where requests go.
+        connect_timeout_s: for a connection, name look-up and TLS included.
+        stall_timeout_s: for each next piece of an answer that has begun.
+        max_response_bytes: the largest answer.
+    """
+
+    def __init__(
+        self,
+        target: Target,
+        *,
+        connect_timeout_s: float = 10.0,
+        stall_timeout_s: float = 60.0,
+        max_response_bytes: int = 16 << 20,
+    ) -> None:
+        self._target = target
+        self._timeout = aiohttp.ClientTimeout(total=None, connect=connect_timeout_s)
+        self._stall_timeout_s = stall_timeout_s
+        self._max_response_bytes = max_response_bytes
+        self._session: aiohttp.ClientSession | None = None
+        self._secrets = [
+            word for header in target.headers.values() for word in header.split() if len(word) > 5
+        ]
+
+    async def complete(self, request: Complete, on_delta: OnDelta) -> Answer:
+        """See `Provider.complete`."""
+        for _ in range(_MOST_LESSONS):
+            try:
+                answer = await self._attempt(request, on_delta)
+            except aiohttp.ClientConnectorCertificateError as error:
+                raise failures.misconfigured(
+                    "The certificate of my AI provider is not trusted. Please check llm.endpoint.",
+                    f"{type(error).__name__}: {self._clean(str(error))}",
+                ) from None
+            except (aiohttp.ClientError, OSError, TimeoutError) as error:
+                detail = f"no answer: {type(error).__name__} {self._clean(str(error))}".rstrip()
+                raise _classify_connection(error, detail) from None
+            if answer is not None:
+                return answer
+        raise failures.garbage("the provider refuses one field of the request after the other")
+
+    async def close(self) -> None:
+        """Close idle connections."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def _attempt(self, request: Complete, on_delta: OnDelta) -> Answer | None:
+        """One request; None: the provider refused a field of it that the next one will not have."""
+        response = await self._open().post(
+            self._target.url,
+            data=self._target.shape.encode(request),
+            headers=self._target.headers,
+            proxy=self._target.proxy,
+            allow_redirects=False,  # the key goes where the configuration says and nowhere else
+        )
+        try:
+            if response.status == 200:
+                return await self._read(response, request, on_delta)
+            error = read_error(await _read_error_body(response))
+            if response.status in (400, 422) and self._target.shape.learn(error):
+                return None
+            raise self._refusal(response, request, error)
+        finally:
+            # A connection whose body was read to its end is kept for the next call, any other one is closed.
+            response.release()
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=20.0, ttl_dns_cache=60),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                timeout=self._timeout,
+                headers={"User-Agent": f"openclaw-actors/{__version__}"},
+            )
+        return self._session
+
+    async def _read(self, response: aiohttp.ClientResponse, request: Complete, on_delta: OnDelta) -> Answer:
+        reader = AnswerReader(max_bytes=self._max_response_bytes)
+        try:
+            while not reader.done and reader.error is None:
+                data = await self._next_bytes(response, reader)
+                for text in reader.feed(data) if data else reader.end():
+                    on_delta(text)
+            if reader.error is None:
+                await _read_tail(response)
+        except Garbage as error:
+            raise failures.garbage(str(error)) from None
+        except TimeoutError:
+            if not reader.complete:
+                detail = f"stalled for {self._stall_timeout_s} s"
+                raise failures.timed_out(detail, retryable=True) from None
+        except (Cut, aiohttp.ClientError, OSError) as error:
+            if not reader.complete:
+                raise failures.connection_failed(f"{type(error).__name__}: {error}") from None
+        if reader.error is not None:
+            raise failures.connection_failed(f"error in the stream: {self._describe(reader.error)}")
+        return self._answer(reader, request)
+
+    @staticmethod
+    def _answer(reader: AnswerReader, request: Complete) -> Answer:
+        try:
+            return reader.answer(request)
+        except Garbage as error:
+            raise failures.garbage(str(error)) from None
+
+    async def _next_bytes(self, response: aiohttp.ClientResponse, reader: AnswerReader) -> bytes:
+        # How long a model thinks before its first word is bounded by the deadline of the call alone.
+        async with asyncio.timeout(self._stall_timeout_s if reader.started else None):
+            return await response.content.readany()
+
+    def _refusal(self, response: aiohttp.ClientResponse, request: Complete, error: ErrorBody) -> CallError:
+        return failures.refused(
+            response.status,
+            model=request.model or self._target.shape.model,
+            reason=error.reason,
+            detail=f"HTTP {response.status} {self._describe(error)}".rstrip(),
+            retry_after_s=parse_retry_after(response.headers.get("Retry-After"), wall_now_s=time.time()),
+        )
+
+    def _describe(self, error: ErrorBody) -> str:
+        return self._clean(f"{error.reason} {error.message}".strip())
+
+    def _clean(self, text: str) -> str:
+        """What may stand in the log: one short line without a key."""
+        for secret in self._secrets:
+            text = text.replace(secret, "***")
+        text = _KEYS.sub("***", text)
+        return "".join(c if c.isprintable() else " " for c in text[:_EXCERPT])
+
+
+def _classify_connection(error: Exception, detail: str) -> CallError:
+    if isinstance(error, aiohttp.InvalidURL):
+        return failures.misconfigured(
+            "The address of my AI provider is not valid. Please check llm.endpoint.", detail
+        )
+    if isinstance(error, TimeoutError):
+        return failures.timed_out(detail, retryable=True)
+    if isinstance(error, aiohttp.ClientResponseError):
+        # What answered does not speak HTTP.
+        return failures.garbage(detail)
+    return failures.connection_failed(detail)
+
+
+async def _read_error_body(response: aiohttp.ClientResponse) -> bytes:
+    body = bytearray()
+    try:
+        async with asyncio.timeout(_ERROR_BODY_S):
+            while len(body) < _ERROR_BODY_BYTES:
+                data = await response.content.read(_ERROR_BODY_BYTES - len(body))
+                if not data:
+                    break
+                body += data
+    except (aiohttp.ClientError, OSError, TimeoutError):
+        pass  # the status is known; of the body, what came will do
+    return bytes(body)
+
+
+async def _read_tail(response: aiohttp.ClientResponse) -> None:
+    """Read the end of the body, which is nearly always there already, so that the connection can be used again."""
+    try:
+        async with asyncio.timeout(_TAIL_S):
+            await response.content.readany()
+    except (aiohttp.ClientError, OSError, TimeoutError):
+        pass  # the answer is whole; only the connection is not worth keeping
