@@ -1,0 +1,214 @@
+"""ModelActor: the only process that calls the provider and holds its key. The shell around `providers.Caller`.
+
+Each call is a task. What a provider says in one tick of the loop travels as one message.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import time
+from collections import Counter
+
+from openclaw_actors import logs
+from openclaw_actors.actorsystem import AsyncActor, address_key, handles
+from openclaw_actors.config import decode
+from openclaw_actors.core.breaker import BreakerState
+from openclaw_actors.messages import (
+    Address,
+    CallFailed,
+    CancelCall,
+    Complete,
+    Completed,
+    Directory,
+    Drain,
+    Drained,
+    Init,
+    InitFailed,
+    ModelDelta,
+    Ping,
+    Pong,
+    Ready,
+    Usage,
+)
+from openclaw_actors.providers import Caller, CallError, Unusable, create_caller
+
+__all__ = ["ModelActor"]
+
+logger = logging.getLogger(__name__)
+
+_EXIT_AFTER_ANSWER_S = 0.05
+_CLOSE_S = 1.0
+
+
+class _Call:
+    """One call under way: whose it is, and what of its answer has not been sent on yet."""
+
+    __slots__ = ("asker", "call_id", "flush_due", "pieces", "streamed", "task")
+
+    def __init__(self, call_id: str, asker: Address) -> None:
+        self.call_id = call_id
+        self.asker = asker
+        self.pieces: list[str] = []
+        self.flush_due = False
+        self.streamed = False
+        self.task: asyncio.Task[None] | None = None
+
+
+class ModelActor(AsyncActor):
+    """Calls the provider for all sessions."""
+
+    process_name = "model"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._caller: Caller | None = None
+        self._calls: dict[tuple[str, str], _Call] = {}
+        self._counters: Counter[str] = Counter()
+
+    # Life
+
+    @handles(Init)
+    def initialise(self, message: Init, sender: Address) -> Ready | InitFailed:
+        """Gets ready to call; nothing is called yet."""
+        self.incarnation = message.incarnation
+        llm = decode(message.settings).llm
+        logs.register_secrets(message.secrets.values())
+        try:
+            self._caller = create_caller(llm, message.secrets.get("llm.api_key"))
+        except Unusable as error:
+            self.call_later(_EXIT_AFTER_ANSWER_S, self.stop, "not usable")
+            return InitFailed(reason=str(error), code="configuration")
+        return Ready(
+            pid=os.getpid(),
+            incarnation=message.incarnation,
+            detail={"provider": llm.provider, "model": llm.model},
+        )
+
+    @handles(Directory)
+    def learn_addresses(self, message: Directory, sender: Address) -> None:
+        """Answers go to who asks; no address is needed."""
+
+    @handles(Ping)
+    def sign_of_life(self, message: Ping, sender: Address) -> Pong:
+        """Says how many calls are under way, and whether the circuit is open."""
+        problems: tuple[str, ...] = ()
+        counters: dict[str, float] = dict(self._counters)
+        if self._caller is not None:
+            state = self._caller.breaker.state
+            counters["llm_retries_total"] = self._caller.retried
+            counters["circuit_breaker_state"] = float(state)
+            if state is not BreakerState.CLOSED:
+                problems = ("the provider fails; calls are refused until it recovers",)
+        calls = len(self._calls)
+        return Pong(
+            pid=os.getpid(),
+            incarnation=self.incarnation or 0,
+            mailbox_depth=self.mailbox_depth,
+            doing=f"{calls} calls" if calls else "idle",
+            problems=problems,
+            counters=counters,
+        )
+
+    @handles(Drain)
+    def drain(self, message: Drain, sender: Address) -> Drained:
+        """Has nothing to keep: sessions that wait for an answer begin their turn again at the next start."""
+        return Drained()
+
+    async def on_stop(self) -> None:
+        """Closes the provider's connections."""
+        tasks = [call.task for call in self._calls.values() if call.task is not None]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=_CLOSE_S)
+        if self._caller is not None:
+            await self._caller.close()
+
+    # Calls
+
+    @handles(Complete)
+    def complete(self, message: Complete, sender: Address) -> None:
+        """Begins a call; one that is under way already is not begun again."""
+        key = (address_key(sender), message.call_id)
+        if key in self._calls:
+            return
+        call = self._calls[key] = _Call(message.call_id, sender)
+        call.task = self.spawn(self._make(key, call, message), name=f"call {message.call_id}")
+
+    @handles(CancelCall)
+    def cancel(self, message: CancelCall, sender: Address) -> None:
+        """Ends a call and closes its connection."""
+        call = self._calls.get((address_key(sender), message.call_id))
+        if call is not None and call.task is not None:
+            call.task.cancel()
+
+    def on_dead_target(self, address: Address, message: object) -> None:
+        """Ends the calls of a session that is gone."""
+        gone = address_key(address)
+        for (asker, _), call in list(self._calls.items()):
+            if asker == gone and call.task is not None:
+                call.task.cancel()
+
+    async def _make(self, key: tuple[str, str], call: _Call, request: Complete) -> None:
+        assert self._caller is not None
+        began = time.monotonic()
+        with logs.bind(correlation=request.correlation_id, session=request.session):
+            try:
+                answer = await self._caller.complete(request, lambda text: self._said(call, text))
+            except CallError as error:
+                seconds = time.monotonic() - began
+                self._count("llm_calls_total", result=error.code)
+                logger.warning("call %s failed after %.3f s: %s", call.call_id, seconds, error)
+                self._flush(call)
+                self.send(
+                    call.asker,
+                    CallFailed(
+                        call_id=call.call_id,
+                        code=error.code,
+                        text=error.text,
+                        streamed=call.streamed,
+                        usage=Usage(),
+                        model_seconds=seconds,
+                    ),
+                )
+            except asyncio.CancelledError:
+                self._count("llm_calls_total", result="cancelled")
+                logger.info("call %s is cancelled", call.call_id)
+                raise
+            else:
+                seconds = time.monotonic() - began
+                self._count("llm_calls_total", result="ok")
+                self._counters['llm_tokens_total{direction="input"}'] += answer.usage.input_tokens
+                self._counters['llm_tokens_total{direction="output"}'] += answer.usage.output_tokens
+                logger.info("call %s answered after %.3f s", call.call_id, seconds)
+                self._flush(call)
+                self.send(
+                    call.asker,
+                    Completed(
+                        call_id=call.call_id,
+                        text=answer.text,
+                        usage=answer.usage,
+                        tool_calls=answer.tool_calls,
+                        model_seconds=seconds,
+                    ),
+                )
+            finally:
+                del self._calls[key]
+
+    def _said(self, call: _Call, text: str) -> None:
+        call.pieces.append(text)
+        call.streamed = True
+        if not call.flush_due:
+            call.flush_due = True
+            self.loop.call_soon(self._flush, call)
+
+    def _flush(self, call: _Call) -> None:
+        call.flush_due = False
+        if call.pieces:
+            text, call.pieces = "".join(call.pieces), []
+            self.send(call.asker, ModelDelta(call_id=call.call_id, text=text))
+
+    def _count(self, name: str, *, result: str) -> None:
+        self._counters[f'{name}{{result="{result}"}}'] += 1
