@@ -7,7 +7,6 @@ of the loop sends to a client leaves in one write.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol, cast
@@ -15,19 +14,13 @@ from typing import Protocol, cast
 from websockets.frames import CloseCode, Frame, Opcode
 from websockets.http11 import Request, Response
 from websockets.protocol import CONNECTING, OPEN
-from websockets.server import ServerProtocol
-from websockets.typing import Subprotocol
 
-from openclaw_actors.channels.websocket.handshake import V2_SUBPROTOCOL
+from openclaw_actors.actors.websocket_protocol import LinkProtocol
 
 __all__ = ["Link", "LinkHost", "LinkLimits"]
 
-logger = logging.getLogger(__name__)
-
 _MAX_REQUEST_BYTES = 65_536
 _PAUSE_AT_BYTES = 65_536
-_BAD_REQUEST = "Bad request.\n"
-_REASONS = {CloseCode.MESSAGE_TOO_BIG: "message too big", CloseCode.INVALID_DATA: "invalid UTF-8"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,31 +62,6 @@ class LinkHost(Protocol):
         """The socket is closed."""
 
 
-class _ServerProtocol(ServerProtocol):
-    """`websockets`' protocol with our words, and an answer to every request, be it ever so bad."""
-
-    answered = False
-
-    def fail(self, code: CloseCode | int, reason: str = "") -> None:
-        super().fail(code, _REASONS.get(CloseCode(code), reason))
-
-    def send_response(self, response: Response) -> None:
-        self.answered = True
-        super().send_response(response)
-
-    def send_eof(self) -> None:
-        if self.state is CONNECTING and not self.answered:
-            self.answered = True
-            self.writes.append(self.reject(400, _BAD_REQUEST).serialize())
-        super().send_eof()
-
-
-def _choose(protocol: ServerProtocol, offered: Iterable[Subprotocol]) -> Subprotocol | None:
-    """`openclaw.v2` where it is offered; else the token, as browsers that offer something want something chosen."""
-    known = [name for name in offered if name == V2_SUBPROTOCOL or name.startswith("openclaw.token.")]
-    return Subprotocol(V2_SUBPROTOCOL) if V2_SUBPROTOCOL in known else next(iter(known), None)
-
-
 class Link(asyncio.Protocol):
     """One client's socket. Everything happens in the loop's thread.
 
@@ -110,9 +78,7 @@ class Link(asyncio.Protocol):
         self._host = host
         self._loop = loop
         self._limits = host.limits
-        self._protocol = _ServerProtocol(
-            select_subprotocol=_choose, max_size=host.limits.max_message_bytes, logger=logger
-        )
+        self._protocol = LinkProtocol(host.limits.max_message_bytes)
         self._transport: asyncio.Transport
         self._request: Request | None = None
         self._request_bytes = 0

@@ -78,7 +78,7 @@ class WebSocketCore:
         self.connections: dict[str, Connection] = {}
         self.hold = Hold(max_per_session=limits.max_pending, timeout_s=limits.accept_timeout_s)
         self.subscriptions = Subscriptions()
-        self.replays = Replays(channel, self._route)
+        self.replays = Replays(channel, self._route, outputs.page_sent)
         self.fanout = Fanout(outputs, self.subscriptions, self.replays)
         self.counters: Counter[str] = Counter()
         self.draining = False

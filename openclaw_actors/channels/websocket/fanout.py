@@ -98,4 +98,3 @@ class Fanout:
         if empty:  # nothing and yet not complete: the next ask comes with the deadline, not in a circle
             return
         self._replays.ask_when_drained(connection, follow)
-        self._outputs.page_sent(connection.id)
