@@ -1,0 +1,81 @@
+"""Owns what the store does to the file system, so that a test can make any step of it fail or record it."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from pathlib import Path
+
+__all__ = ["Files"]
+
+_MODE = 0o600
+
+
+class Files:
+    """File operations; everything that changes the disk goes through here.
+
+    Args:
+        sync: whether to wait until the disk has it (`memory.fsync`).
+    """
+
+    def __init__(self, *, sync: bool = True) -> None:
+        self.sync = sync
+        self._numbers = itertools.count(1)
+
+    def open(self, path: Path, *, create: bool = False) -> int:
+        """Opens for reading and writing."""
+        return os.open(path, os.O_RDWR | os.O_CLOEXEC | (os.O_CREAT if create else 0), _MODE)
+
+    def write_at(self, descriptor: int, data: bytes, offset: int) -> None:
+        """Writes all of the data, or raises."""
+        view = memoryview(data)
+        while view:
+            written = os.pwrite(descriptor, view, offset)
+            offset += written
+            view = view[written:]
+
+    def flush(self, descriptor: int) -> None:
+        """Returns when what was written is on the disk."""
+        if self.sync:
+            os.fdatasync(descriptor)
+
+    def cut(self, descriptor: int, length: int) -> None:
+        """Cuts the file to this length."""
+        os.ftruncate(descriptor, length)
+
+    def flush_directory(self, directory: Path) -> None:
+        """Returns when the directory's entries are on the disk."""
+        if not self.sync:
+            return
+        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def rename(self, source: Path, target: Path) -> None:
+        os.replace(source, target)
+
+    def remove(self, path: Path) -> None:
+        os.unlink(path)
+
+    def temporary(self, path: Path) -> Path:
+        """A name beside `path` that nobody else uses."""
+        return path.with_name(f".{path.name}.{os.getpid()}-{next(self._numbers)}.tmp")
+
+    def replace(self, path: Path, data: bytes, *, flush_directory: bool = True) -> None:
+        """Puts a whole file in the place of `path`: the old content or the new one, whatever happens."""
+        temporary = self.temporary(path)
+        descriptor = self.open(temporary, create=True)
+        try:
+            try:
+                self.write_at(descriptor, data, 0)
+                self.flush(descriptor)
+            finally:
+                os.close(descriptor)
+            self.rename(temporary, path)
+        except OSError:
+            temporary.unlink(missing_ok=True)
+            raise
+        if flush_directory:
+            self.flush_directory(path.parent)

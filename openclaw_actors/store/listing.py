@@ -1,0 +1,101 @@
+"""Lists stored conversations, the last used first. Everything here blocks and runs in a thread."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import msgspec
+
+from openclaw_actors.core.conversation import Conversation
+from openclaw_actors.messages.persistence import SessionPage, SessionSummary
+from openclaw_actors.store.failures import StoreRefusal
+from openclaw_actors.store.journal import Damaged, OtherKey, load, read_header
+from openclaw_actors.store.loading import Finder
+from openclaw_actors.store.names import key_of_name
+from openclaw_actors.store.options import StoreOptions
+
+__all__ = ["Listing"]
+
+_QUARANTINED = ".jsonl.quarantined-"
+
+
+class _File(msgspec.Struct):
+    path: Path
+    key: str
+    size: int
+    used_at: float
+    quarantined: bool
+
+
+class Listing:
+    """What the store's directory holds.
+
+    Args:
+        finder: knows what older gateways left and nobody has used since.
+    """
+
+    def __init__(self, options: StoreOptions, finder: Finder) -> None:
+        self._directory = options.path / "sessions"
+        self._window_turns = options.window_turns
+        self._finder = finder
+
+    def keys(self) -> list[str]:
+        """The keys of all conversations."""
+        return [file.key for file in self._files() if not file.quarantined]
+
+    def page(self, *, offset: int, limit: int, contains: str) -> SessionPage:
+        """A page of summaries; only its own conversations are read."""
+        files = [file for file in self._files() if contains in file.key]
+        files.sort(key=lambda file: file.used_at, reverse=True)
+        old = [key for key in self._finder.not_taken_over() if contains in key]
+        summaries = [self._summary(file) for file in files[offset : offset + limit]]
+        rest = max(0, offset - len(files))
+        for key in old[rest : rest + limit - len(summaries)]:
+            summaries.append(
+                SessionSummary(session=key, created_at=0.0, last_active_at=0.0, turns=0, size_bytes=0)
+            )
+        return SessionPage(sessions=tuple(summaries), total=len(files) + len(old))
+
+    def _files(self) -> list[_File]:
+        found: list[_File] = []
+        with os.scandir(self._directory) as entries:
+            for entry in entries:
+                name, suffix, _ = entry.name.partition(".jsonl")
+                quarantined = entry.name.startswith(f"{name}{_QUARANTINED}")
+                if not suffix or not (quarantined or entry.name == f"{name}.jsonl"):
+                    continue
+                try:
+                    status = entry.stat()
+                    key = key_of_name(name) or _key_inside(entry.path) or f"file {entry.name}"
+                except OSError:
+                    continue  # it was set aside or removed meanwhile
+                found.append(_File(Path(entry.path), key, status.st_size, status.st_mtime, quarantined))
+        return found
+
+    def _summary(self, file: _File) -> SessionSummary:
+        state = Conversation(key=file.key)
+        if not file.quarantined:
+            snapshot = file.path.with_suffix(".json")
+            try:
+                loaded = load(file.path, snapshot, file.key, window_turns=self._window_turns)
+                state = loaded.state if loaded is not None else state
+            except (Damaged, OtherKey, StoreRefusal, OSError):
+                pass  # it is told when somebody opens it; the list stays useful
+        return SessionSummary(
+            session=file.key,
+            created_at=state.created_at,
+            last_active_at=state.last_active_at or file.used_at,
+            turns=state.turns,
+            size_bytes=file.size,
+            state="quarantined" if file.quarantined else "stored",
+        )
+
+
+def _key_inside(path: str) -> str | None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        header, _ = read_header(descriptor)
+    finally:
+        os.close(descriptor)
+    return None if header is None else header.session

@@ -1,0 +1,131 @@
+"""Owns the store's directory: that it is ours, that nobody else uses it, and how often it was opened.
+
+The lock stands on `store.lock`, whose content is the number of times that the store was opened. Fencing tokens begin
+with it, so no two incarnations of a session ever have the same token, whether they wrote anything or not.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import stat
+import time
+from pathlib import Path
+
+from openclaw_actors.store.failures import StoreCannotOpen
+
+__all__ = ["DIRECTORIES", "TOKENS_PER_OPENING", "StoreLock", "check_format", "prepare"]
+
+DIRECTORIES = ("sessions", "notes", "branches", "legacy")
+TOKENS_PER_OPENING = 1_000_000
+_POLL_S = 0.02
+FORMAT = 1
+_WIDTH = 12
+
+
+def prepare(root: Path) -> None:
+    """Makes the directories, readable by us alone. Raises `StoreCannotOpen`."""
+    try:
+        root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        found = root.stat()
+        if found.st_uid != os.geteuid():
+            raise StoreCannotOpen("configuration", f"{root} belongs to user {found.st_uid}, not to us")
+        for name in DIRECTORIES:
+            (root / name).mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise _cannot(root, error) from error
+
+
+def check_format(root: Path) -> None:
+    """Says with what format the store is written; refuses one of a newer version rather than harm it.
+
+    Raises:
+        StoreCannotOpen: `configuration` if the store is newer than this program.
+    """
+    path = root / "format"
+    try:
+        text = path.read_text() if path.exists() else ""
+        if not text:
+            path.write_text(f"{FORMAT}\n")
+            return
+        if int(text) > FORMAT:
+            raise StoreCannotOpen(
+                "configuration",
+                f"the store {root} was written by a newer version (format {int(text)}, this one knows {FORMAT})",
+            )
+    except ValueError:
+        raise StoreCannotOpen("configuration", f"{path} says no format number") from None
+    except OSError as error:
+        raise _cannot(path, error) from error
+
+
+class StoreLock:
+    """The lock on a store; held until `release` or the process's end.
+
+    Args:
+        root: the store's directory.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._path = root / "store.lock"
+        self._descriptor = -1
+
+    def acquire(self, *, timeout_s: float) -> int:
+        """Waits for the previous owner, and returns how often the store was opened, this time included.
+
+        Raises:
+            StoreCannotOpen: `locked` if the owner did not let go in time.
+        """
+        try:
+            self._descriptor = os.open(
+                self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600
+            )
+            if not stat.S_ISREG(os.fstat(self._descriptor).st_mode):
+                raise StoreCannotOpen("configuration", f"{self._path} is not a file")
+            self._wait(time.monotonic() + timeout_s)
+            return self._count()
+        except StoreCannotOpen:
+            self.release()
+            raise
+        except OSError as error:
+            self.release()
+            raise _cannot(self._path, error) from error
+
+    def release(self) -> None:
+        """Lets the next owner in."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def _wait(self, deadline: float) -> None:
+        while True:
+            try:
+                fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+            except BlockingIOError:
+                if time.monotonic() >= deadline:
+                    raise StoreCannotOpen(
+                        "locked", f"another gateway uses the store {self._path.parent}; stop it first"
+                    ) from None
+            time.sleep(_POLL_S)
+
+    def _count(self) -> int:
+        """Counts in place, which needs no room on the disk."""
+        text = os.pread(self._descriptor, _WIDTH + 1, 0)
+        try:
+            count = int(text or b"0") + 1
+        except ValueError:
+            count = int(time.time()) // 60  # unreadable: far above any count, and it rises from here
+        os.pwrite(self._descriptor, b"%0*d\n" % (_WIDTH, count), 0)
+        return count
+
+
+def _cannot(path: Path, error: OSError) -> StoreCannotOpen:
+    name = errno.errorcode.get(error.errno or 0, "error")
+    reason = os.strerror(error.errno or 0)
+    mine = error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.ELOOP)
+    code = "configuration" if mine else "unavailable"
+    return StoreCannotOpen(
+        code, f"the store {path} cannot be used: {reason} ({name}); see memory.storage_path"
+    )

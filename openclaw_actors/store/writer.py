@@ -1,0 +1,182 @@
+"""Owns the commit: one thread writes what waits of all sessions, syncs it together, and reports the whole at once.
+
+A commit, in this order: the list of open turns, if it must name more sessions, to the disk; every journal's lines into
+its file; every touched file to the disk; the directory, if files are new. A crash at any point leaves nothing that was
+acknowledged out, and at worst names too many sessions. A file that fails fails alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
+from queue import Empty, SimpleQueue
+
+from openclaw_actors.store.files import Files
+from openclaw_actors.store.turns import TurnList
+
+__all__ = ["Job", "Writer"]
+
+_OPEN_FILES = 256
+"""Journals kept open between commits."""
+
+
+class Job:
+    """One session's part of a commit.
+
+    Args:
+        path: the journal.
+        offset: its valid length; whatever stands behind it is void.
+        data: the lines to write; empty: only cut back.
+        cut: an earlier write failed, so the file is reopened and cut back to `offset` first.
+        opens: the session's name, if the list of open turns must hold it before the receipt goes out.
+        closes: its name, if the list need not hold it any more.
+    """
+
+    __slots__ = ("closes", "cut", "data", "error", "listed", "offset", "opens", "owner", "path")
+
+    def __init__(
+        self,
+        path: Path,
+        offset: int,
+        data: bytes,
+        *,
+        cut: bool = False,
+        opens: str = "",
+        closes: str = "",
+        owner: object = None,
+    ) -> None:
+        self.path = path
+        self.offset = offset
+        self.data = data
+        self.cut = cut
+        self.opens = opens
+        self.closes = closes
+        self.owner = owner
+        self.listed = False
+        self.error: OSError | None = None
+
+
+class Writer:
+    """The thread and the files that only it touches.
+
+    Args:
+        report: called in the thread after each commit with its jobs and its duration in seconds; `error` is set in
+            those that failed.
+    """
+
+    def __init__(self, files: Files, turns: TurnList, report: Callable[[list[Job], float], None]) -> None:
+        self._files = files
+        self._turns = turns
+        self._report = report
+        self._queue: SimpleQueue[list[Job] | None] = SimpleQueue()
+        self._open: OrderedDict[Path, int] = OrderedDict()
+        self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
+
+    def start(self) -> None:
+        """Starts the thread."""
+        self._thread.start()
+
+    def submit(self, jobs: list[Job]) -> None:
+        """Has these jobs committed, together with whatever else waits."""
+        self._queue.put(jobs)
+
+    def close(self, *, timeout_s: float = 5.0) -> None:
+        """Ends the thread after what was submitted."""
+        if self._thread.is_alive():
+            self._queue.put(None)
+            self._thread.join(timeout_s)
+
+    def _run(self) -> None:
+        ended = False
+        while not ended:
+            waiting = [self._queue.get()]
+            with contextlib.suppress(Empty):
+                while True:
+                    waiting.append(self._queue.get_nowait())
+            ended = None in waiting
+            batch = [job for jobs in waiting if jobs is not None for job in jobs]
+            if batch:
+                started = time.monotonic()
+                self.commit(batch)
+                self._report(batch, time.monotonic() - started)
+        for path in tuple(self._open):
+            self._close(path)
+        self._turns.close()
+
+    def commit(self, batch: list[Job]) -> None:
+        """Carries out the jobs and sets `error` in those that failed. Raises nothing."""
+        self._list_turns(batch)
+        created: dict[Path, list[Job]] = {}
+        written: dict[Path, list[Job]] = {}
+        for job in batch:
+            if job.error is None and (job.data or job.cut):
+                try:
+                    if self._write(job):
+                        created.setdefault(job.path.parent, []).append(job)
+                    written.setdefault(job.path, []).append(job)
+                except OSError as error:
+                    self._fail([job], error)
+        for path, jobs in written.items():
+            try:
+                self._files.flush(self._open[path])
+            except OSError as error:
+                self._fail(jobs, error)
+        for directory, jobs in created.items():
+            try:
+                self._files.flush_directory(directory)
+            except OSError as error:
+                self._fail(jobs, error)
+        while len(self._open) > _OPEN_FILES:
+            self._close(next(iter(self._open)))
+
+    def _list_turns(self, batch: list[Job]) -> None:
+        opens = [job for job in batch if job.opens]
+        closes = [job for job in batch if job.closes]
+        if not opens and not closes:
+            return
+        try:
+            self._turns.write([job.opens for job in opens], [job.closes for job in closes])
+        except OSError as error:
+            for job in opens:
+                job.error = error
+        else:
+            for job in opens:
+                job.listed = True
+
+    def _write(self, job: Job) -> bool:
+        """Returns whether the file is new. A new file's data is synced before its directory entry."""
+        if job.cut:
+            self._close(job.path)
+        descriptor = self._open.get(job.path, -1)
+        created = False
+        if descriptor < 0:
+            created = job.offset == 0
+            descriptor = self._open[job.path] = self._files.open(job.path, create=created)
+        self._open.move_to_end(job.path)
+        if job.cut:
+            self._files.cut(descriptor, job.offset)
+        if job.data:
+            self._files.write_at(descriptor, job.data, job.offset)
+        return created
+
+    def _fail(self, jobs: list[Job], error: OSError) -> None:
+        """Cuts back at once: nobody must find, after a crash, what its sender was told is not stored."""
+        for job in jobs:
+            job.error = error
+            descriptor = self._open.get(job.path, -1)
+            if descriptor >= 0:
+                try:
+                    self._files.cut(descriptor, job.offset)
+                except OSError:
+                    pass  # it is cut before the next write, and the next write is tried for ever
+                self._close(job.path)
+
+    def _close(self, path: Path) -> None:
+        descriptor = self._open.pop(path, -1)
+        if descriptor >= 0:
+            os.close(descriptor)
