@@ -1,0 +1,250 @@
+"""PersistenceActor: the only process that opens the file store. The shell around `store.FileStore`.
+
+It never forks, so the store's threads are safe here. No handler waits for the disk: each answers when its records are
+there, and the next message enters meanwhile.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from openclaw_actors.actorsystem import AsyncActor, handles
+from openclaw_actors.config import GatewayConfig, decode
+from openclaw_actors.errors import AskRefused
+from openclaw_actors.messages import (
+    Address,
+    Append,
+    Appended,
+    Closed,
+    CloseSession,
+    Directory,
+    Drain,
+    Drained,
+    EndOpenTurns,
+    EventsPage,
+    FlushStore,
+    Init,
+    InitFailed,
+    ListOpenTurns,
+    ListSessions,
+    OpenSession,
+    OpenTurns,
+    Ping,
+    Pong,
+    ReadEvents,
+    ReadSession,
+    Ready,
+    SessionOpened,
+    SessionPage,
+    StoreHealth,
+    StoreHealthRequest,
+)
+from openclaw_actors.store import FileStore, StoreCannotOpen, StoreOptions, StoreRefusal
+
+__all__ = ["PersistenceActor"]
+
+logger = logging.getLogger(__name__)
+
+_EXIT_AFTER_ANSWER_S = 0.05
+
+
+class PersistenceActor(AsyncActor):
+    """Keeps the conversations."""
+
+    process_name = "persistence"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._store: FileStore | None = None
+        self._checking = False
+
+    # Life
+
+    @handles(Init)
+    def initialise(self, message: Init, sender: Address) -> Ready | InitFailed:
+        """Opens the store; waits for its previous owner, who may be dying still."""
+        self.incarnation = message.incarnation
+        options = _options(decode(message.settings))
+        try:
+            self._store = FileStore.open(options)
+        except StoreCannotOpen as refusal:
+            self.call_later(_EXIT_AFTER_ANSWER_S, self.stop, refusal.code)
+            return InitFailed(reason=refusal.text, code=refusal.code)
+        return Ready(pid=os.getpid(), incarnation=message.incarnation)
+
+    @handles(Directory)
+    def learn_addresses(self, message: Directory, sender: Address) -> None:
+        """Answers go to who asks; no address is needed."""
+
+    @handles(Ping)
+    def sign_of_life(self, message: Ping, sender: Address) -> Pong:
+        """Says whether the disk takes what it should."""
+        store = self._store
+        if store is None:
+            return Pong(pid=os.getpid(), incarnation=self.incarnation or 0, doing="closed")
+        problems = [store.problem] if store.problem else []
+        if store.dirty_sessions:
+            problems.append(f"{store.dirty_sessions} sessions wait in memory for the disk")
+        if store.problem and not self._checking:
+            self._checking = True
+            self.spawn(self._check(store), name="check the disk")
+        counters = store.counters
+        return Pong(
+            pid=os.getpid(),
+            incarnation=self.incarnation or 0,
+            mailbox_depth=self.mailbox_depth,
+            doing="writing" if store.busy else "idle",
+            problems=tuple(problems),
+            counters={
+                'persistence_writes_total{result="ok"}': counters.written,
+                'persistence_writes_total{result="failed"}': counters.failed,
+                "persistence_retries_total": counters.retries,
+                "persistence_exhausted_total": counters.exhausted,
+                "persistence_dirty_sessions": store.dirty_sessions,
+                "persistence_commits_total": counters.commits,
+            },
+        )
+
+    async def _check(self, store: FileStore) -> None:
+        """Finds out whether a disk that failed works again, though nobody writes."""
+        await store.check_writable()
+        self._checking = False
+
+    @handles(Drain)
+    def drain(self, message: Drain, sender: Address) -> Drained:
+        """Goes on: it is the last to end."""
+        return Drained()
+
+    @handles(FlushStore)
+    async def flush(self, message: FlushStore, sender: Address) -> Closed:
+        """Writes all that waits and closes the store."""
+        store = self._open_store()
+        if not await store.flush(deadline_s=message.deadline_s):
+            logger.error("%d sessions hold records that the disk did not take", store.dirty_sessions)
+        self._store = None
+        store.close()
+        return Closed()
+
+    async def on_stop(self) -> None:
+        """Closes the store, if nobody had it flushed."""
+        if self._store is not None:
+            store, self._store = self._store, None
+            await store.flush(deadline_s=1.0)
+            store.close()
+
+    # Conversations
+
+    @handles(OpenSession)
+    async def open_session(self, message: OpenSession, sender: Address) -> SessionOpened:
+        """Loads a conversation and issues a token."""
+        with _refusals():
+            opened = await self._open_store().open_session(message.session)
+        return SessionOpened(token=opened.token, state=opened.state)
+
+    @handles(Append)
+    async def append(self, message: Append, sender: Address) -> Appended:
+        """Writes records."""
+        with _refusals():
+            stored = await self._open_store().append(
+                message.session, message.token, message.records, keep=message.when_exhausted == "keep"
+            )
+        return Appended(number=stored.number, durable=stored.durable)
+
+    @handles(CloseSession)
+    async def close_session(self, message: CloseSession, sender: Address) -> Closed:
+        """Writes a snapshot; the conversation leaves memory."""
+        with _refusals():
+            await self._open_store().close_session(message.session, message.token)
+        return Closed()
+
+    @handles(EndOpenTurns)
+    async def end_open_turns(self, message: EndOpenTurns, sender: Address) -> Appended:
+        """Ends turns in the place of a dead session."""
+        with _refusals():
+            stored = await self._open_store().end_open_turns(
+                message.session,
+                message.status,
+                queue=message.queue,
+                text=message.text,
+                code=message.code,
+            )
+        return Appended(number=stored.number, durable=stored.durable)
+
+    @handles(ReadEvents)
+    async def read_events(self, message: ReadEvents, sender: Address) -> EventsPage:
+        """Reads a page of the past."""
+        with _refusals():
+            page = await self._open_store().read_events(
+                message.session,
+                after_seq=message.after_seq,
+                max_events=message.max_events,
+                max_bytes=message.max_bytes,
+            )
+        return EventsPage(events=page.events, complete=page.complete)
+
+    @handles(ListOpenTurns)
+    async def list_open_turns(self, message: ListOpenTurns, sender: Address) -> OpenTurns:
+        """Says which conversations wait for an answer."""
+        with _refusals():
+            return OpenTurns(turns=await self._open_store().open_turns())
+
+    @handles(ListSessions)
+    async def list_sessions(self, message: ListSessions, sender: Address) -> SessionPage:
+        """Lists what is stored."""
+        with _refusals():
+            return await self._open_store().list_sessions(
+                offset=message.offset, limit=message.limit, contains=message.contains
+            )
+
+    @handles(ReadSession)
+    async def read_session(self, message: ReadSession, sender: Address) -> EventsPage:
+        """Reads a conversation's newest events."""
+        with _refusals():
+            page = await self._open_store().read_newest(message.session, message.last)
+        return EventsPage(events=page.events, complete=page.complete)
+
+    @handles(StoreHealthRequest)
+    async def health(self, message: StoreHealthRequest, sender: Address) -> StoreHealth:
+        """Writes something for real."""
+        store = self._open_store()
+        problem = await store.check_writable()
+        return StoreHealth(
+            writable=not problem,
+            dirty_sessions=store.dirty_sessions,
+            exhausted_total=store.counters.exhausted,
+            problem=problem,
+        )
+
+    def _open_store(self) -> FileStore:
+        if self._store is None:
+            raise AskRefused("unavailable", "the store is closed")
+        return self._store
+
+
+@contextlib.contextmanager
+def _refusals() -> Iterator[None]:
+    try:
+        yield
+    except StoreRefusal as refusal:
+        raise AskRefused(refusal.code, refusal.text) from None
+
+
+def _options(config: GatewayConfig) -> StoreOptions:
+    memory = config.memory
+    return StoreOptions(
+        path=Path(memory.storage_path).expanduser(),
+        window_turns=memory.max_history_turns,
+        cached_sessions=memory.max_cached_sessions,
+        cached_bytes=memory.max_cached_bytes,
+        fsync=memory.fsync,
+        write_attempts=memory.write_attempts,
+        write_backoff_s=memory.write_backoff_ms / 1000,
+        snapshot_every_records=memory.snapshot_every_records,
+        snapshot_every_bytes=memory.snapshot_every_bytes,
+        max_record_bytes=memory.max_record_bytes,
+        lock_timeout_s=memory.lock_timeout_seconds,
+    )
