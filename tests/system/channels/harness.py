@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["Channel", "ChannelFactory", "eventually"]
+__all__ = ["Channel", "ChannelFactory", "closed", "eventually"]
 
 import asyncio
 import os
@@ -12,6 +12,8 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import msgspec
+from websockets.asyncio.client import ClientConnection
+from websockets.exceptions import ConnectionClosed
 
 from openclaw_actors import config
 from openclaw_actors.actors import catalogue
@@ -150,6 +152,9 @@ class Channel:
         """Kill the channel's process."""
         os.kill(self.pid, signal.SIGKILL)
 
+    async def has_connections(self, count: int) -> bool:
+        return (await self.ping()).counters["ws_connections"] == count
+
     async def drain(self) -> None:
         await self.ask(self.address, Drain(grace_s=0.0))
 
@@ -169,3 +174,16 @@ async def eventually(condition: Callable[[], Awaitable[Any]], *, deadline_s: flo
             if value:
                 return value
             await asyncio.sleep(0.01)
+
+
+async def closed(connection: ClientConnection, *, deadline_s: float = 8.0) -> tuple[int, str]:
+    """Code and reason of the close that comes, whatever comes before it."""
+    try:
+        async with asyncio.timeout(deadline_s):
+            while True:
+                await connection.recv()
+    except ConnectionClosed as end:
+        received = end.rcvd
+    if received is None:
+        raise AssertionError("no close frame came")
+    return received.code, received.reason
