@@ -242,7 +242,10 @@ class Link(asyncio.Protocol):
                 self._transport.write(data)
             elif not self._transport.is_closing():
                 self._eof_written = True
-                self._transport.write_eof()
+                try:
+                    self._transport.write_eof()
+                except OSError:
+                    pass  # the peer has left already; that its connection is lost is told soon
         if self._protocol.close_expected():
             self._begin_close()
         elif self._open and self._paused and self._is_full:
