@@ -27,6 +27,8 @@ _SLOWEST_S = 3_600.0
 _MOST_TOKENS = 100_000
 _MOST_FAILURES = 10_000
 _MOST_MEGABYTES = 1_000_000
+_SINGLE_WORDS = 32
+"""So many words of an answer are told one by one, as a person sees them come; the rest in larger pieces."""
 _WORDS_A_TICK = 512
 
 _Say: TypeAlias = Callable[[str], None]
@@ -177,6 +179,6 @@ async def _say_words(say: _Say, text: str) -> None:
 async def _say_all(say: _Say, pieces: Iterable[str]) -> None:
     """Say pieces without holding the loop, and so everybody else's answers, for long."""
     for number, piece in enumerate(pieces, start=1):
+        if number <= _SINGLE_WORDS or number % _WORDS_A_TICK == 0:
+            await asyncio.sleep(0)  # the pieces of one tick travel as one
         say(piece)
-        if number % _WORDS_A_TICK == 0:
-            await asyncio.sleep(0)
