@@ -1,0 +1,1 @@
+"""What the gateway costs, measured: `python -m benchmarks`, which `scripts/bench` runs."""

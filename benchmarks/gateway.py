@@ -1,0 +1,118 @@
+"""Starts a real gateway for a measurement, on free ports and a state directory of its own, and ends it."""
+
+from __future__ import annotations
+
+__all__ = ["Gateway", "StartFailed"]
+
+import os
+import re
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import yaml
+
+from benchmarks.processes import Tree
+
+ROOT = Path(__file__).parents[1]
+_READY = re.compile(rb"^ready ws=(?P<ws>ws://\S+/ws) ", re.MULTILINE)
+_START_WITHIN_S = 60.0
+_STOP_WITHIN_S = 30.0
+_NO_LIMITS: dict[str, Any] = {
+    "websocket": {"messages_per_minute_per_connection": 10_000_000, "max_connections_per_ip": 1000},
+}
+_FOREIGN = ("OPENCLAW", "OPENAI", "MODEL_PROVIDER_KEY")
+
+
+class StartFailed(RuntimeError):
+    """Raised when the gateway did not get ready; its text holds what it said."""
+
+
+class Gateway:
+    """A running gateway with the demo provider; a context manager.
+
+    Everything is at its default, fsync included, but the rate and connection limits of the WebSocket channel.
+
+    Args:
+        directory: for state, configuration and what it prints; created if it is missing.
+        config: further keys of the configuration.
+    """
+
+    def __init__(self, directory: Path, config: Mapping[str, Any] | None = None) -> None:
+        self.directory = directory
+        self.state = directory / "state"
+        self.url = ""
+        self.start_s = 0.0
+        """From the start of the process to its `ready` line, in seconds."""
+        directory.mkdir(parents=True, exist_ok=True)
+        self._config = directory / "gateway.yaml"
+        self._config.write_text(yaml.safe_dump({**_NO_LIMITS, **(config or {})}))
+        self._process: subprocess.Popen[bytes]
+
+    def __enter__(self) -> Gateway:
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
+        command = [
+            sys.executable,
+            "-m",
+            "openclaw_actors",
+            "start",
+            "--demo",
+            "--port",
+            "0",
+            "--http-port",
+            "0",
+        ]
+        command += ["--config", str(self._config), "--state-dir", str(self.state)]
+        with (self.directory / "stderr").open("ab") as errors:
+            began = time.perf_counter()
+            self._process = subprocess.Popen(
+                command,
+                cwd=self.directory,
+                env={**environment, "PYTHONPATH": str(ROOT)},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                start_new_session=True,
+            )
+        self.url = self._wait_until_ready()
+        self.start_s = time.perf_counter() - began
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._process.send_signal(signal.SIGTERM)
+        try:
+            self._process.communicate(timeout=_STOP_WITHIN_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()  # all below it die with it
+            self._process.communicate()
+
+    @property
+    def tree(self) -> Tree:
+        """Its processes."""
+        return Tree(self._process.pid, "start")
+
+    def _wait_until_ready(self) -> str:
+        assert self._process.stdout is not None
+        descriptor = self._process.stdout.fileno()
+        deadline = time.monotonic() + _START_WITHIN_S
+        said = b""
+        while True:
+            readable, _, _ = select.select([descriptor], [], [], max(0.0, deadline - time.monotonic()))
+            piece = os.read(descriptor, 65_536) if readable else b""
+            said += piece
+            match = _READY.search(said)
+            if match is not None and said.endswith(b"\n"):
+                return match["ws"].decode()
+            if not piece:
+                self._process.kill()
+                self._process.wait()
+                errors = (self.directory / "stderr").read_text(errors="replace")[-2000:]
+                raise StartFailed(f"the gateway did not get ready\n{said.decode(errors='replace')}\n{errors}")
