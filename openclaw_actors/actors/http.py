@@ -60,6 +60,7 @@ class HttpChannel(AsyncActor):
         self._health: HealthWatch
         self._silent: dict[web.RequestHandler, asyncio.TimerHandle] = {}
         self._max_connections = 0
+        self._coming = 0
         self._draining = False
 
     # Life cycle
@@ -136,12 +137,18 @@ class HttpChannel(AsyncActor):
         assert self._runner is not None
         server = self._runner.server
         assert server is not None
-        if len(server.connections) >= self._max_connections:
+        if len(server.connections) + self._coming >= self._max_connections:
             return _Full()
+        # Many may be accepted before the first of them counts as a connection.
+        self._coming += 1
+        self.loop.call_soon(self._arrived)
         handler: web.RequestHandler = server()
         # aiohttp waits for ever for a first request.
         self._silent[handler] = self.call_later(_HEAD_TIMEOUT_S, self._give_up, handler)
         return handler
+
+    def _arrived(self) -> None:
+        self._coming -= 1
 
     def _give_up(self, handler: web.RequestHandler) -> None:
         del self._silent[handler]

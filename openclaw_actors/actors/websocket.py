@@ -26,6 +26,7 @@ from openclaw_actors.messages import (
     Directory,
     Drain,
     Drained,
+    EndSession,
     Init,
     InitFailed,
     Message,
@@ -181,9 +182,9 @@ class WebSocketChannel(AsyncActor):
         """The router is dead; its next incarnation is on its way, or here already."""
         if self._core is None or not isinstance(message, Message):
             return
-        if self._directory.address("router") == address:
+        if self._directory.address("router") in (None, address):
             self._core.router_lost(undelivered=message)
-        elif not isinstance(message, Deliver):
+        elif isinstance(message, EndSession):  # the rest was sent again when that router came
             self._route(message)
 
     # From sessions and the router

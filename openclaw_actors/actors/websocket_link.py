@@ -21,6 +21,8 @@ __all__ = ["Link", "LinkHost", "LinkLimits"]
 
 _MAX_REQUEST_BYTES = 65_536
 _PAUSE_AT_BYTES = 65_536
+_BURST_BYTES = 1_048_576
+"""What may come at once, such as a page of the past, for a client that had taken all before it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,11 +106,6 @@ class Link(asyncio.Protocol):
         name = self._transport.get_extra_info("peername")
         return str(name[0]) if name else "unknown"
 
-    @property
-    def waiting_bytes(self) -> int:
-        """What the client has not taken."""
-        return self._queued_bytes + self._transport.get_write_buffer_size()
-
     # Handshake
 
     def welcome(self, connection_id: str, address: str) -> bool:
@@ -166,16 +163,19 @@ class Link(asyncio.Protocol):
         """Send a frame, with everything else of this tick; nothing happens on a link that is not open."""
         if not self._open or self._deaf:
             return
-        if self._queued_bytes > self._limits.send_buffer_bytes or self._paused:
+        if not self._flush_planned:
+            if self._paused and self._backlog > self._limits.send_buffer_bytes:
+                self._host.too_slow(self)
+                return
+            self._flush_planned = True
+            self._loop.call_soon(self._planned_flush)
+        elif self._queued_bytes > self._limits.send_buffer_bytes:
             self._flush()
-            if self._is_full:
+            if self._backlog > self._limits.send_buffer_bytes + _BURST_BYTES:
                 self._host.too_slow(self)
                 return
         self._queue.append(frame)
         self._queued_bytes += len(frame)
-        if not self._flush_planned:
-            self._flush_planned = True
-            self._loop.call_soon(self._planned_flush)
 
     def tell_when_drained(self) -> None:
         """Call the host's `drained` when the client has taken what was sent so far."""
@@ -214,8 +214,9 @@ class Link(asyncio.Protocol):
             self._transport.abort()
 
     @property
-    def _is_full(self) -> bool:
-        return self._transport.get_write_buffer_size() > self._limits.send_buffer_bytes
+    def _backlog(self) -> int:
+        """Bytes that the kernel has not taken."""
+        return self._transport.get_write_buffer_size()
 
     def _planned_flush(self) -> None:
         self._flush_planned = False
@@ -248,7 +249,7 @@ class Link(asyncio.Protocol):
                     pass  # the peer has left already; that its connection is lost is told soon
         if self._protocol.close_expected():
             self._begin_close()
-        elif self._open and self._paused and self._is_full:
+        elif self._open and self._paused and self._backlog > self._limits.send_buffer_bytes:
             self._host.too_slow(self)  # of a client that sends pings and never reads the pongs
 
     def _begin_close(self, timeout_s: float | None = None) -> None:

@@ -83,7 +83,8 @@ class WebSocketCore:
         self.counters: Counter[str] = Counter()
         self.draining = False
         self._router_known = False
-        self._control: list[Message] = []
+        self._ended: list[EndSession] = []
+        self._stops: dict[tuple[str, str], tuple[StopTurn, float]] = {}
         self._senders = RateWindows(limits.messages_per_minute * limits.max_connections_per_address)
 
     # Connections
@@ -100,7 +101,7 @@ class WebSocketCore:
         for session in self.subscriptions.leave(connection):
             if connection.bound:
                 self.hold.release_session(session)
-                self._send_control(EndSession(session=session))
+                self._end_session(EndSession(session=session))
             elif self._router_known:
                 self._route(Unfollow(session=session, channel=self.channel))
 
@@ -178,12 +179,13 @@ class WebSocketCore:
         self.replays.ask(connection, follow, last_seq, now)
         return None
 
-    def stop(self, connection: Connection, session_id: str, *, queue: bool) -> None:
-        """End the running turn of a session."""
+    def stop(self, connection: Connection, session_id: str, *, queue: bool, now: float) -> None:
+        """End the running turn of a session. Until its outcome is known, each new router is told again."""
         session = session_key(connection.principal, session_id)
-        self._send_control(
-            StopTurn(session=session, queue=queue, channel=self.channel, connection=connection.id)
-        )
+        stop = StopTurn(session=session, queue=queue, channel=self.channel, connection=connection.id)
+        if len(self._stops) < _MAX_CONTROL:
+            self._stops[session, connection.id] = (stop, now + self.limits.accept_timeout_s)
+        self._route(stop)
 
     def notify(self, connection: Connection, event: Notice | ErrorEvent, session_id: str | None) -> None:
         """Tell one connection of `openclaw.v2` something."""
@@ -224,6 +226,7 @@ class WebSocketCore:
         self.fanout.lost(message, now)
 
     def stop_outcome(self, outcome: StopOutcome) -> None:
+        self._stops.pop((outcome.session, outcome.connection or ""), None)
         connection = self.connections.get(outcome.connection or "")
         if outcome.stopped == 0 and connection is not None and connection.answers is None:
             session_id = outcome.session.split(":", 2)[-1]
@@ -241,19 +244,21 @@ class WebSocketCore:
             self.replays.ask_again(connection, follow, now)
         for session in nobody_follows:
             self._route(Unfollow(session=session, channel=self.channel))
-        waiting, self._control = self._control, []
-        for message in waiting:
+        for stop, _ in self._stops.values():
+            self._route(stop)
+        ended, self._ended = self._ended, []
+        for message in ended:
             self._route(message)
 
     def router_lost(self, undelivered: Message | None = None) -> None:
         """No router serves, for now.
 
         Args:
-            undelivered: what it did not take: a stop, the end of a session. Messages of people are held anyway.
+            undelivered: what it did not take. What people said, and their stops, are held anyway.
         """
         self._router_known = False
-        if isinstance(undelivered, StopTurn | EndSession):
-            self._send_control(undelivered)
+        if isinstance(undelivered, EndSession):
+            self._end_session(undelivered)
 
     # Time and drain
 
@@ -262,6 +267,9 @@ class WebSocketCore:
         for held in self.hold.expired(now):
             self._tell_refused(held, "not_accepted", REFUSAL_TEXTS["not_accepted"])
         self.replays.tick(now)
+        late = [key for key, (_, until) in self._stops.items() if until <= now]
+        for key in late:
+            del self._stops[key]
 
     def drain(self) -> None:
         """Take no more messages; tell who can understand it."""
@@ -332,11 +340,11 @@ class WebSocketCore:
         self.counters[f'messages_rejected_total{{channel="websocket",reason="{code}"}}'] += 1
         return code
 
-    def _send_control(self, message: Message) -> None:
+    def _end_session(self, message: EndSession) -> None:
         if self._router_known:
             self._route(message)
-        elif len(self._control) < _MAX_CONTROL:
-            self._control.append(message)
+        elif len(self._ended) < _MAX_CONTROL:
+            self._ended.append(message)
 
     def _route(self, message: Message) -> None:
         if self._router_known:

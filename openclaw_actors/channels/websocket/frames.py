@@ -112,7 +112,7 @@ def _carry_out(
             if problem is not None:
                 _error(core, connection, problem, request.session_id, None)
         case Stop():
-            core.stop(connection, request.session_id, queue=request.queue)
+            core.stop(connection, request.session_id, queue=request.queue, now=now)
         case ToolApprovalDecision():
             text = bad_field("approvalId", request.approval_id, "must name an approval that is waiting")
             core.notify(connection, ErrorEvent(code="bad_field", text=text), None)

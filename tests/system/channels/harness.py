@@ -98,6 +98,8 @@ class Channel:
     async def new_router(self) -> None:
         self.router = await self.system.create(StandInParent)
         self.routers += 1
+        if self.pid:
+            self.system.endpoint.send(self.router, Use(channel=self.address))
         self.router_pid = (await self.ask(self.router, Ping())).pid
 
     async def announce(self, *, router: bool = True) -> None:
