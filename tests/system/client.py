@@ -142,13 +142,20 @@ class Client:
         return max((event["seq"] for event in self.durable()), default=0)
 
     def durable(self, *, session: str | None = None) -> list[dict[str, Any]]:
-        """The durable events of a session, repetitions for this connection (`duplicate`) left out."""
+        """The durable events of a session, without those that only answer a repeated message once more."""
         wanted = session or self.session
-        return [
-            event
-            for event in self.events
-            if event["type"] in DURABLE and event.get("sessionId") == wanted and not event.get("duplicate")
-        ]
+        found: list[dict[str, Any]] = []
+        repeated: set[str] = set()
+        for event in self.events:
+            if event["type"] not in DURABLE or event.get("sessionId") != wanted:
+                continue
+            if event.get("duplicate"):
+                repeated.add(event["messageId"])
+            elif event["type"] == "turn_done" and event["messageId"] in repeated and event in found:
+                repeated.remove(event["messageId"])
+            else:
+                found.append(event)
+        return found
 
     def done(self, *, session: str | None = None) -> list[dict[str, Any]]:
         return [event for event in self.durable(session=session) if event["type"] == "turn_done"]

@@ -12,6 +12,7 @@ import msgspec
 
 from openclaw_actors.channels.websocket.connection import Connection
 from openclaw_actors.channels.websocket.fanout import Fanout
+from openclaw_actors.channels.websocket.follow import Follow
 from openclaw_actors.channels.websocket.hold import Held, Hold
 from openclaw_actors.channels.websocket.outputs import Outputs
 from openclaw_actors.channels.websocket.replays import Replays
@@ -79,7 +80,7 @@ class WebSocketCore:
         self.hold = Hold(max_per_session=limits.max_pending, timeout_s=limits.accept_timeout_s)
         self.subscriptions = Subscriptions()
         self.replays = Replays(channel, self._route, outputs.page_sent)
-        self.fanout = Fanout(outputs, self.subscriptions, self.replays)
+        self.fanout = Fanout(outputs, self.subscriptions, self.replays, self._tell_held_back)
         self.counters: Counter[str] = Counter()
         self.draining = False
         self._router_known = False
@@ -316,7 +317,16 @@ class WebSocketCore:
             return held.handed_over == 1
         return seq <= newest_before
 
+    def _tell_held_back(self, connection: Connection, follow: Follow) -> None:
+        receipts, follow.held_back = follow.held_back, []
+        for receipt in receipts:
+            self._tell_outcome(connection, receipt)
+
     def _tell_outcome(self, connection: Connection, receipt: Accepted) -> None:
+        follow = connection.follows.get(receipt.session)
+        if follow is not None and follow.replaying and follow.asked_after is not None:
+            follow.held_back.append(receipt)
+            return
         suffix = session_suffix(receipt.session.split(":", 2)[-1])
         assert receipt.duplicate is not None
         duplicate = msgspec.structs.replace(receipt.duplicate, duplicate=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from openclaw_actors.channels.websocket.connection import Connection
 from openclaw_actors.channels.websocket.follow import Follow, Missed, PageResult
 from openclaw_actors.channels.websocket.outputs import Outputs
@@ -22,12 +24,20 @@ class Fanout:
         outputs: takes the frames.
         subscriptions: who follows what.
         replays: where what is missing is asked for.
+        replayed: told of each connection that has all of a session's past.
     """
 
-    def __init__(self, outputs: Outputs, subscriptions: Subscriptions, replays: Replays) -> None:
+    def __init__(
+        self,
+        outputs: Outputs,
+        subscriptions: Subscriptions,
+        replays: Replays,
+        replayed: Callable[[Connection, Follow], None],
+    ) -> None:
         self._outputs = outputs
         self._subscriptions = subscriptions
         self._replays = replays
+        self._replayed = replayed
 
     def events(self, message: SessionEvents, now: float) -> None:
         """A session says what happened, in order."""
@@ -75,6 +85,7 @@ class Fanout:
             self._replays.ask(connection, follow, follow.last_seq, now)
         else:
             self._replays.done(connection, follow)
+            self._replayed(connection, follow)
 
     def lost(self, message: SessionLost, now: float) -> None:
         """A session's process is dead; the next one answers the replays that are asked for now."""

@@ -7,6 +7,7 @@ from enum import Enum, auto
 from typing import Final
 
 from openclaw_actors.messages import (
+    Accepted,
     AssistantChunk,
     DurableEvent,
     ErrorEvent,
@@ -53,6 +54,7 @@ class Follow:
         "_next_offset",
         "_turn_id",
         "asked_after",
+        "held_back",
         "last_seq",
         "newest_at_start",
         "session",
@@ -63,6 +65,8 @@ class Follow:
         self.last_seq = last_seq
         self.asked_after: int | None = _NOT_ASKED
         """Of the replay that runs: after which number; None: only from now on."""
+        self.held_back: list[Accepted] = []
+        """Answers to repeated messages that wait for the end of the replay: they must not overtake what it brings."""
         self.newest_at_start: int | None = None
         """Number of the session's newest event when the connection began to follow; None: not known yet."""
         self._turn_id = ""
