@@ -12,8 +12,9 @@ import logging
 import os
 import secrets
 import uuid
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -23,7 +24,7 @@ from openclaw_actors.actorsystem.process import open_pidfd
 from openclaw_actors.config import GatewayConfig
 from openclaw_actors.config.rules import secret_refs
 from openclaw_actors.errors import ActorError, ActorGone, AskRefused, AskTimeout, OpenClawError, QueueFull
-from openclaw_actors.messages import Directory, Init, InitFailed, Ping, Pong, Ready, Shutdown
+from openclaw_actors.messages import Directory, Init, InitFailed, Ping, Ready, Shutdown
 
 logger = logging.getLogger(__name__)
 
@@ -183,21 +184,29 @@ class Boot:
         return True
 
     async def _ping(self) -> str:
-        limit_s = self.plan.config.supervision.ping_timeout_seconds
+        """Asks supervisor and admin for a sign of life; returns what is wrong with one of them."""
+        endpoint, limit_s = self._system.endpoint, self.plan.config.supervision.ping_timeout_seconds
+        answers = await asyncio.gather(
+            self._is_alive("supervisor", endpoint.ask(self._supervisor, Ping(), timeout_s=limit_s), limit_s),
+            self._is_alive("admin", self._system.ping_admin(timeout_s=limit_s), limit_s),
+        )
+        return next(filter(None, answers), "")
+
+    async def _is_alive(self, name: str, asking: Awaitable[Any], limit_s: float) -> str:
         loop = asyncio.get_running_loop()
         asked_at = loop.time()
         try:
-            pong = await self._system.endpoint.ask(self._supervisor, Ping(), timeout_s=limit_s)
+            await asking
         except ActorGone:
             await self._ended_within(EXIT_NOTICED_S)
-            return "" if self._gone.is_set() else "the supervisor is gone"
+            return "" if self._gone.is_set() else f"the {name} is gone"
         except (AskTimeout, QueueFull):
             if loop.time() - asked_at > limit_s + LATE_S:
                 return ""
-            return f"the supervisor did not answer for {limit_s:g} s"
+            return f"the {name} did not answer for {limit_s:g} s"
         except AskRefused as error:
-            return f"the supervisor refuses to answer: {error}"
-        return "" if isinstance(pong, Pong) else "the supervisor does not answer as one"
+            return f"the {name} refuses to answer: {error}"
+        return ""
 
     def _reap(self) -> None:
         """Reap what ended after its parent did: it fell to this process, which is the subreaper."""

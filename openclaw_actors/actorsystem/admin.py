@@ -11,6 +11,7 @@ from __future__ import annotations
 __all__ = ["UnixAdmin", "run_admin"]
 
 import logging
+import os
 import socket
 from collections.abc import Callable
 from typing import Any
@@ -21,6 +22,7 @@ from thespian.system.transport import TransmitIntent, TransmitOnly
 
 from openclaw_actors.actorsystem.address import Address, address_key
 from openclaw_actors.actorsystem.failed import ActorFailed
+from openclaw_actors.actorsystem.framing import Kind
 from openclaw_actors.actorsystem.limits import Limits
 from openclaw_actors.actorsystem.manager import Replicator
 from openclaw_actors.actorsystem.process import name_process
@@ -35,6 +37,10 @@ class UnixAdmin(Replicator, ThespianAdmin):
     transport: UnixTransport
 
     def handleIncoming(self, envelope: Envelope) -> Any:
+        if envelope.ask_id:  # nobody asks an admin but who wants to know whether it lives
+            payload = self.transport.pickle(os.getpid())
+            self.transport.answer(envelope.sender, envelope.ask_id, Kind.ANSWER, payload)
+            return True
         if isinstance(envelope.message, ActorFailed):
             logger.error("a top-level actor failed: %s", envelope.message.reason)
             return True

@@ -131,6 +131,17 @@ class GatewaySystem:
         address: Address = answer.actualAddress
         return address
 
+    async def ping_admin(self, *, timeout_s: float) -> None:
+        """Ask the admin for a sign of life.
+
+        Raises:
+            ActorGone: there is no living admin.
+            AskTimeout: it did not answer in time.
+        """
+        if self._admin is None:
+            raise ActorGone("admin")
+        await self.endpoint.ask(self._admin.address, "ping", timeout_s=timeout_s)
+
     async def shutdown(self, *, timeout_s: float = 10.0) -> None:
         """End everything: in order within `timeout_s` seconds, then by SIGKILL. Leaves no process and no socket."""
         if self._admin is not None:
