@@ -16,9 +16,10 @@ EnvelopeType = Literal[
 ]
 
 
-class Envelope(Value, rename="camel", tag_field="type", tag="user_message"):
+class Envelope(Value, rename="camel"):
     """A user's message in dialect 2."""
 
+    type: Literal["user_message"]
     text: str
     message_id: str | None = None
     reply_to_message_id: str | None = None
