@@ -294,6 +294,11 @@ class Conversation:
 
     def _accepted(self, event: Event) -> list[Effect]:
         message_id = event["messageId"]
+        if message_id in self._ended:
+            # A repetition brought its end before what was missed is replayed.
+            if not event.get("duplicate"):
+                self._advance(event)
+            return []
         mine = self._mine.get(message_id)
         first = not (mine.taken if mine else self._known(event))
         if event.get("duplicate"):
@@ -315,6 +320,8 @@ class Conversation:
 
     def _turn_started(self, event: Event) -> list[Effect]:
         self._remember(self._message_of_turn, event["turnId"], event["messageId"])
+        if event["messageId"] in self._ended:
+            return []
         return self._attempt(event["turnId"], event["attempt"])
 
     def _attempt(self, turn_id: str, attempt: int) -> list[Effect]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __all__ = ["command", "document"]
 
+import sys
 import time
 from typing import Any
 
@@ -53,13 +54,25 @@ def _fetch(invocation: Invocation) -> Any:
 def _watch(invocation: Invocation) -> None:
     from rich.live import Live
 
-    from openclaw_actors.cli.tables import console, status_view
+    from openclaw_actors.cli.tables import console
+
+    screen = console()
+    if not screen.is_terminal:
+        while True:
+            screen.print(_view(invocation))
+            sys.stdout.flush()
+            time.sleep(WATCH_INTERVAL_S)
+    with Live(console=screen, screen=True, auto_refresh=False) as live:
+        while True:
+            live.update(_view(invocation), refresh=True)
+            time.sleep(WATCH_INTERVAL_S)
+
+
+def _view(invocation: Invocation) -> Any:
+    from openclaw_actors.cli.tables import status_view
     from openclaw_actors.errors import ActorError
 
-    with Live(console=console(), screen=console().is_terminal, auto_refresh=False) as live:
-        while True:
-            try:
-                live.update(status_view(_fetch(invocation)), refresh=True)
-            except ActorError:
-                live.update("the gateway is restarting", refresh=True)
-            time.sleep(WATCH_INTERVAL_S)
+    try:
+        return status_view(_fetch(invocation))
+    except ActorError:
+        return "the gateway is restarting or does not answer"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.system.cli.terminal import CTRL_C, CTRL_D, ENTER, UP, Terminal
 from tests.system.conftest import GatewayFactory
-from tests.system.gateway import Gateway
+from tests.system.gateway import Gateway, wait_until
 
 GREETING = "/help shows what can be done here"
 
@@ -19,6 +19,18 @@ def chat(gateway: Gateway, *arguments: str) -> Terminal:
     terminal = Terminal(command, environment, gateway.directory)
     terminal.wait_for(GREETING)
     return terminal
+
+
+def wait_until_idle(terminal: Terminal) -> None:
+    """Ask until no answer is running any more."""
+
+    def idle() -> bool:
+        at = len(terminal.shown)
+        terminal.enter("/status")
+        terminal.wait_for("messages without an answer", after=at)
+        return "nothing is running" in terminal.shown[at:]
+
+    wait_until(idle, what="the answer has ended")
 
 
 # On a terminal
@@ -61,6 +73,7 @@ def test_ctrl_c_stops_the_turn_and_then_leaves(gateway: Gateway) -> None:
         at = terminal.wait_for("(stopped", after=at, deadline_s=3.0)
         terminal.enter("still here")
         terminal.wait_for("echo: still here", after=at)
+        wait_until_idle(terminal)
         terminal.press(CTRL_C)
         assert terminal.wait() == 130
 
@@ -102,7 +115,7 @@ def test_what_was_entered_while_the_gateway_was_down_is_sent_once(gateway: Gatew
     with chat(gateway) as terminal:
         terminal.enter("one")
         at = terminal.wait_for("echo: one")
-        gateway.stop()
+        gateway.stop(check=False)
         at = terminal.wait_for("connecting again)", after=at)
         terminal.enter("two")
         at = terminal.wait_for("> two", after=at)

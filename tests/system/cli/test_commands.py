@@ -69,12 +69,15 @@ def test_status_watch_goes_on_until_it_is_interrupted(gateway: Gateway) -> None:
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         seen = 0
-        while seen < 2:
-            line = process.stdout.readline()
-            assert line, "it ended"
-            seen += line.startswith("healthy")
-        process.send_signal(signal.SIGINT)
-        assert process.wait(5.0) == 130
+        try:
+            while seen < 2:
+                line = process.stdout.readline()
+                assert line, "it ended"
+                seen += line.startswith("healthy")
+            process.send_signal(signal.SIGINT)
+            assert process.wait(5.0) == 130
+        finally:
+            process.kill()
 
 
 # health

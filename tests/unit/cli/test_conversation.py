@@ -85,8 +85,12 @@ def bodies(effects: list[Effect], kind: str) -> list[dict[str, Any]]:
     return [each.body for each in effects if isinstance(each, Frame) and each.body["type"] == kind]
 
 
-def play(cuts: tuple[int, ...]) -> tuple[list[Effect], Conversation, Gateway]:
-    """Two messages and their answers; the connection breaks before each event whose number is in `cuts`."""
+def play(cuts: tuple[int, ...], *, replay_first: bool = True) -> tuple[list[Effect], Conversation, Gateway]:
+    """Two messages and their answers; the connection breaks before each event whose number is in `cuts`.
+
+    Args:
+        replay_first: after a cut the replay comes before the answers to repeated messages, else after them.
+    """
     ids = (f"m{n}" for n in itertools.count(1))
     client, gateway = Conversation(session="s", follow=True, new_id=lambda: next(ids)), Gateway()
     effects: list[Effect] = list(client.connected())
@@ -98,10 +102,11 @@ def play(cuts: tuple[int, ...]) -> tuple[list[Effect], Conversation, Gateway]:
                 client.disconnected()
                 again = client.connected()
                 effects.extend(again)
-                for body in bodies(again, "resume"):
-                    deliver(gateway.resume(body.get("lastSeq")))
-                for body in bodies(again, "user_message"):
-                    deliver(gateway.take(body))
+                replayed = [
+                    e for body in bodies(again, "resume") for e in gateway.resume(body.get("lastSeq"))
+                ]
+                repeated = [e for body in bodies(again, "user_message") for e in gateway.take(body)]
+                deliver(replayed + repeated if replay_first else repeated + replayed)
                 # Of what was lost, only what is durable comes again; passing events may.
                 if event["type"] in DURABLE:
                     continue
@@ -125,8 +130,12 @@ ANSWERS = [("m1", "echo: one and so on"), ("m2", "echo: two and so on")]
 
 @pytest.mark.parametrize("first", range(-1, 14))
 @pytest.mark.parametrize("second", range(0, 16, 3))
-def test_whatever_is_cut_each_answer_is_shown_once_and_in_order(first: int, second: int) -> None:
-    effects, client, _ = play((first, second))
+@pytest.mark.parametrize("replay_first", [True, False])
+def test_whatever_is_cut_each_answer_is_shown_once_and_in_order(
+    first: int, second: int, replay_first: bool
+) -> None:
+    effects, client, _ = play((first, second), replay_first=replay_first)
+    assert not client.answering
     assert ended(effects) == ANSWERS
     assert "".join(shown(effects).split("\n")).count("echo: one and so on") == 1
     assert shown(effects) == "echo: one and so on\necho: two and so on\n"
