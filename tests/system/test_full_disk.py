@@ -13,8 +13,11 @@ import pytest
 
 from tests.system.client import Client, assert_one_answer_each, assert_seqs_unbroken
 from tests.system.conftest import GatewayFactory
+from tests.system.gateway import wait_until
 
-MEGABYTE = 1024 * 1024
+PAGE = 4096
+ROOM_LEFT = 64
+"""Bytes; less than any record needs."""
 
 
 @pytest.fixture
@@ -45,15 +48,32 @@ def fill(disk: Path) -> Path:
     return filler
 
 
+def journal_of(disk: Path) -> bytes:
+    (path,) = (disk / "memory" / "sessions").glob("*.jsonl")
+    return path.read_bytes()
+
+
+def padding(journal: bytes) -> str:
+    """Spaces that make the next message fill the last page of the journal: what follows it needs a new one."""
+    lines = journal.splitlines(keepends=True)
+    accepted = sum(len(line) for line in lines if b'"user"' in line or b'"turn_began"' in line)
+    room = -(len(journal) + accepted) % PAGE
+    return " " * (room - ROOM_LEFT if room > ROOM_LEFT else room + PAGE - ROOM_LEFT)
+
+
 def test_a_full_disk_refuses_new_messages_loses_no_answer_and_heals(
     make_gateway: GatewayFactory, small_disk: Path
 ) -> None:
-    gateway = make_gateway(config={"memory": {"storage_path": str(small_disk / "memory")}}).start()
+    config = {
+        "memory": {"storage_path": str(small_disk / "memory")},
+        "supervision": {"ping_interval_seconds": 0.3},
+    }
+    gateway = make_gateway(config=config).start()
 
     async def scene() -> None:
-        async with Client(gateway.ws_url) as client, Client(gateway.ws_url) as health:
-            before = await client.turn("before")
-            running = await client.send("/demo slow 2")
+        async with Client(gateway.ws_url) as client:
+            before = await client.turn("/demo slow 0.1")
+            running = await client.send("/demo slow 2" + padding(journal_of(small_disk)))
             await client.expect("turn_started")
             filler = fill(small_disk)
             os.sync()
@@ -64,17 +84,20 @@ def test_a_full_disk_refuses_new_messages_loses_no_answer_and_heals(
             refused = await client.send("x" * 5_000, session="other")
             error = await client.expect("error", messageId=refused, deadline_s=20.0)
             assert error["code"] == "persistence_failed"
-            unwell = await asyncio.to_thread(gateway.cli, "health")
-            assert unwell.returncode == 1
+            await asyncio.to_thread(
+                wait_until,
+                lambda: gateway.cli("health", "--ready").returncode == 1,
+                what="health tells of it",
+            )
             filler.unlink()
-            for _ in range(40):
-                again = await asyncio.to_thread(gateway.cli, "health")
-                if again.returncode == 0:
-                    break
-            assert again.returncode == 0, again.stderr
+            await asyncio.to_thread(
+                wait_until,
+                lambda: gateway.cli("health", "--ready").returncode == 0,
+                deadline_s=20.0,
+                what="it heals",
+            )
             after = await client.turn("after", deadline_s=20.0)
             assert after["status"] == "completed"
-            del health
             events = client.durable()
             assert_seqs_unbroken(events)
             assert_one_answer_each(events, [before["messageId"], running, after["messageId"]])
@@ -85,7 +108,7 @@ def test_a_full_disk_refuses_new_messages_loses_no_answer_and_heals(
 
     async def recall() -> None:
         async with Client(gateway.ws_url) as client:
-            assert (await client.turn("/demo recall"))["text"] == "turns=3 first=before last=after"
+            assert (await client.turn("/demo recall"))["text"] == "turns=3 first=/demo slow 0.1 last=after"
 
     asyncio.run(recall())
     assert gateway.stop() == 0
