@@ -1,0 +1,262 @@
+"""The whole gateway as a WebSocket client sees it: real processes, store and router behind the channel."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import urllib.request
+from typing import Any
+
+import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.typing import Subprotocol
+
+from tests.system.channels.harness import closed
+from tests.system.client import Client, assert_one_answer_each, assert_seqs_unbroken
+from tests.system.conftest import GatewayFactory
+from tests.system.gateway import Gateway
+
+FAST = {"websocket": {"messages_per_minute_per_connection": 100_000, "max_connections_per_ip": 500}}
+
+
+@pytest.mark.timeout(120)
+def test_cut_fifty_times_in_mid_stream_the_transcript_is_the_same(make_gateway: GatewayFactory) -> None:
+    gateway = make_gateway(config=FAST).start()
+
+    async def scene() -> None:
+        async with Client(gateway.ws_url) as steady:
+            await steady.resume(0)
+            cut = Client(gateway.ws_url)
+            sent: list[str] = []
+            await cut.connect()
+            await cut.resume(0)
+            for number in range(10):
+                sent.append(await cut.send("/demo slow 0.7"))
+                for again in range(5):
+                    await cut.expect("turn_started" if again == 0 else "assistant_chunk")
+                    for _ in range((number + again) % 2):
+                        await cut.expect("assistant_chunk")
+                    cut.cut()
+                    await cut.connect()
+                    await cut.resume(cut.last_seq)
+                await cut.expect("turn_done", messageId=sent[-1])
+            await steady.expect("turn_done", messageId=sent[-1], deadline_s=60)
+            assert json.dumps(cut.durable()) == json.dumps(steady.durable())
+            assert_seqs_unbroken(cut.durable())
+            assert_one_answer_each(cut.durable(), sent)
+            for done in steady.done():
+                assert steady.streamed(done["turnId"]) == done["text"]
+            await cut.close()
+
+    asyncio.run(scene())
+    gateway.stop()
+
+
+def test_each_dialect_with_the_real_session(gateway: Gateway) -> None:
+    async def scene() -> None:
+        async with connect(gateway.ws_url, proxy=None) as raw:
+            await raw.send("one")
+            assert await asyncio.wait_for(raw.recv(), 10) == "echo: one"
+            await raw.send("/demo recall")
+            assert await asyncio.wait_for(raw.recv(), 10) == "turns=1 first=one last=one"
+        async with connect(gateway.ws_url, proxy=None) as raw:  # another connection is another session
+            await raw.send("/demo recall")
+            assert str(await asyncio.wait_for(raw.recv(), 10)).startswith("turns=0")
+        async with connect(f"{gateway.ws_url}?session=shared", proxy=None) as enveloped:
+            await enveloped.send(json.dumps({"type": "user_message", "text": "two", "messageId": "e"}))
+            text, kinds = "", []
+            while not kinds or kinds[-1] != "assistant_done":
+                event = json.loads(await asyncio.wait_for(enveloped.recv(), 10))
+                assert event["inReplyToMessageId"] == "e"
+                kinds.append(event["type"])
+                text += event["text"]
+            assert text == "echo: two"
+            assert set(kinds) == {"assistant_chunk", "assistant_done"}
+        async with Client(gateway.ws_url, session="shared") as client:
+            assert (await client.turn("/demo recall"))["text"] == "turns=1 first=two last=two"
+            await client.resume(0)
+            assert (await client.expect("message_accepted", messageId="e"))["seq"] == 1
+
+    asyncio.run(scene())
+
+
+def test_several_followers_and_a_late_one_see_the_same(gateway: Gateway) -> None:
+    async def scene() -> None:
+        async with (
+            Client(gateway.ws_url) as a,
+            Client(gateway.ws_url) as b,
+            Client(gateway.ws_url) as late,
+        ):
+            await b.resume(0)
+            first = await a.send("/demo slow 0.5 a b c d e f g h")
+            await a.expect("assistant_chunk")
+            await late.resume(0)
+            second = await b.send("and another")
+            for client in (a, b, late):
+                await client.expect("turn_done", messageId=second)
+                assert_seqs_unbroken(client.durable())
+                assert_one_answer_each(client.durable(), [first, second])
+                for done in client.done():
+                    assert client.streamed(done["turnId"]) == done["text"]
+            assert a.durable() == b.durable() == late.durable()
+
+    asyncio.run(scene())
+
+
+def test_a_message_repeated_on_a_new_connection_is_answered_once(gateway: Gateway) -> None:
+    async def scene() -> None:
+        async with Client(gateway.ws_url) as first:
+            done = await first.turn("hello", message_id="same")
+        async with Client(gateway.ws_url) as second:
+            await second.send("hello", message_id="same")
+            assert (await second.expect("message_accepted", messageId="same"))["duplicate"] is True
+            assert await second.expect("turn_done", messageId="same") == done
+            await second.send("other text", message_id="same")
+            assert (await second.expect("error"))["code"] == "message_id_conflict"
+            assert (await second.turn("/demo recall"))["text"].startswith("turns=1 ")
+
+    asyncio.run(scene())
+
+
+def test_a_turn_goes_on_when_its_client_leaves_and_stops_when_told(gateway: Gateway) -> None:
+    async def scene() -> None:
+        async with Client(gateway.ws_url) as client:
+            await client.send("/demo slow 1 a b c", message_id="m")
+            await client.expect("assistant_chunk")
+            client.cut()
+            await client.connect()
+            await client.resume(client.last_seq)
+            assert (await client.expect("turn_done", messageId="m"))["status"] == "completed"
+            await client.send("/demo hang", message_id="h")
+            await client.expect("turn_started", messageId="h")
+            begun = asyncio.get_running_loop().time()
+            await client.stop_turn()
+            assert (await client.expect("turn_done", messageId="h"))["status"] == "stopped"
+            assert asyncio.get_running_loop().time() - begun < 1.0
+            await client.stop_turn()
+            assert (await client.expect("notice"))["code"] == "nothing_to_stop"
+
+    asyncio.run(scene())
+
+
+async def say(client: Client, text: str, message_id: str) -> None:
+    """As a careful client does it: repeat with the same id until it stands in the journal."""
+    async with asyncio.timeout(20):
+        while True:
+            try:
+                await client.send(text, message_id=message_id)
+                while True:
+                    event = await client.next(deadline_s=15)
+                    if event.get("messageId") == message_id and event["type"] == "message_accepted":
+                        return
+                    if event.get("messageId") == message_id and event["type"] == "error":
+                        break
+            except (ConnectionClosed, OSError):
+                await come_back(client)
+
+
+async def until_done(client: Client, message_id: str) -> None:
+    async with asyncio.timeout(20):
+        while message_id not in [done["messageId"] for done in client.done()]:
+            try:
+                await client.next(deadline_s=15)
+            except ConnectionClosed:
+                await come_back(client)
+
+
+async def come_back(client: Client) -> None:
+    while True:
+        try:
+            await client.connect()
+        except (OSError, InvalidStatus, EOFError):
+            await asyncio.sleep(0.02)
+        else:
+            await client.resume(client.last_seq)
+            return
+
+
+@pytest.mark.parametrize("victim", ["websocket", "router", "persistence", "model"])
+def test_a_service_is_killed_while_people_talk(gateway: Gateway, victim: str) -> None:
+    """Whoever comes back and resumes has every message answered once, in order."""
+
+    async def scene() -> None:
+        client = Client(gateway.ws_url)
+        await client.connect()
+        await client.resume(0)
+        sent: list[str] = []
+        for number in range(30):
+            message_id = f"m{number}"
+            sent.append(message_id)
+            if number == 10:
+                await asyncio.to_thread(gateway.kill, victim)
+            await say(client, f"text {number}", message_id)
+        await until_done(client, sent[-1])
+        assert_seqs_unbroken(client.durable())
+        assert_one_answer_each(client.durable(), sent)
+        await client.close()
+
+    asyncio.run(scene())
+
+
+def test_principals_do_not_see_each_other(make_gateway: GatewayFactory) -> None:
+    tokens: dict[str, Any] = {"auth": {"tokens": {"alice": "env:ALICE", "bob": "env:BOB"}}}
+    gateway = make_gateway(config=tokens, environment={"ALICE": "alice-token", "BOB": "bob-token"}).start()
+
+    async def scene() -> None:
+        with pytest.raises(InvalidStatus):
+            await Client(gateway.ws_url).connect()
+        async with (
+            Client(gateway.ws_url, token="alice-token") as alice,
+            Client(gateway.ws_url, token="bob-token") as bob,
+        ):
+            await alice.turn("the secret of alice")
+            for session in ("main", "alice:main", "websocket:alice:main", "../alice:main"):
+                await bob.resume(0, session=session)
+                done = await bob.turn("/demo recall", session=session)
+                assert done["text"].startswith("turns=0 ")
+            texts = [str(event["text"]) for event in bob.events if "text" in event]
+            assert not [text for text in texts if "secret of alice" in text]
+
+    asyncio.run(scene())
+    assert "alice-token" not in gateway.log_text() + gateway.out.text() + gateway.err.text()
+    gateway.stop()
+
+
+def test_at_the_end_clients_are_told_and_new_ones_refused(gateway: Gateway) -> None:
+    async def scene() -> None:
+        async with Client(gateway.ws_url) as client, connect(gateway.ws_url, proxy=None) as raw:
+            await client.turn("hello")
+            stopping = asyncio.create_task(asyncio.to_thread(gateway.stop))
+            assert await closed(raw, deadline_s=20) == (1001, "shutdown")
+            assert await closed(client.connection, deadline_s=20) == (1001, "shutdown")
+            assert await stopping == 0
+
+    asyncio.run(scene())
+
+
+def test_a_client_that_never_reads_delays_neither_others_nor_the_end(gateway: Gateway) -> None:
+    async def scene() -> None:
+        slow = await connect(
+            gateway.ws_url, proxy=None, subprotocols=[Subprotocol("openclaw.v2")], max_queue=1
+        )
+        await slow.send(json.dumps({"type": "resume", "sessionId": "main", "lastSeq": 0}))
+        async with Client(gateway.ws_url) as client:
+            await client.turn("hello")
+            slow.transport.pause_reading()
+            for _ in range(3):
+                await client.turn("/demo tokens 20000", deadline_s=20)
+        began = asyncio.get_running_loop().time()
+        await asyncio.to_thread(gateway.stop)
+        assert asyncio.get_running_loop().time() - began < 10
+        slow.transport.abort()
+
+    asyncio.run(scene())
+
+
+def test_health_on_both_ports(gateway: Gateway) -> None:
+    for url in (gateway.http_url, gateway.ws_url.replace("ws://", "http://").removesuffix("/ws")):
+        with urllib.request.urlopen(f"{url}/health", timeout=5) as answer:
+            assert json.load(answer)["status"] == "ok"
+    with urllib.request.urlopen(f"{gateway.http_url}/health/ready", timeout=5) as answer:
+        assert answer.status == 200
