@@ -219,7 +219,7 @@ class Root:
             self._say("stopping: running turns may finish")
             grace_s = self._plan.config.graceful_shutdown_seconds
             if not await boot.shut_down(grace_s=grace_s, margin_s=MARGIN_S):
-                logger.error("the actors did not end within %.0f s and are killed", grace_s + MARGIN_S)
+                logger.error("the actors do not end by themselves and are killed")
             return ""
 
     def _keep_ports(self, ready: Ready) -> None:

@@ -236,8 +236,14 @@ class Boot:
                     self._supervisor, Shutdown(grace_s=grace_s), timeout_s=timeout_s
                 )
             except ActorError as error:
-                logger.warning("the supervisor was told to end, but: %r", error)
-        return await self._ended_within(grace_s + margin_s)
+                logger.warning("the supervisor was told to end, but: %s", type(error).__name__)
+                return await self._ended_within(0.0)
+        try:
+            async with asyncio.timeout(grace_s + margin_s):
+                await self.watch()
+        except TimeoutError:
+            return False
+        return self._gone.is_set()
 
     async def end(self, *, in_order: bool) -> None:
         """End every process that is left, and remove the sockets; returns when nothing is left.

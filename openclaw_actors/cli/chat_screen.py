@@ -10,7 +10,6 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from prompt_toolkit import PromptSession
-from prompt_toolkit.application import run_in_terminal
 from prompt_toolkit.formatted_text import FormattedText
 from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
@@ -34,7 +33,7 @@ class Screen:
     def __init__(self, history: History) -> None:
         self._open_line = ""
         self._done: list[str] = []
-        self._wake = asyncio.Event()
+        self._write_due = False
         self.keys = KeyBindings()
         self.session: PromptSession[str] = PromptSession(
             message=self._message,
@@ -55,14 +54,13 @@ class Screen:
         *lines, self._open_line = (self._open_line + text).split("\n")
         self._done += [f"{line}\n" for line in lines]
         self._break_open_line()
-        if self._done:
-            self._wake.set()
+        self._write_soon()
         self.session.app.invalidate()
 
     def remark(self, text: str) -> None:
         """Show lines that are not part of the conversation; a line of it that is still growing stays whole."""
         self._done.append(f"{clean(text)}\n")
-        self._wake.set()
+        self._write_soon()
 
     def _break_open_line(self) -> None:
         width = max(20, self.session.app.output.get_size().columns - 1)
@@ -71,14 +69,24 @@ class Screen:
             self._done.append(self._open_line[:end].rstrip(" ") + "\n")
             self._open_line = self._open_line[end:]
 
-    async def write_out(self) -> None:
-        """Write the complete lines, until cancelled."""
-        while True:
-            await self._wake.wait()
-            self._wake.clear()
-            text, self._done = "".join(self._done), []
-            if text:
-                await run_in_terminal(lambda text=text: _write(text))  # type: ignore[misc]
+    def _write_soon(self) -> None:
+        """Write the complete lines, all that come in this tick of the loop at once."""
+        if self._done and not self._write_due:
+            self._write_due = True
+            asyncio.get_running_loop().call_soon(self._write_out)
+
+    def _write_out(self) -> None:
+        self._write_due = False
+        text, self._done = "".join(self._done), []
+        app = self.session.app
+        if not app.is_running:
+            _write(text)
+            return
+        # Not `run_in_terminal`: it leaves raw mode for a moment, and what is typed in that moment goes astray.
+        app.renderer.erase()
+        app.output.write_raw(text.replace("\n", "\r\n"))
+        app.output.flush()
+        app.invalidate()
 
     def finish(self) -> None:
         """Write what is left, when no prompt is shown any more."""
@@ -110,8 +118,7 @@ async def run(loaded: Loaded, session: str) -> int:
     _bind_keys(screen, chat)
     connection = asyncio.create_task(chat.run())
     connected = asyncio.create_task(chat.connected.wait())
-    writing = asyncio.create_task(screen.write_out())
-    tasks: list[asyncio.Task[Any]] = [connection, connected, writing]
+    tasks: list[asyncio.Task[Any]] = [connection, connected]
     try:
         await asyncio.wait({connection, connected}, return_when=asyncio.FIRST_COMPLETED)
         if connection.done():
@@ -134,6 +141,7 @@ def _bind_keys(screen: Screen, chat: Chat) -> None:
     keys = screen.keys
 
     @keys.add("c-c")
+    @keys.add("<sigint>")
     def interrupt(event: KeyPressEvent) -> None:
         if event.current_buffer.text:
             event.current_buffer.reset()

@@ -21,6 +21,11 @@ CTRL_C, CTRL_D, ENTER, UP = "\x03", "\x04", "\r", "\x1b[A"
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b[@-_]|\x1b\][^\x07]*\x07|\r")
 
 
+def _take_terminal() -> None:
+    """Make the terminal on standard input the controlling one, so that its keys can be signals."""
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+
 class Terminal:
     """A program that believes to be talking to a person. Use as a context manager; the end kills it.
 
@@ -41,7 +46,7 @@ class Terminal:
             stdout=slave,
             stderr=slave,
             start_new_session=True,
-            close_fds=True,
+            preexec_fn=_take_terminal,
         )
         os.close(slave)
         self._raw = b""

@@ -172,7 +172,9 @@ def test_sessions_list_show_stop_restart(gateway: Gateway) -> None:
 
 
 def test_a_session_that_is_not_there_is_said_to_be_unknown(gateway: Gateway) -> None:
-    for command in ("show", "stop", "restart"):
+    result = gateway.cli("sessions", "stop", "websocket:local:nobody")
+    assert result.stdout == "nothing runs in websocket:local:nobody\n"
+    for command in ("show", "restart"):
         result = gateway.cli("sessions", command, "websocket:local:nobody")
         assert result.returncode == 1, command
         assert result.stderr.startswith("Error: ")

@@ -164,6 +164,26 @@ def test_a_message_that_was_taken_is_not_sent_again() -> None:
     assert bodies(again, "resume") == [{"type": "resume", "sessionId": "s", "lastSeq": 1}]
 
 
+def test_an_answer_that_a_repetition_brought_is_not_shown_again_by_the_replay() -> None:
+    ids = iter(("m1", "m2"))
+    client, gateway = Conversation(session="s", new_id=lambda: next(ids)), Gateway()
+    client.connected()
+    _, effects = client.say("one")
+    for event in gateway.take(bodies(effects, "user_message")[0]) + gateway.run("m1"):
+        client.received(event)
+    _, effects = client.say("two")
+    gateway.take(bodies(effects, "user_message")[0])  # the connection breaks before the receipt comes
+    gateway.run("m2")
+    client.disconnected()
+    again = client.connected()
+    [resume], [repeated] = bodies(again, "resume"), bodies(again, "user_message")
+    events = gateway.take(repeated) + gateway.resume(resume["lastSeq"])
+    out: list[Effect] = [effect for event in events for effect in client.received(event)]
+    assert shown(out) == "echo: two and so on\n"
+    assert not client.answering
+    assert client.last_seq == len(gateway.log)
+
+
 def test_a_new_attempt_voids_what_was_streamed() -> None:
     client, gateway = Conversation(session="s", new_id=lambda: "m1"), Gateway()
     client.connected()
