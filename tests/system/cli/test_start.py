@@ -291,13 +291,15 @@ def test_signals_work_while_it_is_built_anew(make_gateway: GatewayFactory) -> No
 def test_a_port_that_is_taken_at_the_return_is_tried_again(make_gateway: GatewayFactory) -> None:
     gateway = make_gateway(module=STUB, config={"supervision": {"backoff_seconds": 0.2}}).start()
     before = record_of(gateway)
-    os.kill(tree(gateway)[2], signal.SIGSTOP)
+    supervisor = tree(gateway)[2]
     host, port = before["ws"].split(":")
+    os.kill(gateway.pid, signal.SIGSTOP)  # or it would be faster than we
+    os.kill(supervisor, signal.SIGKILL)
     with socket.socket() as squatter:
-        squatter.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        os.kill(tree(gateway)[2], signal.SIGKILL)
+        squatter.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         wait_until(lambda: _bind(squatter, host, int(port)), what="the port is free")
         squatter.listen()
+        os.kill(gateway.pid, signal.SIGCONT)
         wait_until(lambda: "built anew, after 0." in gateway.err.text(), what="it tries")
     wait_for_another_boot(gateway, before)
     assert gateway.terminate() == 0
