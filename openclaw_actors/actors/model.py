@@ -202,7 +202,7 @@ class ModelActor(AsyncActor):
         call.streamed = True
         if not call.flush_due:
             call.flush_due = True
-            self.loop.call_soon(self._flush, call)
+            self.call_at_tick_end(self._flush, call)
 
     def _flush(self, call: _Call) -> None:
         call.flush_due = False

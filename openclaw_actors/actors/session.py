@@ -322,7 +322,7 @@ class SessionActor(AsyncActor):
                 self._log_end(event)
         if self._events and not self._flush_due:
             self._flush_due = True
-            self.loop.call_soon(self._flush)
+            self.call_at_tick_end(self._flush)
 
     def _flush(self) -> None:
         """Sends what was published in this tick of the loop, in one message to each follower."""

@@ -29,6 +29,7 @@ import os
 import signal
 import traceback
 from collections.abc import Callable, Coroutine
+from functools import partial
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeVar
 
@@ -138,6 +139,10 @@ class AsyncActor(Actor):
     def call_later(self, delay_s: float, fn: Callable[..., Any], *args: Any) -> asyncio.TimerHandle:
         """Call `fn(*args)` after `delay_s` seconds; the handle cancels it. An exception in it crashes the actor."""
         return self.loop.call_later(delay_s, self._call, fn, *args)
+
+    def call_at_tick_end(self, fn: Callable[..., Any], *args: Any) -> None:
+        """Call `fn(*args)` before the loop waits for more, to gather what one tick brings. An exception crashes."""
+        self._runtime.transport.loop.call_at_tick_end(partial(self._call, fn, *args))
 
     def create(self, actor_class: type[Actor]) -> ActorAddress:
         """Create a child and return its address, to which messages can be sent at once.

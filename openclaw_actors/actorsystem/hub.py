@@ -291,6 +291,7 @@ class Hub:
         listener: the bound socket.
         owner: who is told.
         limits: see `Limits`.
+        flushed_by_owner: the owner calls `flush` at the end of each tick of the loop.
     """
 
     def __init__(
@@ -300,6 +301,8 @@ class Hub:
         listener: socket.socket,
         owner: HubOwner,
         limits: Limits,
+        *,
+        flushed_by_owner: bool = False,
     ) -> None:
         self.loop = loop
         self.path = path
@@ -313,6 +316,7 @@ class Hub:
         self._strangers: set[_Incoming] = set()
         self._dirty: list[_Outgoing] = []
         self._flush_planned = False
+        self._flushed_by_owner = flushed_by_owner
         self._holding = False
         self._uid = os.geteuid()
         loop.add_reader(listener.fileno(), self._accept)
@@ -350,7 +354,7 @@ class Hub:
         return True
 
     def _plan_flush(self) -> None:
-        if not self._flush_planned and not self._holding:
+        if not self._flush_planned and not self._holding and not self._flushed_by_owner:
             self._flush_planned = True
             self.loop.call_soon(self._planned_flush)
 

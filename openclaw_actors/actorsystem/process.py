@@ -133,12 +133,25 @@ def _become_child(parent: int, keep: Iterable[int], new_session: bool) -> None: 
     if new_session:
         os.setsid()
     _close_all_but(keep)
+    _rebind_streams()
     asyncio.set_event_loop(None)
     if sys.version_info < (3, 12):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)
             # Before 3.12 the default starts a thread for each subprocess.
             asyncio.set_child_watcher(asyncio.PidfdChildWatcher())
+
+
+def _rebind_streams() -> None:
+    """Print to descriptors 1 and 2: a stream of the parent's with another number would write into a socket of ours."""
+    for name, number in (("stdout", 1), ("stderr", 2)):
+        try:
+            is_ours = getattr(sys, name).fileno() == number
+        except (AttributeError, OSError, ValueError):
+            is_ours = False
+        if not is_ours:
+            _kept.append(getattr(sys, name))
+            setattr(sys, name, open(number, "w", buffering=1, closefd=False))  # noqa: SIM115 - as long as we live
 
 
 def _deaf(_number: int, _frame: object) -> None:

@@ -42,6 +42,8 @@ from openclaw_actors.actorsystem.asks import Asks, encode_refusal
 from openclaw_actors.actorsystem.framing import Frame, Kind
 from openclaw_actors.actorsystem.hub import Hub, listen
 from openclaw_actors.actorsystem.limits import Limits
+from openclaw_actors.actorsystem.stack import with_room
+from openclaw_actors.actorsystem.ticks import TickLoop
 from openclaw_actors.actorsystem.wakeups import Wakeups
 from openclaw_actors.errors import AskRefused, FrameTooLarge
 
@@ -108,9 +110,10 @@ class UnixTransport:
         self.is_external = is_external
         own = path or os.path.join(run_dir, socket_name("x" if is_external else "a"))
         self.myAddress = Address(own)
-        self.loop = asyncio.new_event_loop()
+        self.loop = TickLoop()
         self.loop.set_exception_handler(self._loop_exception)
-        self.hub = Hub(self.loop, own, listener or listen(own), self, limits)
+        self.hub = Hub(self.loop, own, listener or listen(own), self, limits, flushed_by_owner=True)
+        self.loop.before_poll = self.hub.flush
         self.asks = Asks(lambda key, ask_id, payload: self._post(key, Kind.ASK, ask_id, payload, None))
         self.wakeups = Wakeups(self.loop, self._wakeup_due)
         self.on_undelivered: Undelivered | None = None
@@ -351,7 +354,7 @@ class UnixTransport:
         asyncio._set_running_loop(None)  # a caller inside another loop blocks that one, knowingly
         self._running_thread = threading.get_ident()
         try:
-            self.loop.run_forever()
+            with_room(self.loop.run_forever)
         finally:
             self._running_thread = None
             asyncio._set_running_loop(outer)
