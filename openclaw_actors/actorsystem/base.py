@@ -16,6 +16,7 @@ import os
 import select
 import stat
 import sys
+import time
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -58,6 +59,7 @@ def system_capabilities(capabilities: dict[str, Any]) -> dict[str, Any]:
     """Add what Thespian's multi-process bases tell of themselves (`multiprocCommon.py:84`)."""
     capabilities["Python Version"] = tuple(sys.version_info)
     capabilities["Thespian Generation"] = ThespianGeneration
+    capabilities["Thespian Version"] = str(int(time.time() * 1000))
     capabilities["Thespian ActorSystem Name"] = "openclawUnixBase"
     capabilities["Thespian ActorSystem Version"] = 1
     return capabilities
