@@ -12,6 +12,7 @@ from tests.system.chatter import chatting
 from tests.system.client import Client, assert_one_answer_each, assert_seqs_unbroken
 from tests.system.conftest import GatewayFactory
 from tests.system.gateway import Gateway, wait_until
+from tests.system.proc import is_alive
 
 SERVICES = ("persistence", "model", "router", "websocket", "http")
 QUICK = {
@@ -34,21 +35,13 @@ def test_the_death_of_any_process_costs_nobody_an_answer(
         async with chatting(lambda: gateway.ws_url, 4, deadline_s=90.0) as people:
             old = await asyncio.to_thread(gateway.kill, victim, with_signal)
             await asyncio.to_thread(
-                wait_until, lambda: not _lives(old), deadline_s=20.0, what=f"{victim} ended"
+                wait_until, lambda: not is_alive(old), deadline_s=20.0, what=f"{victim} ended"
             )
             await asyncio.gather(*(each.wait_for_answers(3, deadline_s=45.0) for each in people))
             assert await asyncio.to_thread(gateway.pid_of, victim) != old
 
     asyncio.run(scene())
     assert gateway.stop() == 0
-
-
-def _lives(pid: int) -> bool:
-    try:
-        with open(f"/proc/{pid}/stat") as stat:
-            return stat.read().rpartition(")")[2].split()[0] not in "ZX"
-    except FileNotFoundError:
-        return False
 
 
 def test_several_deaths_in_a_row_cost_nobody_an_answer(make_gateway: GatewayFactory) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["alive", "eventually", "on_stage"]
+__all__ = ["eventually", "on_stage"]
 
 import asyncio
 import os
@@ -38,14 +38,6 @@ def on_stage(play: Play, *, limits: Limits = DEFAULT_LIMITS, timeout_s: float = 
         return result
     finally:
         shutil.rmtree(directory)
-
-
-def alive(pid: int) -> bool:
-    """Whether the process lives; a zombie does not."""
-    try:
-        return b") Z " not in Path(f"/proc/{pid}/stat").read_bytes()
-    except OSError:
-        return False
 
 
 async def eventually(condition: Callable[[], bool | Awaitable[bool]], *, timeout_s: float = 5.0) -> None:

@@ -25,7 +25,8 @@ from tests.system.actorsystem.cast import (
     Sizes,
     Sleep,
 )
-from tests.system.actorsystem.stage import alive, eventually, on_stage
+from tests.system.actorsystem.stage import eventually, on_stage
+from tests.system.proc import is_alive
 
 
 def test_messages_arrive_in_the_order_of_their_sending() -> None:
@@ -69,7 +70,7 @@ def test_a_crash_is_told_once_and_the_handler_not_called_again(where: str) -> No
         ask = system.endpoint.ask
         child, pid = await ask(puppet, Make(), timeout_s=5)
         system.endpoint.send(child, Crash(where))
-        await eventually(lambda: not alive(pid))
+        await eventually(lambda: not is_alive(pid))
 
         async def told() -> bool:
             return len(await ask(puppet, Seen(), timeout_s=5)) >= 2
@@ -92,11 +93,12 @@ def test_a_killed_parent_takes_everything_below_it_along(stopped: bool) -> None:
     async def play(system: GatewaySystem, puppet: Any) -> None:
         ask = system.endpoint.ask
         child, child_pid = await ask(puppet, Make(), timeout_s=5)
-        _, grandchild_pid = await ask(child, Make(leads=True), timeout_s=5)
+        grandchild, grandchild_pid = await ask(child, Make(leads=True), timeout_s=5)
+        await ask(grandchild, Look(), timeout_s=5)  # it has begun: the kernel knows that it dies with its parent
         if stopped:
             os.kill(grandchild_pid, signal.SIGSTOP)
         os.kill((await ask(puppet, Look(), timeout_s=5)).pid, signal.SIGKILL)
-        await eventually(lambda: not alive(child_pid) and not alive(grandchild_pid))
+        await eventually(lambda: not is_alive(child_pid) and not is_alive(grandchild_pid))
 
     on_stage(play)
 
@@ -153,7 +155,7 @@ def test_a_message_to_the_dead_comes_back_to_its_sender() -> None:
         ask = system.endpoint.ask
         child, pid = await ask(puppet, Make(), timeout_s=5)
         system.endpoint.send(child, Leave())
-        await eventually(lambda: not alive(pid))
+        await eventually(lambda: not is_alive(pid))
         await ask(puppet, Relay(child, count=1), timeout_s=5)
 
         async def told() -> bool:
@@ -205,7 +207,7 @@ def test_the_death_of_the_admin_is_the_death_of_all() -> None:
         assert system.admin_pid is not None
         os.kill(system.admin_pid, signal.SIGKILL)
         await system.admin_exited.wait()
-        await eventually(lambda: not alive(view.pid))
+        await eventually(lambda: not is_alive(view.pid))
         with pytest.raises(ActorGone):
             await system.ping_admin(timeout_s=5)
         system.endpoint.send(puppet, Note(1))  # to the dead: no error
