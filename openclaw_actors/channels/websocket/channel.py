@@ -301,7 +301,6 @@ class WebSocketCore:
 
     def _hand_over(self, held: Held) -> None:
         if self._router_known:
-            held.handed_over += 1
             self._route(held.deliver)
 
     def _was_repeated_by_client(self, connection: Connection, held: Held, seq: int, now: float) -> bool:
@@ -313,8 +312,8 @@ class WebSocketCore:
         if follow is None:
             return True
         newest_before = held.newest_before if held.newest_before is not None else follow.newest_at_start
-        if newest_before is None:
-            return held.handed_over == 1
+        if newest_before is None:  # nothing of the session was seen yet, and nothing of its past will be
+            return True
         return seq <= newest_before
 
     def _tell_held_back(self, connection: Connection, follow: Follow) -> None:

@@ -20,8 +20,6 @@ class Held:
     connection: str
     deadline: float
     """Monotonic; after it the sender is told that the message was not taken."""
-    handed_over: int = 0
-    """How often it was given to a router."""
     newest_before: int | None = None
     """Number of the session's newest event when it came in; None: not known then."""
 

@@ -30,6 +30,7 @@ from openclaw_actors.messages import (
     ServiceRef,
 )
 from tests.system.channels.stand_in import Behave, Do, Seen, StandIn, Use, WhatWasSeen
+from tests.system.proc import is_alive
 
 
 class Relay(Message):
@@ -149,6 +150,9 @@ class Channel:
 
     def kill_router(self) -> None:
         os.kill(self.router_pid, signal.SIGKILL)
+
+    async def router_is_gone(self) -> bool:
+        return not is_alive(self.router_pid)
 
     def kill(self) -> None:
         """Kill the channel's process."""

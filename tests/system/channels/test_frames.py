@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from websockets.asyncio.client import connect
 from websockets.frames import Frame, Opcode
+from websockets.typing import Subprotocol
 
 from openclaw_actors.messages import Deliver
 from tests.system.channels.harness import ChannelFactory, closed, eventually
@@ -181,6 +182,22 @@ def test_a_frame_and_the_close_behind_it(start_channel: ChannelFactory) -> None:
                 connection.transport.write(text + close)
                 await connection.wait_closed()
             assert (await watcher.expect("turn_done"))["text"] == "echo: bye"
+
+    asyncio.run(scene())
+
+
+def test_an_answer_to_who_is_leaving(start_channel: ChannelFactory) -> None:
+    async def scene() -> None:
+        async with start_channel() as channel, Client(channel.url) as other:
+            for _ in range(20):
+                async with connect(
+                    channel.url, proxy=None, subprotocols=[Subprotocol("openclaw.v2")]
+                ) as leaver:
+                    heartbeat = Frame(Opcode.TEXT, b'{"type":"heartbeat"}').serialize(mask=True)
+                    close = Frame(Opcode.CLOSE, b"\x03\xe8").serialize(mask=True)
+                    leaver.transport.write(heartbeat + close)
+                    await leaver.wait_closed()
+            await other.turn("undisturbed")
 
     asyncio.run(scene())
 

@@ -215,6 +215,24 @@ def test_what_the_router_did_not_take_goes_to_the_next_one_in_order(start_channe
     asyncio.run(scene())
 
 
+def test_the_next_router_learns_whose_connection_is_gone(start_channel: ChannelFactory) -> None:
+    async def scene() -> None:
+        async with start_channel() as channel:
+            async with connect(channel.url, proxy=None) as raw:
+                await raw.send("hello")
+                await raw.recv()
+                key = (await channel.seen(Deliver))[0].session
+                channel.kill_router()
+                await eventually(channel.router_is_gone)
+            await eventually(lambda: channel.has_connections(0))
+            await channel.new_router()
+            await channel.announce()
+            (ended,) = await eventually(lambda: channel.seen(EndSession))
+            assert ended.session == key
+
+    asyncio.run(scene())
+
+
 def test_a_killed_channel_comes_back_on_its_port_at_once(start_channel: ChannelFactory) -> None:
     async def scene() -> None:
         async with start_channel() as channel, Client(channel.url) as client:

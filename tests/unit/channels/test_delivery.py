@@ -154,6 +154,27 @@ def test_a_second_try_of_ours_is_not_told_as_a_repetition() -> None:
     assert "duplicate" not in client.events[0]
 
 
+def test_a_first_message_whose_receipt_was_lost_is_told_after_all() -> None:
+    """The client never heard of the session: neither live nor by a replay does it learn what became of its message."""
+    world = World()
+    client = world.connect()
+    journal = Journal(world)
+    world.send("x", "m")
+    world.take(Deliver)
+    world.take(Replay)
+    journal.accepted("m")
+    journal.done("m")
+    journal.wire.clear()
+    world.core.router_replaced(world.now)
+    (message,) = world.take(Deliver)
+    receipt, done = journal.events
+    assert isinstance(receipt, MessageAccepted)
+    assert isinstance(done, TurnDone)
+    journal.accept(message, duplicate=receipt, turn_done=done)
+    journal.settle()
+    assert [event["type"] for event in client.events] == ["message_accepted", "turn_done"]
+
+
 def test_a_repetition_by_the_client_is_told_to_it_alone() -> None:
     world = World()
     first, second = world.connect("a"), world.connect("b")

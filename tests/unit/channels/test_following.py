@@ -4,11 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from openclaw_actors.messages import Replay, SessionLost
+from openclaw_actors.channels.websocket import fanout
+from openclaw_actors.channels.websocket.follow import Follow, Missed
+from openclaw_actors.messages import (
+    AssistantChunk,
+    MessageAccepted,
+    Notice,
+    Replay,
+    SessionEvents,
+    SessionLost,
+)
 from tests.unit.channels.world import Client, Journal, World
 
 STEPS = st.lists(
@@ -101,6 +111,8 @@ def test_a_client_that_follows_from_now_gets_all_from_there(steps: list[tuple[st
         if what != "again":
             step(world, journal, what, number)
     journal.settle()
+    if client.durable():
+        assert client.durable()[-1]["seq"] == len(journal.events)
     journal.accepted("last")
     journal.settle()
     seqs = [event["seq"] for event in client.durable()]
@@ -159,8 +171,6 @@ def test_an_event_is_encoded_once_for_all_followers(monkeypatch: pytest.MonkeyPa
         world.connect(f"c{number}")
         world.resume(0, f"c{number}")
     journal.settle()
-    from openclaw_actors.channels.websocket import fanout
-
     encoded: list[Any] = []
     real = fanout.encode_event
     monkeypatch.setattr(fanout, "encode_event", lambda *args: encoded.append(args) or real(*args))
@@ -180,9 +190,24 @@ def test_what_a_dead_process_still_says_counts_for_nothing() -> None:
     late = list(journal.wire)
     journal.wire.clear()
     world.core.session_lost(SessionLost(session=journal.key, incarnation=1, reason=""), world.now)
-    journal.wire += late
+    said = Notice(code="late", text="I am not dead.")
+    journal.wire += [*late, SessionEvents(session=journal.key, incarnation=1, events=(said,))]
     journal.arrive()
-    assert [event["type"] for event in client.events] == ["notice"]
+    assert [event["code"] for event in client.events] == ["session_restarted"]
+
+
+def test_what_is_known_already_is_not_told_again() -> None:
+    follow = Follow("s", 5)
+    event = MessageAccepted(seq=5, message_id="m", text="x", queued=0)
+    assert follow.take(event) is None
+    assert follow.take(msgspec.structs.replace(event, seq=7)) is Missed.EVENTS
+    first = AssistantChunk(turn_id="t", attempt=1, offset=0, text="hello")
+    assert follow.take(first) is first
+    assert follow.take(first) is None
+    assert follow.take(msgspec.structs.replace(first, offset=3, text="lo you")) == AssistantChunk(
+        turn_id="t", attempt=1, offset=5, text=" you"
+    )
+    assert follow.take(msgspec.structs.replace(first, offset=20)) is Missed.EVENTS
 
 
 def test_a_client_that_claims_more_than_there_is_goes_on_from_the_newest() -> None:
