@@ -74,7 +74,13 @@ def test_the_last_thing_said_is_answered() -> None:
 
 
 def test_recall() -> None:
-    history: list[ChatMessage | str] = ["a b", assistant("echo: a b"), "c", assistant("echo: c"), "/demo recall"]
+    history: list[ChatMessage | str] = [
+        "a b",
+        assistant("echo: a b"),
+        "c",
+        assistant("echo: c"),
+        "/demo recall",
+    ]
 
     assert ask(*history)[0].text == "turns=2 first=a b last=c"
     assert ask("/demo recall")[0].text == "turns=0 first= last="
