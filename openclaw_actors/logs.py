@@ -195,7 +195,10 @@ def _shortened(text: str, limit: int) -> str:
 
 def _as_bytes(line: str, limit: int) -> bytes:
     data = line.encode(errors="backslashreplace")
-    return data + b"\n" if len(data) < limit else data[: limit - 5] + b" ...\n"
+    if len(data) < limit:
+        return data + b"\n"
+    whole = data[: limit - 5].decode(errors="ignore")  # a character that the cut would halve is left out
+    return whole.encode() + b" ...\n"
 
 
 # The storm guard
