@@ -94,7 +94,8 @@ def test_a_killed_parent_takes_everything_below_it_along(stopped: bool) -> None:
         ask = system.endpoint.ask
         child, child_pid = await ask(puppet, Make(), timeout_s=5)
         grandchild, grandchild_pid = await ask(child, Make(leads=True), timeout_s=5)
-        await ask(grandchild, Look(), timeout_s=5)  # it has begun: the kernel knows that it dies with its parent
+        # It has begun: the kernel knows that it dies with its parent.
+        await ask(grandchild, Look(), timeout_s=5)
         if stopped:
             os.kill(grandchild_pid, signal.SIGSTOP)
         os.kill((await ask(puppet, Look(), timeout_s=5)).pid, signal.SIGKILL)
