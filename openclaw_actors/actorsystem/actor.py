@@ -114,7 +114,7 @@ class AsyncActor(Actor):
             FrameTooLarge: the message exceeds the frame limit; nothing was sent.
         """
         transport = self._runtime.transport
-        return await transport.asks.ask(address_key(address), transport.pickle(message), timeout_s)
+        return await transport.asks.ask(address_key(address), transport.encode(message), timeout_s)
 
     def send(self, targetAddr: ActorAddress, msg: Any) -> None:
         """Send a message and go on. Never blocks.
@@ -259,7 +259,7 @@ class AsyncActor(Actor):
     def _answer(self, sender: ActorAddress, ask_id: int, value: Any, message: Any) -> None:
         transport = self._runtime.transport
         try:
-            payload = transport.pickle(value)
+            payload = transport.encode(value)
         except FrameTooLarge as error:
             self._refuse(sender, ask_id, AskRefused("too_large", f"the answer takes {error.size} bytes"))
         except Exception as error:

@@ -38,7 +38,7 @@ class UnixAdmin(Replicator, ThespianAdmin):
 
     def handleIncoming(self, envelope: Envelope) -> Any:
         if envelope.ask_id:  # nobody asks an admin but who wants to know whether it lives
-            payload = self.transport.pickle(os.getpid())
+            payload = self.transport.encode(os.getpid())
             self.transport.answer(envelope.sender, envelope.ask_id, Kind.ANSWER, payload)
             return True
         if isinstance(envelope.message, ActorFailed):

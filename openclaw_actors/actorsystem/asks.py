@@ -11,6 +11,7 @@ import pickle
 from collections.abc import Callable
 from typing import Any
 
+from openclaw_actors.actorsystem import codec
 from openclaw_actors.actorsystem.framing import Frame, Kind
 from openclaw_actors.errors import ActorGone, AskRefused, AskTimeout, QueueFull
 
@@ -80,16 +81,16 @@ class Asks:
                 del self._by_peer[key]
 
     def answered(self, sender: str, frame: Frame) -> None:
-        """Take an answer or a refusal. One that nobody waits for is dropped without unpickling."""
+        """Take an answer or a refusal. One that nobody waits for is dropped unread."""
         key, future = self._waiting.get(frame.ask_id, (None, None))
         if future is None or key != sender or future.done():
             return
         try:
-            value = pickle.loads(frame.payload)
+            value = codec.decode(frame.payload)
         except Exception as error:
-            logger.exception("an answer cannot be unpickled")
+            logger.exception("an answer cannot be read")
             future.set_exception(
-                AskRefused("unreadable", f"the answer cannot be unpickled: {type(error).__name__}")
+                AskRefused("unreadable", f"the answer cannot be read: {type(error).__name__}")
             )
             return
         if frame.kind == Kind.REFUSAL:

@@ -14,10 +14,10 @@ __all__ = ["Endpoint"]
 import asyncio
 import logging
 import os
-import pickle
 from types import TracebackType
 from typing import Any
 
+from openclaw_actors.actorsystem import codec
 from openclaw_actors.actorsystem.address import Address, address_key, run_dir_fits, socket_name
 from openclaw_actors.actorsystem.asks import Asks, encode_refusal
 from openclaw_actors.actorsystem.framing import Frame, Kind
@@ -96,7 +96,7 @@ class Endpoint:
             FrameTooLarge: the message exceeds the frame limit.
         """
         self._opened()
-        return await self._asks.ask(address_key(address), self._pickle(message), timeout_s)
+        return await self._asks.ask(address_key(address), self._encode(message), timeout_s)
 
     def send(self, address: Any, message: Any) -> None:
         """Send a message and go on; one that cannot be delivered is dropped.
@@ -106,7 +106,7 @@ class Endpoint:
             FrameTooLarge: the message exceeds the frame limit.
         """
         key = address_key(address)
-        if not self._opened().post(key, Kind.TELL, 0, self._pickle(message), None):
+        if not self._opened().post(key, Kind.TELL, 0, self._encode(message), None):
             raise QueueFull(key)
 
     def subscribe(self, inbox: asyncio.Queue[tuple[Any, Address]]) -> None:
@@ -127,8 +127,8 @@ class Endpoint:
             raise RuntimeError("the endpoint is not open")
         return self._hub
 
-    def _pickle(self, message: Any) -> bytes:
-        payload = pickle.dumps(message, 5)
+    def _encode(self, message: Any) -> bytes:
+        payload = codec.encode(message)
         if len(payload) > self._limits.frame:
             raise FrameTooLarge(len(payload), self._limits.frame)
         return payload
@@ -149,7 +149,7 @@ class Endpoint:
             )
         elif self._inbox is not None:
             try:
-                self._inbox.put_nowait((pickle.loads(frame.payload), Address(sender)))
+                self._inbox.put_nowait((codec.decode(frame.payload), Address(sender)))
             except asyncio.QueueFull:
                 logger.warning("a message to an endpoint was dropped: its inbox is full")
 

@@ -1,8 +1,9 @@
 """Decides how messages lie in a byte stream: length-prefixed frames. Pure: no sockets.
 
 A frame is a header of 13 bytes (little endian: `length` of the payload, 4; `kind`, 1; `ask id`, 8) and the payload.
-The first frame of a connection is `HELLO` and carries the sender's address; the others carry one pickle each.
-The ask id stands in the header, so an answer that comes too late is dropped without unpickling it.
+The first frame of a connection is `HELLO` and carries the sender's address; the others carry one message each, as
+`codec` writes it.
+The ask id stands in the header, so an answer that comes too late is dropped unread.
 """
 
 from __future__ import annotations

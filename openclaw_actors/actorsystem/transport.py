@@ -14,7 +14,6 @@ __all__ = ["Envelope", "UnixTransport"]
 import asyncio
 import logging
 import os
-import pickle
 import socket
 import threading
 from collections import deque
@@ -37,6 +36,7 @@ from thespian.system.transport import (
     TransmitOnly,
 )
 
+from openclaw_actors.actorsystem import codec
 from openclaw_actors.actorsystem.address import Address, address_key, socket_name
 from openclaw_actors.actorsystem.asks import Asks, encode_refusal
 from openclaw_actors.actorsystem.framing import Frame, Kind
@@ -132,13 +132,13 @@ class UnixTransport:
 
     # -- sending ---------------------------------------------------------------
 
-    def pickle(self, message: Any) -> bytes:
-        """Pickle a message.
+    def encode(self, message: Any) -> bytes:
+        """The message as bytes.
 
         Raises:
             FrameTooLarge: it exceeds the frame limit.
         """
-        payload = pickle.dumps(message, 5)
+        payload = codec.encode(message)
         if len(payload) > self.limits.frame:
             raise FrameTooLarge(len(payload), self.limits.frame)
         return payload
@@ -153,7 +153,7 @@ class UnixTransport:
         if key == self._key:
             self.deliver(Envelope(self.myAddress, message))
             return True
-        return self.hub.post(key, Kind.TELL, 0, self.pickle(message), Post(address, message))
+        return self.hub.post(key, Kind.TELL, 0, self.encode(message), Post(address, message))
 
     def answer(self, sender: ActorAddress, ask_id: int, kind: Kind, payload: bytes) -> bool:
         """Send an answer or a refusal; one to an asker that is gone or does not read is dropped."""
@@ -187,7 +187,7 @@ class UnixTransport:
         if isinstance(intent.message, Thespian__UpdateWork):
             intent.tx_done(SendStatus.Sent)
             return
-        payload = self.pickle(intent.message)
+        payload = self.encode(intent.message)
         if threading.get_ident() in (self._running_thread, self._owner_thread):
             self._transmit(intent, payload)
             return
@@ -302,16 +302,16 @@ class UnixTransport:
             self.asks.answered(sender, frame)
             return
         try:
-            message = pickle.loads(frame.payload)
+            message = codec.decode(frame.payload)
         except Exception as error:
-            logger.exception("a message cannot be unpickled and is dropped")
+            logger.exception("a message cannot be read and is dropped")
             self._refuse_unreadable(sender, frame, error)
             return
         self._handle(Envelope(Address(sender), message, frame.ask_id))
 
     def _refuse_unreadable(self, sender: str, frame: Frame, error: Exception) -> None:
         if frame.kind == Kind.ASK:
-            refusal = AskRefused("unreadable", f"the message cannot be unpickled: {type(error).__name__}")
+            refusal = AskRefused("unreadable", f"the message cannot be read: {type(error).__name__}")
             self._post(sender, Kind.REFUSAL, frame.ask_id, encode_refusal(refusal), None)
 
     def _handle(self, envelope: Envelope) -> None:

@@ -20,7 +20,7 @@ from openclaw_actors.messages.admin import (
     StatusNode,
     StopSession,
 )
-from openclaw_actors.messages.base import Address, Message, Value
+from openclaw_actors.messages.base import Address, Message, Plain, Value
 from openclaw_actors.messages.conversation import (
     Accepted,
     Deliver,
@@ -149,6 +149,7 @@ __all__ = [
     "PassivationDeclined",
     "PassivationGranted",
     "Ping",
+    "Plain",
     "Pong",
     "ReadEvents",
     "ReadSession",

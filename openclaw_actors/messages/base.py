@@ -6,7 +6,7 @@ from typing import Any, TypeAlias, dataclass_transform
 
 import msgspec
 
-__all__ = ["Address", "Message", "Value"]
+__all__ = ["Address", "Message", "Plain", "Value"]
 
 Address: TypeAlias = Any
 """An actor's address. Opaque here: only `actorsystem` and `actors` know that Thespian stands behind it."""
@@ -36,3 +36,10 @@ class Message(Value):
 
     def __str__(self) -> str:
         return type(self).__name__
+
+
+class Plain(Message):
+    """A message without addresses in it: text, numbers, and values made of them.
+
+    It travels as MessagePack, which is written and read ten times faster than a pickle and cannot run code.
+    """

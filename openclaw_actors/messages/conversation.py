@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from openclaw_actors.messages.base import Message
+from openclaw_actors.messages.base import Plain
 from openclaw_actors.messages.events import AssistantChunk, DurableEvent, Event, MessageAccepted, TurnDone
 
 __all__ = [
@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 
-class Deliver(Message):
+class Deliver(Plain):
     """A person's message on its way to its session: channel -> router -> session.
 
     The channel holds it until `Accepted` or `Refused` comes, and delivers it again to the router's next incarnation.
@@ -50,7 +50,7 @@ class Deliver(Message):
     truncated: bool = False
 
 
-class Accepted(Message):
+class Accepted(Plain):
     """session -> channel: the message stands in the journal; the channel lets go of it."""
 
     session: str
@@ -62,7 +62,7 @@ class Accepted(Message):
     """Of a duplicate whose turn has ended: that end, with its original number."""
 
 
-class Refused(Message):
+class Refused(Plain):
     """session or router -> channel: the message was not taken."""
 
     session: str
@@ -73,7 +73,7 @@ class Refused(Message):
     text: str
 
 
-class Settled(Message):
+class Settled(Plain):
     """session -> router: these deliveries are accepted or refused; the router forgets them."""
 
     session: str
@@ -83,7 +83,7 @@ class Settled(Message):
     """A record was written: the session's death count starts anew."""
 
 
-class SessionEvents(Message):
+class SessionEvents(Plain):
     """session -> each following channel: what happened, in order."""
 
     session: str
@@ -91,20 +91,20 @@ class SessionEvents(Message):
     events: tuple[Event, ...]
 
 
-class Unfollow(Message):
+class Unfollow(Plain):
     """channel -> router -> session: nobody on this channel follows the session any more."""
 
     session: str
     channel: str
 
 
-class Followers(Message):
+class Followers(Plain):
     """router -> session: the channels that want its events."""
 
     channels: frozenset[str]
 
 
-class EndSession(Message):
+class EndSession(Plain):
     """channel -> router -> session: the connection that this session was bound to is gone.
 
     A running turn goes on to its end; then the session leaves memory.
@@ -113,7 +113,7 @@ class EndSession(Message):
     session: str
 
 
-class Replay(Message):
+class Replay(Plain):
     """channel -> router -> session: give me the durable events after a number. Answered by `ReplayPage`."""
 
     session: str
@@ -123,7 +123,7 @@ class Replay(Message):
     """None: nothing of the past, only the running attempt and what comes from now on."""
 
 
-class ReplayPage(Message):
+class ReplayPage(Plain):
     """session -> channel: a page of durable events, in order.
 
     Events that the session publishes after a complete page come after it on the same link, and none is in both:
@@ -143,7 +143,7 @@ class ReplayPage(Message):
     """On a complete page: the number of the session's newest durable event."""
 
 
-class SessionLost(Message):
+class SessionLost(Plain):
     """router -> each following channel: an incarnation died; the next one is being started.
 
     A channel asks for a replay for each connection that follows the session.
@@ -155,7 +155,7 @@ class SessionLost(Message):
     """One line for a person, no user text."""
 
 
-class StopTurn(Message):
+class StopTurn(Plain):
     """End the running turn (channel -> router -> session, or an ask); with `queue` also the waiting ones."""
 
     session: str
@@ -164,7 +164,7 @@ class StopTurn(Message):
     connection: str | None = None
 
 
-class StopOutcome(Message):
+class StopOutcome(Plain):
     """session or router -> asker and router: what was stopped, after it is durable."""
 
     session: str
@@ -174,22 +174,22 @@ class StopOutcome(Message):
     connection: str | None = None
 
 
-class Passivate(Message):
+class Passivate(Plain):
     """router -> session: leave memory if you are idle (beyond `sessions.max_live`, or at drain)."""
 
 
-class PassivationAsked(Message):
+class PassivationAsked(Plain):
     """session -> router: I am idle and would leave; send me nothing more if nothing is on its way."""
 
     session: str
     incarnation: int
 
 
-class PassivationGranted(Message):
+class PassivationGranted(Plain):
     """router -> session: what arrives from now on waits for your next incarnation. Write your snapshot and exit."""
 
 
-class PassivationDeclined(Message):
+class PassivationDeclined(Plain):
     """session -> router: I am not idle; router -> session: something is on its way to you."""
 
     session: str

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from openclaw_actors.messages.base import Address, Message
+from openclaw_actors.messages.base import Address, Message, Plain
 
 __all__ = [
     "Directory",
@@ -64,7 +64,7 @@ class InitSession(Message):
     """How often the session died by its own doing since it last wrote a record."""
 
 
-class Ready(Message):
+class Ready(Plain):
     """The actor is set up and serves."""
 
     pid: int
@@ -73,7 +73,7 @@ class Ready(Message):
     """What the operator may want to know, such as the port that was bound."""
 
 
-class InitFailed(Message):
+class InitFailed(Plain):
     """The actor could not set itself up; it exits after this."""
 
     reason: str
@@ -82,11 +82,11 @@ class InitFailed(Message):
     """`port_in_use`, `corrupt`, `unavailable`, `locked`, `configuration` or `failed`."""
 
 
-class Ping(Message):
+class Ping(Plain):
     """Are you alive? (an ask) Answered at once by `Pong`, whatever else the actor is doing."""
 
 
-class Pong(Message):
+class Pong(Plain):
     """What an actor says of itself."""
 
     pid: int
@@ -100,13 +100,13 @@ class Pong(Message):
     """Metric name (without prefix) to value, of what this actor alone counts."""
 
 
-class Drain(Message):
+class Drain(Plain):
     """Stop taking work, finish what runs within the grace period (an ask). Answered by `Drained`."""
 
     grace_s: float
 
 
-class Drained(Message):
+class Drained(Plain):
     """Nothing is left to finish here."""
 
     unfinished: int = 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, TypeAlias
 
-from openclaw_actors.messages.base import Message, Value
+from openclaw_actors.messages.base import Plain, Value
 from openclaw_actors.messages.events import Usage
 
 __all__ = [
@@ -52,7 +52,7 @@ class ChatMessage(Value, omit_defaults=True):
     name: str | None = None
 
 
-class Complete(Message):
+class Complete(Plain):
     """session -> model: one completion. Answered by `ModelDelta`s and then `Completed` or `CallFailed`."""
 
     call_id: str
@@ -65,20 +65,20 @@ class Complete(Message):
     """None: the configured one."""
 
 
-class CancelCall(Message):
+class CancelCall(Plain):
     """session -> model: the answer is no longer wanted; the provider's connection is closed at once."""
 
     call_id: str
 
 
-class ModelDelta(Message):
+class ModelDelta(Plain):
     """model -> session: a piece of the answer, as it arrives."""
 
     call_id: str
     text: str
 
 
-class Completed(Message):
+class Completed(Plain):
     """model -> session: the whole answer."""
 
     call_id: str
@@ -89,7 +89,7 @@ class Completed(Message):
     """Time that the provider took, retries and waiting for a place included."""
 
 
-class CallFailed(Message):
+class CallFailed(Plain):
     """model -> session: there will be no answer to this call."""
 
     call_id: str

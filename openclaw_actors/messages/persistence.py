@@ -1,11 +1,12 @@
-"""To the PersistenceActor, all of them asks; and the records and state that it keeps (see `core.records`)."""
+"""To the PersistenceActor, all of them asks."""
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
-from openclaw_actors.messages.base import Message
+from openclaw_actors.messages.base import Plain
 from openclaw_actors.messages.events import DurableEvent
+from openclaw_actors.messages.records import Record
 
 __all__ = [
     "Append",
@@ -30,7 +31,7 @@ __all__ = [
 ]
 
 
-class OpenSession(Message):
+class OpenSession(Plain):
     """Load a conversation and issue the next fencing token for it. Answered by `SessionOpened`.
 
     Refused (AskRefused) with code `corrupt` or `unavailable`.
@@ -39,7 +40,7 @@ class OpenSession(Message):
     session: str
 
 
-class SessionOpened(Message):
+class SessionOpened(Plain):
     """The conversation as it stands, and the token that every append of this incarnation carries."""
 
     token: int
@@ -47,7 +48,7 @@ class SessionOpened(Message):
     """`core.conversation.encode_state` of it."""
 
 
-class Append(Message):
+class Append(Plain):
     """Write records durably, in order. Answered by `Appended`.
 
     Refused (AskRefused) with code `fenced`: a newer incarnation exists, the sender must exit; `gap`: numbers do
@@ -56,21 +57,21 @@ class Append(Message):
 
     session: str
     token: int
-    records: tuple[Any, ...]
-    """`core.records.Record`s with consecutive numbers."""
+    records: tuple[Record, ...]
+    """With consecutive numbers."""
     when_exhausted: Literal["drop", "keep"]
     """After the last attempt: `drop` refuses; `keep` holds the records in memory, tries again for ever, and
     acknowledges with `durable=False`."""
 
 
-class Appended(Message):
+class Appended(Plain):
     """The records up to this number are stored."""
 
     number: int
     durable: bool = True
 
 
-class ReadEvents(Message):
+class ReadEvents(Plain):
     """A page of durable events after a number. Answered by `EventsPage`."""
 
     session: str
@@ -79,14 +80,14 @@ class ReadEvents(Message):
     max_bytes: int = 262_144
 
 
-class EventsPage(Message):
+class EventsPage(Plain):
     """Durable events, in order; `complete`: there were none after these when the page was read."""
 
     events: tuple[DurableEvent, ...]
     complete: bool
 
 
-class CloseSession(Message):
+class CloseSession(Plain):
     """Write a snapshot and forget the live incarnation. Answered by `Closed`.
 
     Refused with code `dirty` while records wait to be written.
@@ -96,11 +97,11 @@ class CloseSession(Message):
     token: int
 
 
-class Closed(Message):
+class Closed(Plain):
     """The snapshot is written; the conversation may leave memory."""
 
 
-class EndOpenTurns(Message):
+class EndOpenTurns(Plain):
     """Record the end of a session's open turns without its process, which is dead. Answered by `Appended`.
 
     A fresh token is issued first, so that nothing late of the dead incarnation can be written.
@@ -114,7 +115,7 @@ class EndOpenTurns(Message):
     code: str | None = None
 
 
-class OpenTurn(Message):
+class OpenTurn(Plain):
     """A session that had accepted messages without an answer. The list may name too many, never too few."""
 
     session: str
@@ -122,15 +123,15 @@ class OpenTurn(Message):
     """Unix time of the oldest."""
 
 
-class ListOpenTurns(Message):
+class ListOpenTurns(Plain):
     """Which sessions have work to resume? Answered by `OpenTurns`, oldest first."""
 
 
-class OpenTurns(Message):
+class OpenTurns(Plain):
     turns: tuple[OpenTurn, ...]
 
 
-class ListSessions(Message):
+class ListSessions(Plain):
     """Stored sessions, by last activity, newest first. Answered by `SessionPage`."""
 
     offset: int = 0
@@ -138,7 +139,7 @@ class ListSessions(Message):
     contains: str = ""
 
 
-class SessionSummary(Message):
+class SessionSummary(Plain):
     """A stored session at a glance."""
 
     session: str
@@ -150,30 +151,30 @@ class SessionSummary(Message):
     """`stored`, `quarantined`."""
 
 
-class SessionPage(Message):
+class SessionPage(Plain):
     sessions: tuple[SessionSummary, ...]
     total: int
 
 
-class ReadSession(Message):
+class ReadSession(Plain):
     """One stored session's summary and newest events. Answered by `EventsPage`; refused with code `unknown`."""
 
     session: str
     last: int = 50
 
 
-class StoreHealthRequest(Message):
+class StoreHealthRequest(Plain):
     """Can the store write? Answered by `StoreHealth` after a real write."""
 
 
-class StoreHealth(Message):
+class StoreHealth(Plain):
     writable: bool
     dirty_sessions: int
     exhausted_total: int
     problem: str = ""
 
 
-class FlushStore(Message):
+class FlushStore(Plain):
     """Write everything that waits, snapshots included, as the last thing before exit. Answered by `Closed`."""
 
     deadline_s: float

@@ -1,0 +1,112 @@
+"""The records of a conversation's journal: what a session has written, and the store keeps.
+
+A record is the truth about something that happened. `number` rises by one from 1 with every record of a session;
+`seq` numbers those that clients see. Both stand in the record itself, so no crash can use one twice or skip one.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+from openclaw_actors.messages.base import Value
+from openclaw_actors.messages.events import TurnStatus, Usage
+from openclaw_actors.messages.model import ToolCall
+
+__all__ = [
+    "AssistantSpoke",
+    "IncarnationOpened",
+    "Record",
+    "ToolFinished",
+    "ToolStarted",
+    "TurnBegan",
+    "TurnEnded",
+    "UserSaid",
+]
+
+
+class _Record(Value, tag_field="kind", omit_defaults=True):
+    number: int
+    at: float
+    """Unix time, seconds; for people and retention, never for order."""
+
+    def __str__(self) -> str:
+        return type(self).__name__
+
+
+class IncarnationOpened(_Record, tag="opened"):
+    """A process took the conversation over; appends with an older token are refused from here on."""
+
+    token: int
+
+
+class UserSaid(_Record, tag="user"):
+    """A person's message was accepted: the receipt is due, and an answer."""
+
+    seq: int
+    message_id: str
+    text: str
+    queued: int
+    delivery_id: str
+    channel: str
+    correlation_id: str
+    reply_to: str | None = None
+    bound_to: str | None = None
+    """The channel's instance, where the session is one connection's own."""
+
+
+class TurnBegan(_Record, tag="turn_began"):
+    """An attempt to answer the message runs."""
+
+    seq: int
+    turn_id: str
+    message_id: str
+    attempt: int
+    deaths: int = 0
+    """How often the session died by its own doing in this turn without a new record in between."""
+
+
+class AssistantSpoke(_Record, tag="assistant"):
+    """The model's answer asked for tools: what it said, and what it asked for."""
+
+    turn_id: str
+    text: str
+    tool_calls: tuple[ToolCall, ...]
+    usage: Usage
+
+
+class ToolStarted(_Record, tag="tool_started"):
+    """A tool is about to run; without its `ToolFinished` its outcome is unknown."""
+
+    seq: int
+    turn_id: str
+    call_id: str
+    name: str
+    arguments: str
+
+
+class ToolFinished(_Record, tag="tool_finished"):
+    """A tool ended, or was found interrupted after a crash."""
+
+    seq: int
+    turn_id: str
+    call_id: str
+    name: str
+    status: str
+    text: str
+
+
+class TurnEnded(_Record, tag="turn_ended"):
+    """The one end of a message's turn."""
+
+    seq: int
+    turn_id: str
+    message_id: str
+    status: TurnStatus
+    text: str
+    usage: Usage
+    code: str | None = None
+
+
+Record: TypeAlias = (
+    IncarnationOpened | UserSaid | TurnBegan | AssistantSpoke | ToolStarted | ToolFinished | TurnEnded
+)
