@@ -5,7 +5,7 @@ from __future__ import annotations
 __all__ = ["cross_problems", "is_loopback", "public_bind_problems", "secret_refs"]
 
 import ipaddress
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import msgspec
 from msgspec import inspect
@@ -112,17 +112,6 @@ def _principals(config: GatewayConfig) -> Iterator[Problem]:
         yield _rule("auth.tokens.default", "named otherwise: `default` is who uses auth_token")
 
 
-_CHECKS: tuple[Callable[[GatewayConfig], Iterator[Problem]], ...] = (
-    _ports,
-    _provider,
-    _orders,
-    _compaction,
-    _delegation,
-    _twilio,
-    _principals,
-)
-
-
 def is_loopback(address: str) -> bool:
     """Whether a bind address is reachable from this machine only; a name is not, except `localhost`."""
     try:
@@ -175,8 +164,8 @@ def _public_tooling(config: GatewayConfig) -> Iterator[Problem]:
         ("allowed_write_roots", tooling.allowed_write_roots),
     )
     for name, paths in roots:
-        if "*" in paths:
-            yield _rule(f"tooling.{name}", "without `*` on a public bind", list(paths), hint=hint)
+        if any(path == "*" or not path.strip("/") for path in paths):
+            yield _rule(f"tooling.{name}", "without `*` and / on a public bind", list(paths), hint=hint)
 
 
 def _public_plugins(config: GatewayConfig) -> Iterator[Problem]:
@@ -193,6 +182,18 @@ def _public_secrets(config: GatewayConfig) -> Iterator[Problem]:
         if ref.lower().startswith("raw:"):
             allowed = "a reference of the form env:NAME or file:PATH on a public bind"
             yield Problem(kind="rule", key=key, allowed=allowed, value="raw:***", hint=hint)
+
+
+_CHECKS: tuple[Callable[[GatewayConfig], Iterable[Problem]], ...] = (
+    _ports,
+    _provider,
+    _orders,
+    _compaction,
+    _delegation,
+    _twilio,
+    _principals,
+    public_bind_problems,
+)
 
 
 def secret_refs(config: GatewayConfig) -> Iterator[tuple[str, str]]:
