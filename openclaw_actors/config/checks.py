@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["Kind", "describe", "kind_of", "normalised", "problem_of_value", "show_value"]
+__all__ = ["Kind", "describe", "is_reference", "kind_of", "normalised", "problem_of_value", "show_value"]
 
 import ipaddress
 import math
@@ -84,6 +84,11 @@ def _bounds(number: inspect.IntType | inspect.FloatType) -> str:
     return f"{above or ' from'} {least:.15g} {'and at most' if above else 'to'} {most:.15g}"
 
 
+def is_reference(value: str) -> bool:
+    """Whether a text is meant as a reference to a secret, even one that is not well-formed."""
+    return re.match(r"(?i)(env|file|raw):", value) is not None
+
+
 def show_value(kind: Kind, value: object) -> str:
     """Show a value in a message, but never one that could be a secret."""
     if kind.rule == "private":
@@ -122,7 +127,7 @@ def problem_of_value(kind: Kind, value: object) -> str | None:
 def _number_problem(number: inspect.IntType | inspect.FloatType, value: object, *, whole: bool) -> str | None:
     if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
         return "write it without quotes" if isinstance(value, str) and _NUMBER.fullmatch(value) else ""
-    if not math.isfinite(value):
+    if isinstance(value, float) and not math.isfinite(value):
         return ""
     if number.le is not None and value > number.le:
         return f"the most is {number.le:.15g}" if number.le >= _BEYOND_USE else ""
@@ -156,7 +161,9 @@ def _free_problem(value: object) -> str | None:
         return _text_problem(inspect.StrType(), "", value)
     if isinstance(value, float) and not math.isfinite(value):
         return ""
-    return None if value is None or isinstance(value, bool | int | float) else "put it in quotes"
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        return "put it in quotes"  # it would not survive the way to the plugin as a number
+    return None if value is None or isinstance(value, int | float) else "put it in quotes"
 
 
 def _secret_problem(value: str) -> str | None:

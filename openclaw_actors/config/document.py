@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import yaml
 
-from openclaw_actors.config.problems import Problem
+from openclaw_actors.config.problems import Problem, shown
 
 MAX_BYTES = 1_048_576
 MAX_DEPTH = 32
@@ -18,7 +18,13 @@ MAX_NODES = 50_000
 """How many values a document may hold, those that aliases repeat included."""
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_MERGE_TAG = "tag:yaml.org,2002:merge"
+_TAG = "tag:yaml.org,2002:"
+_MERGE_TAG = f"{_TAG}merge"
+_PLAIN_TAGS: dict[type[yaml.Node], frozenset[str]] = {
+    yaml.MappingNode: frozenset({f"{_TAG}map"}),
+    yaml.SequenceNode: frozenset({f"{_TAG}seq"}),
+    yaml.ScalarNode: frozenset(_TAG + name for name in ("null", "bool", "int", "float", "str", "timestamp")),
+}
 KeyPath = tuple[str, ...]
 
 
@@ -161,6 +167,9 @@ class _Builder:
         return value
 
     def value(self, node: yaml.Node, path: KeyPath) -> Any:
+        if node.tag not in _PLAIN_TAGS[type(node)]:
+            name = shown(node.tag.replace(_TAG, "!!"))
+            raise _Refused(f"this is not plain YAML: the tag {name}", node.start_mark.line + 1)
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, path)
         if isinstance(node, yaml.SequenceNode):
@@ -170,11 +179,12 @@ class _Builder:
     def _scalar(self, node: yaml.Node) -> Any:
         try:
             return self._scalars.construct_object(node)
-        except yaml.MarkedYAMLError as error:
-            # A tag that is not plain data, such as !!python/object.
-            raise _Refused(f"this is not plain YAML: {error.problem}", node.start_mark.line + 1) from None
-        except ValueError:
-            raise _Refused("this is not a date or a number", node.start_mark.line + 1) from None
+        except (ValueError, LookupError, AttributeError, yaml.YAMLError):
+            # PyYAML lets through whatever its conversion of `!!int ""` or 2026-02-30 stumbles over.
+            kind = node.tag.removeprefix(_TAG)
+            raise _Refused(
+                f"this is no {kind}, though it is written as one", node.start_mark.line + 1
+            ) from None
 
     def _mapping(self, node: yaml.MappingNode, path: KeyPath) -> dict[str, Any]:
         merged: dict[str, Any] = {}
@@ -195,7 +205,7 @@ class _Builder:
         return {**merged, **own}
 
     def _key(self, node: yaml.Node) -> str:
-        key: Hashable | None = self._scalar(node) if isinstance(node, yaml.ScalarNode) else None
+        key: Hashable | None = self.value(node, ()) if isinstance(node, yaml.ScalarNode) else None
         if isinstance(key, str):
             return key
         if isinstance(key, bool | int | float):
