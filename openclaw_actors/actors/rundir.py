@@ -101,8 +101,8 @@ def process_start_ticks(pid: int) -> int | None:
     """When a process started, in clock ticks since the machine did; None if there is no such process."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return None
+    except OSError:
+        return None  # nobody's pid, or one of a user whose processes are hidden from us
     fields = text.rpartition(")")[2].split()
     return None if fields[0] in "ZX" else int(fields[19])
 
@@ -213,12 +213,17 @@ def _socket_holders(run_dir: Path) -> set[int]:
 def _holds_any(pid: int, inodes: set[str]) -> bool:
     directory = f"/proc/{pid}/fd"
     try:
-        for name in os.listdir(directory):
-            if os.readlink(f"{directory}/{name}") in inodes:
-                return True
+        names = os.listdir(directory)
     except OSError:
         return False  # ended meanwhile, or another user's
-    return False
+    return any(_target(f"{directory}/{name}") in inodes for name in names)
+
+
+def _target(link: str) -> str:
+    try:
+        return os.readlink(link)
+    except OSError:
+        return ""  # this one was closed meanwhile; the others still count
 
 
 def _kill(pid: int) -> None:

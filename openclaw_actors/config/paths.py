@@ -39,7 +39,7 @@ def expand(path: str, environ: Mapping[str, str]) -> Path:
     if path == "~" or path.startswith("~/"):
         home = environ.get("HOME") or _home_of_this_user()
         return Path(os.path.abspath(home + path[1:]))
-    return Path(os.path.abspath(os.path.expanduser(path)))
+    return Path(os.path.abspath(os.path.expanduser(path) if path.startswith("~") else path))
 
 
 def _home_of_this_user() -> str:
@@ -101,6 +101,7 @@ def prepare_paths(state_dir: str, storage_path: str, environ: Mapping[str, str])
     inside = paths.state / "run"
     for path in (paths.logs, paths.run):
         _make(path, parents=False)
+        _refuse_link(path)
     os.chmod(paths.run, 0o700)
     if paths.run != inside and not inside.is_symlink():
         _link(inside, paths.run)
@@ -120,10 +121,9 @@ def _make(path: Path, *, parents: bool) -> None:
 
 
 def _check_ours(path: Path) -> None:
-    """Refuse a directory that is not one, is a link, belongs to somebody else, or cannot be written."""
+    """Refuse what is no directory, belongs to somebody else, or cannot be written."""
     try:
-        # The state directory itself may be a link that its owner made; what lies in it may not.
-        found = path.stat() if path.name not in ("run", "logs") else path.lstat()
+        found = path.stat()
     except OSError as error:
         raise StateDirError(f"cannot read {path}: {error.strerror}; {_ADVICE}") from None
     if not stat.S_ISDIR(found.st_mode):
@@ -135,6 +135,12 @@ def _check_ours(path: Path) -> None:
             pass
     except OSError as error:
         raise StateDirError(f"{path} cannot be written: {error.strerror}; {_ADVICE}") from None
+
+
+def _refuse_link(path: Path) -> None:
+    """The state directory may be a link that its owner made; what others could have put in our way may not."""
+    if path.is_symlink():
+        raise StateDirError(f"{path} is a link, not a directory; {_ADVICE}")
 
 
 def _link(inside: Path, run: Path) -> None:
