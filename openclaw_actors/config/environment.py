@@ -12,10 +12,9 @@ from typing import Any
 import yaml
 from msgspec import inspect
 
-from openclaw_actors.config.checks import Kind, describe, kind_of
+from openclaw_actors.config.checks import Kind, describe, is_reference, kind_of
 from openclaw_actors.config.document import parse_value
-from openclaw_actors.config.layers import KeyPath, Layer, field_kind, nearest
-from openclaw_actors.config.model import REPLACED
+from openclaw_actors.config.layers import KeyPath, Layer, field_kind, nearest, replacement
 from openclaw_actors.config.problems import Problem
 
 PREFIX = "OPENCLAW__"
@@ -36,7 +35,11 @@ DEDICATED: Mapping[str, str] = MappingProxyType(
         "TWILIO_AUTH_TOKEN": "channels.sms.twilio.auth_token_ref",
     }
 )
-"""Variables with a name of their own, and their key. Where the key is a secret, its value becomes `env:NAME`."""
+"""Variables with a name of their own, and their key.
+
+Where the key is a secret, the variable may hold the secret itself or a reference to it: `file:/run/secrets/token` taken
+at its word would be a token that anybody can guess.
+"""
 
 
 class Environment:
@@ -80,11 +83,12 @@ def read_environment(environ: Mapping[str, str]) -> Environment:
         kind = field_kind(path)
         assert kind is not None, key
         if value.strip():
-            found.put(path, f"env:{name}" if kind.secret else value, name)
+            itself = kind.secret and not is_reference(value)
+            found.put(path, f"env:{name}" if itself else value, name)
     for name in sorted(environ):
         if name.startswith(PREFIX) and environ[name].strip():
             _read_generic(found, name, environ[name])
-        elif name.startswith("OPENCLAW_") and not name.startswith(PREFIX):
+        elif name.upper().startswith("OPENCLAW_") and not name.startswith(PREFIX):
             _look_for_slip(found, name)
     return found
 
@@ -94,10 +98,8 @@ def _read_generic(found: Environment, name: str, text: str) -> None:
     kind = field_kind(path)
     if kind is None:
         key = ".".join(path)
-        if key in REPLACED:
-            found.problems.append(
-                Problem(kind="replaced", key=key, allowed=REPLACED[key], where=f"environment {name}")
-            )
+        if new := replacement(key):
+            found.problems.append(Problem(kind="replaced", key=key, allowed=new, where=f"environment {name}"))
             return
         unknown = next(path[:end] for end in range(1, len(path) + 1) if field_kind(path[:end]) is None)
         hint = f"the nearest is {nearest(unknown)}"
@@ -147,6 +149,9 @@ def _parse_texts(text: str) -> Any:
 def _look_for_slip(found: Environment, name: str) -> None:
     known = [*DEDICATED, CONFIG_PATH_VARIABLE]
     if name in known:
+        return
+    if name.upper().startswith(PREFIX) or name.upper() in known:
+        found.warnings.append(f"the environment variable {name} is not used; did you mean {name.upper()}?")
         return
     if close := difflib.get_close_matches(name, known, n=1, cutoff=0.85):
         found.warnings.append(f"the environment variable {name} is not used; did you mean {close[0]}?")

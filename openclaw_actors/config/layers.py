@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["Layer", "Merged", "field_kind", "key_names", "nearest"]
+__all__ = ["MAX_PROBLEMS", "Layer", "Merged", "field_kind", "key_names", "nearest", "replacement"]
 
 import difflib
 import functools
@@ -23,6 +23,9 @@ from openclaw_actors.config.model import DERIVED, REPLACED, GatewayConfig
 from openclaw_actors.config.problems import Problem, shown
 
 KeyPath = tuple[str, ...]
+
+MAX_PROBLEMS = 200
+"""How many problems are told of; a file with more of them is no configuration at all."""
 
 
 @functools.cache
@@ -71,11 +74,21 @@ def key_names() -> tuple[str, ...]:
     return tuple(walk(root_kind(), ()))
 
 
+def plain(text: str) -> str:
+    """Fold the spellings of a key into one: MaxLive, max-live and max_live."""
+    return text.replace("_", "").replace("-", "").lower()
+
+
+_REPLACED = {plain(old): new for old, new in REPLACED.items()}
+
+
+def replacement(key: str) -> str | None:
+    """Name the key that does the work of one that was replaced, in whatever case that is written."""
+    return _REPLACED.get(plain(key))
+
+
 def nearest(path: KeyPath) -> str:
     """Name the known key that an unknown one most likely means."""
-
-    def plain(text: str) -> str:
-        return text.replace("_", "").replace("-", "").lower()
 
     wanted = plain(path[-1])
     section = ".".join(path[:-1])
@@ -194,10 +207,12 @@ class Merged:
 
     def _unknown(self, at: KeyPath, layer: Layer) -> None:
         key, where = ".".join(at), layer.where(at)
-        if key in REPLACED:
-            self.problems.append(Problem(kind="replaced", key=key, allowed=REPLACED[key], where=where))
+        if new := replacement(key):
+            self.problems.append(Problem(kind="replaced", key=key, allowed=new, where=where))
             return
-        if not at[:-1] and at[0].lower() == "openclaw":
+        if len(self.problems) > MAX_PROBLEMS:
+            hint = ""  # nobody will see it, and looking for it takes a millisecond
+        elif not at[:-1] and at[0].lower() == "openclaw":
             hint = "its keys stand at the top level"
         else:
             hint = f"the nearest is {nearest(at)}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __all__ = ["DEFAULT_FILE", "Loaded", "find_file", "load"]
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import msgspec
 
 from openclaw_actors.config.document import MAX_BYTES, parse_document
 from openclaw_actors.config.environment import CONFIG_PATH_VARIABLE, read_environment
-from openclaw_actors.config.layers import KeyPath, Layer, Merged
+from openclaw_actors.config.layers import MAX_PROBLEMS, KeyPath, Layer, Merged, key_names
 from openclaw_actors.config.model import DERIVED, NOT_YET, GatewayConfig
 from openclaw_actors.config.paths import expand
 from openclaw_actors.config.problems import Problem
@@ -67,7 +68,7 @@ def load(path: Path | None, environ: Mapping[str, str], overrides: Mapping[str, 
     ]
     merged.problems += [_placed(problem, merged.sources) for problem in problems]
     if merged.problems:
-        raise ConfigError(merged.problems)
+        raise ConfigError(_bounded(merged.problems))
     warnings = [*environment.warnings, *_warnings(config, merged.sources, from_file)]
     return Loaded(config=config, sources=_all_sources(config, merged), warnings=tuple(warnings), path=chosen)
 
@@ -78,7 +79,8 @@ def find_file(path: Path | None, environ: Mapping[str, str]) -> Path | None:
         return path
     if named := environ.get(CONFIG_PATH_VARIABLE, "").strip():
         return expand(named, environ)
-    return DEFAULT_FILE if DEFAULT_FILE.exists() else None
+    # A link that leads nowhere was meant to lead to a configuration, so it is not passed over.
+    return DEFAULT_FILE if os.path.lexists(DEFAULT_FILE) else None
 
 
 def _add_file(merged: Merged, path: Path) -> None:
@@ -142,15 +144,23 @@ def _derive(merged: Merged, environ: Mapping[str, str]) -> GatewayConfig:
     )
 
 
+def _bounded(problems: list[Problem]) -> list[Problem]:
+    left_out = len(problems) - MAX_PROBLEMS
+    if left_out <= 0:
+        return problems
+    return [*problems[:MAX_PROBLEMS], Problem(kind="more", allowed=str(left_out))]
+
+
 def _placed(problem: Problem, sources: Mapping[str, str]) -> Problem:
     return msgspec.structs.replace(problem, where=sources.get(problem.key, ""))
 
 
 def _warnings(config: GatewayConfig, sources: Mapping[str, str], from_file: Mapping[str, str]) -> list[str]:
     found = []
+    known = frozenset(key_names())  # others stand in a mapping, which is empty by default
     for prefix in NOT_YET:
         keys = [key for key in sources if key == prefix or key.startswith(prefix + ".")]
-        changed = sorted(key for key in keys if _at(config, key) != _at(_DEFAULTS, key))
+        changed = sorted(key for key in keys if key not in known or _at(config, key) != _at(_DEFAULTS, key))
         if changed:
             found.append(f"{prefix} has no effect yet: {', '.join(changed)} [{sources[changed[0]]}]")
     for key, place in from_file.items():
@@ -169,17 +179,20 @@ def _at(root: object, key: str) -> object:
 
 def _all_sources(config: GatewayConfig, merged: Merged) -> dict[str, str]:
     sources = {}
-    for key in _leaves(config, ()):
+    for path in _leaves(config, ()):
+        key = ".".join(path)
+        # What lies inside a plugin's own settings came with the settings.
+        above = (".".join(path[:end]) for end in range(len(path), 0, -1))
         fallback = "derived" if key in DERIVED else "default"
-        sources[key] = merged.sources.get(key, fallback)
+        sources[key] = next((merged.sources[each] for each in above if each in merged.sources), fallback)
     return sources
 
 
-def _leaves(value: object, path: KeyPath) -> list[str]:
+def _leaves(value: object, path: KeyPath) -> list[KeyPath]:
     if isinstance(value, msgspec.Struct):
         inner = [(field, getattr(value, field)) for field in value.__struct_fields__]
     elif isinstance(value, dict) and value:
         inner = list(value.items())
     else:
-        return [".".join(path)]
+        return [path]
     return [leaf for name, each in inner for leaf in _leaves(each, (*path, name))]

@@ -14,6 +14,8 @@ from openclaw_actors.config.checks import Kind, kind_of
 from openclaw_actors.config.model import GatewayConfig
 
 MASK = "***"
+_RAW = re.compile(r"(?is)^raw:.*")
+_QUERY = re.compile(r"(?<=[?&])([^=&#]+)=[^&#]+")
 _SECRET_NAME = re.compile(r"(?i)key|token|secret|passw|credential|auth")
 
 
@@ -33,6 +35,8 @@ def _masked(value: Any, kind: Kind) -> Any:
         return f"raw:{MASK}" if value.lower().startswith("raw:") else value
     if kind.rule == "free":
         return _masked_free(value)
+    if kind.rule == "url":
+        return _QUERY.sub(rf"\1={MASK}", value)
     match kind.type:
         case inspect.StructType(fields=fields) if isinstance(value, msgspec.Struct):
             return {
@@ -54,4 +58,6 @@ def _masked_free(value: Any) -> Any:
         }
     if isinstance(value, list):
         return [_masked_free(each) for each in value]
+    if isinstance(value, str):
+        return _RAW.sub(f"raw:{MASK}", value)
     return value

@@ -10,8 +10,9 @@ from typing import Literal
 import msgspec
 
 _SHOWN_CHARS = 80
+_KEY_CHARS = 160
 
-Kind = Literal["file", "syntax", "duplicate", "unknown", "replaced", "value", "secret", "rule"]
+Kind = Literal["file", "syntax", "duplicate", "unknown", "replaced", "value", "secret", "rule", "more"]
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,17 +45,24 @@ def shown(value: object) -> str:
 
 
 def explain(problem: Problem) -> str:
-    """Put one problem into one line of English."""
+    """Put one problem into one line of English, whatever the file or its name holds."""
+    return "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in _sentence(problem))
+
+
+def _sentence(problem: Problem) -> str:
+    key = problem.key if len(problem.key) <= _KEY_CHARS else problem.key[: _KEY_CHARS - 1] + "…"
     end = (f"; {problem.hint}" if problem.hint else "") + (f" [{problem.where}]" if problem.where else "")
     match problem.kind:
         case "file" | "syntax":
             return f"{problem.where}: {problem.allowed}" + (f"; {problem.hint}" if problem.hint else "")
+        case "more":
+            return f"and {problem.allowed} more problems"
         case "duplicate":
-            return f"{problem.key} stands there more than once{end}"
+            return f"{key} stands there more than once{end}"
         case "unknown":
-            return f"{problem.key} is not a key{end}"
+            return f"{key or '(nothing)'} is not a key{end}"
         case "replaced":
-            return f"{problem.key} was replaced by {problem.allowed}{end}"
+            return f"{key} was replaced by {problem.allowed}{end}"
         case _:
             got = "" if problem.value is None else f" (got {problem.value})"
-            return f"{problem.key} must be {problem.allowed}{got}{end}"
+            return f"{key} must be {problem.allowed}{got}{end}"

@@ -21,6 +21,7 @@ from openclaw_actors.config.model import GatewayConfig
 from openclaw_actors.config.paths import expand
 from openclaw_actors.config.problems import Problem
 from openclaw_actors.config.rules import secret_refs
+from openclaw_actors.errors import ConfigError
 
 _MAX_FILE_BYTES = 65_536
 
@@ -33,10 +34,10 @@ def resolve(ref: str, environ: Mapping[str, str]) -> str:
     """Get the value behind a reference.
 
     Args:
-        ref: `env:NAME`, `file:PATH` (read as text, without its last line break) or `raw:VALUE`.
+        ref: `env:NAME`, `file:PATH` (UTF-8) or `raw:VALUE`; white space around the value is no part of it.
 
     Raises:
-        SecretUnresolved: there is no value, or it holds a line break or another control character.
+        SecretUnresolved: there is no value, or it holds a control character or what is not UTF-8.
     """
     scheme, _, rest = ref.partition(":")
     match scheme.lower():
@@ -55,13 +56,17 @@ def resolve(ref: str, environ: Mapping[str, str]) -> str:
         raise SecretUnresolved(missing)
     if any(char < " " or char == "\x7f" for char in value):
         raise SecretUnresolved("the value holds a line break or a control character")
+    if any("\ud800" <= char <= "\udfff" for char in value):
+        raise SecretUnresolved("the value is not UTF-8")  # it could neither be sent nor compared
     return value
 
 
 def _read_file(name: str, environ: Mapping[str, str]) -> str:
     try:
-        with open(expand(name, environ), "rb") as file:
-            data = file.read(_MAX_FILE_BYTES + 1)
+        # Not blocking: a named pipe that nobody writes to is an empty file, not a gateway that never starts.
+        fd = os.open(expand(name, environ), os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        with open(fd, "rb") as file:
+            data = file.read(_MAX_FILE_BYTES + 1) or b""
     except OSError as error:
         raise SecretUnresolved(f"the file {name} cannot be read: {error.strerror}") from None
     if len(data) > _MAX_FILE_BYTES:
@@ -94,9 +99,14 @@ def collect_secrets(config: GatewayConfig, environ: Mapping[str, str]) -> dict[s
     """Resolve every reference of a configuration that `load` accepted.
 
     Returns:
-        The value of each reference; `start` keeps it and hands each actor what it needs.
+        Dotted key -> value; `start` keeps them and hands each actor what it needs.
+
+    Raises:
+        ConfigError: one does not resolve any more.
     """
-    return {ref: resolve(ref, environ) for _, ref in secret_refs(config)}
+    if problems := list(secret_problems(config, environ)):
+        raise ConfigError(problems)
+    return {key: resolve(ref, environ) for key, ref in secret_refs(config)}
 
 
 def secret_variables(config: GatewayConfig, environ: Mapping[str, str]) -> frozenset[str]:
