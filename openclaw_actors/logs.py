@@ -79,9 +79,21 @@ def bind(*, correlation: str | None = None, session: str | None = None) -> Itera
 _MASK = "***"
 _MIN_SECRET_CHARS = 4  # shorter ones would mangle ordinary words
 _PATTERNS = (
-    (re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{4,}"), rf"\1 {_MASK}"),
-    (re.compile(r"\b(?:sk|pk|rk|xox[a-z]|gh[a-z]|glpat)[-_][A-Za-z0-9_-]{8,}"), _MASK),
-    (re.compile(r"(?i)([?&](?:token|key|api_key|access_token|sig)=)[^&\s\"']+"), rf"\1{_MASK}"),
+    (re.compile(r"(?i)\b(bearer|basic)(\s+|%20)[^\s,;'\"<>)\]}]{4,}"), rf"\1 {_MASK}"),
+    (re.compile(r"\b(?:sk|pk|rk|gsk|xai|hf|xox[a-z]|gh[a-z]|glpat)[-_][A-Za-z0-9_-]{8,}"), _MASK),
+    (re.compile(r"\b(?:AIza[A-Za-z0-9_-]{20,}|eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_.-]+)"), _MASK),
+    (
+        re.compile(r"(?i)([?&](?:token|key|api_key|access_token|sig|code|password)=)[^&\s\"'#]+"),
+        rf"\1{_MASK}",
+    ),
+    # As JSON and as Python write it: "api_key": "…", 'x-api-key': '…'.
+    (
+        re.compile(
+            r"""(?i)((["'])(?:[a-z0-9]+[_-])*(?:api[_-]?key|token|password|secret|authorization)\2\s*[:=]\s*)"""
+            r"""(["'])(?:\\.|(?!\3).)*(?:\3|$)"""
+        ),
+        rf"\1\3{_MASK}\3",
+    ),
     (re.compile(r"\bopenclaw\.token\.[^\s,\"']+"), f"openclaw.token.{_MASK}"),
     (
         re.compile(
@@ -92,12 +104,15 @@ _PATTERNS = (
     (re.compile(r"\braw:[^\s,;}\])\"']+"), f"raw:{_MASK}"),
     (re.compile(r"(?i)\b([a-z][a-z0-9+.-]*://)[^/\s:@]+:[^/\s@]+@"), rf"\1{_MASK}@"),
 )
-_registered: set[str] = set()
+_registered: tuple[str, ...] = ()
 
 
 def register_secrets(values: Iterable[str]) -> None:
     """Keep these values out of every line from now on, in this process and those it forks."""
-    _registered.update(value for value in values if len(value) >= _MIN_SECRET_CHARS)
+    global _registered
+    known = {*_registered, *(value for value in values if len(value) >= _MIN_SECRET_CHARS)}
+    # The longest first: where one is the beginning of another, nothing of the longer one may be left over.
+    _registered = tuple(sorted(known, key=len, reverse=True))
 
 
 def redact(text: str) -> str:
@@ -168,13 +183,22 @@ class JsonFormatter(logging.Formatter):
             "text": _text(record),
         }
         present = {name: value for name, value in fields.items() if value is not None}
-        line = json.dumps(present, ensure_ascii=False, default=str)
+        line = _json_line(present)
         if len(line.encode(errors="replace")) < _MAX_LINE_BYTES:
             return line
         # Cut the text, not the line: what stands there must stay JSON. A character may need six bytes.
-        present = {name: str(value)[:256] for name, value in present.items()}
+        present = {name: value if name == "pid" else str(value)[:256] for name, value in present.items()}
         present["text"] = _shortened(_text(record), 2_000)
-        return json.dumps(present, ensure_ascii=False)
+        return _json_line(present)
+
+
+_UNPRINTABLE = re.compile("[\x7f-\x9f\u2028\u2029]")
+
+
+def _json_line(fields: dict[str, Any]) -> str:
+    """Write JSON in which nothing ends a line or steers a terminal; json.dumps escapes only what is below a space."""
+    line = json.dumps(fields, ensure_ascii=False, default=str)
+    return _UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", line)
 
 
 def _one_line(text: str) -> str:

@@ -21,13 +21,12 @@ def restored_logging() -> Iterator[None]:
     """Leave the logging of the test run as it was."""
     root = logging.getLogger()
     handlers, level, raises = list(root.handlers), root.level, logging.raiseExceptions
-    registered = set(logs._registered)
+    registered = logs._registered
     yield
     root.handlers[:] = handlers
     root.setLevel(level)
     logging.raiseExceptions = raises
-    logs._registered.clear()
-    logs._registered.update(registered)
+    logs._registered = registered
 
 
 @pytest.fixture
@@ -101,6 +100,17 @@ def test_an_event_is_one_line_whatever_it_holds(path: Path, form: str) -> None:
     assert "\x1b" not in line
 
 
+@pytest.mark.parametrize("form", ["human", "json"])
+@pytest.mark.parametrize("break_", ["\n", "\r\n", "\x0b", "\x1c", "\x85", "\u2028", "\u2029", "\x9b31m"])
+def test_nothing_that_any_reader_takes_for_a_line_break_is_left(path: Path, form: str, break_: str) -> None:
+    install(path, form=form).warning("one%stwo", break_)
+    written = path.read_text()
+    assert written.endswith("\n")
+    assert written[:-1].isprintable()
+    if form == "json":
+        assert json.loads(written)["text"] == f"one{break_}two"
+
+
 @pytest.mark.parametrize("shift", ["", "x"])  # one of them has the cut in the middle of a character
 @pytest.mark.parametrize("form", ["human", "json"])
 def test_a_huge_event_is_cut_and_stays_well_formed(path: Path, form: str, shift: str) -> None:
@@ -108,7 +118,8 @@ def test_a_huge_event_is_cut_and_stays_well_formed(path: Path, form: str, shift:
     (line,) = lines(path)
     assert len(line.encode()) < 17_000
     if form == "json":
-        assert json.loads(line)["level"] == "warning"
+        fields = json.loads(line)
+        assert (fields["level"], fields["pid"]) == ("warning", os.getpid())
 
 
 def test_a_format_that_does_not_fit_is_logged_all_the_same(path: Path) -> None:
@@ -150,6 +161,16 @@ def test_libraries_stay_quiet_even_at_debug(path: Path) -> None:
         "password: hunter2hunter2",
         "auth_token raw:hunter2hunter2",
         "http://user:hunter2hunter2@proxy.example/",
+        "Authorization: Bearer a!b:hunter2hunter2",
+        "GET /ws?token=hunter2hunter2&x=1 HTTP/1.1",
+        "GET /v1?x=1&api_key=hunter2hunter2#top",
+        '{"api_key": "hunter2 hunter2", "model": "m"}',
+        '{"token": "a\\"hunter2"}',
+        "{'x-api-key': 'hunter2hunter2'}",
+        "{'Authorization': 'hunter2hunter2'}",
+        "key gsk_hunter2hunter2",
+        "key AIzaSyhunter2hunter2hunter2hunter2",
+        "jwt eyJhbGciOiJIUzI1NiJ9.hunter2.hunter2",
     ],
 )
 def test_what_looks_like_a_secret_is_left_out(text: str) -> None:
@@ -161,7 +182,13 @@ def test_what_looks_like_a_secret_is_left_out(text: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["session websocket:local:main passivated", "key path is llm.model", "task-force asked", "risk-averse"],
+    [
+        "session websocket:local:main passivated",
+        "key path is llm.model",
+        "task-force asked",
+        "risk-averse",
+        "4096 tokens: cut",
+    ],
 )
 def test_ordinary_text_stays(text: str) -> None:
     assert logs.redact(text) == text
@@ -178,6 +205,22 @@ def test_a_registered_value_is_left_out_of_message_traceback_and_session(path: P
     (line,) = lines(path)
     assert "correct horse" not in line
     assert "abc is too short" in line
+
+
+@pytest.mark.parametrize("secrets", [["open", "open sesame"], ["open sesame", "open"]], ids=["up", "down"])
+def test_a_secret_that_begins_another_leaves_nothing_of_it(secrets: list[str]) -> None:
+    logs.register_secrets(secrets)
+    assert logs.redact("say open sesame, or open") == "say ***, or ***"
+
+
+def test_secrets_are_kept_out_of_the_json_form_too(path: Path) -> None:
+    logs.register_secrets(['quo"te'])
+    with logs.bind(session='s quo"te'):
+        install(path, form="json").error("Bearer hunter2hunter2 %s", {"k": 'quo"te'})
+    (line,) = lines(path)
+    assert "hunter2" not in line
+    assert "quo" not in line
+    assert json.loads(line)["session"] == "s ***"
 
 
 # The storm guard
