@@ -48,11 +48,9 @@ def command(invocation: Invocation, *, demo: bool, port: int | None, http_port: 
 def _take_secrets(config: GatewayConfig) -> dict[str, str]:
     """The values behind all references, which leave the environment before anything is forked."""
     from openclaw_actors import logs
-    from openclaw_actors.config import scrub_environment, secret_variables
-    from openclaw_actors.config.rules import secret_refs
-    from openclaw_actors.config.secrets import resolve
+    from openclaw_actors.config import collect_secrets, scrub_environment, secret_variables
 
-    secrets = {key: resolve(ref, os.environ) for key, ref in secret_refs(config)}
+    secrets = collect_secrets(config, os.environ)
     logs.register_secrets(secrets.values())
     scrub_environment(secret_variables(config, os.environ))
     return secrets

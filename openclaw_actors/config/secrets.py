@@ -116,8 +116,8 @@ def secret_variables(config: GatewayConfig, environ: Mapping[str, str]) -> froze
         kind = field_kind(tuple(key.split(".")))
         if kind is not None and kind.secret:
             names.add(name)
-    # `raw:` values may stand in a variable, and in the YAML of one that sets a whole section.
-    names |= {name for name in environ if name.startswith(PREFIX) and "raw:" in environ[name].lower()}
+    # These may hold `raw:` values, the environment of a skill, a plugin's settings; nobody reads them a second time.
+    names |= {name for name in environ if name.startswith(PREFIX)}
     return frozenset(name for name in names if name in environ)
 
 
