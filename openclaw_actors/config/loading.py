@@ -13,7 +13,7 @@ import msgspec
 
 from openclaw_actors.config.document import MAX_BYTES, parse_document
 from openclaw_actors.config.environment import CONFIG_PATH_VARIABLE, read_environment
-from openclaw_actors.config.layers import MAX_PROBLEMS, KeyPath, Layer, Merged, key_names
+from openclaw_actors.config.layers import MAX_PROBLEMS, KeyPath, Layer, Merged, field_kind, key_names
 from openclaw_actors.config.model import DERIVED, NOT_YET, GatewayConfig
 from openclaw_actors.config.paths import expand
 from openclaw_actors.config.problems import Problem
@@ -64,7 +64,7 @@ def load(path: Path | None, environ: Mapping[str, str], overrides: Mapping[str, 
     problems = [
         problem
         for problem in (*cross_problems(config), *secret_problems(config, environ))
-        if not merged.bad(problem.key)
+        if not any(merged.bad(key) for key in (problem.key, *_keys_named_in(problem.allowed)))
     ]
     merged.problems += [_placed(problem, merged.sources) for problem in problems]
     if merged.problems:
@@ -142,6 +142,11 @@ def _derive(merged: Merged, environ: Mapping[str, str]) -> GatewayConfig:
         llm=llm,
         tooling=replace(base.tooling, **roots),
     )
+
+
+def _keys_named_in(text: str) -> list[str]:
+    """The keys that a rule compares with: where one has a problem of its own, the rule saw its default instead."""
+    return [word for word in text.replace(",", " ").split() if field_kind(tuple(word.split("."))) is not None]
 
 
 def _bounded(problems: list[Problem]) -> list[Problem]:
