@@ -160,3 +160,34 @@ def test_a_living_orphan_is_ended(run: Path, monkeypatch: pytest.MonkeyPatch) ->
         rundir.clean_stale_boots(run)
         assert orphan.wait(5) == -9
     assert not run_dir.exists()
+
+
+def test_an_orphan_that_just_closed_a_descriptor_is_seen_all_the_same(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that vanished between the listing and the look at it says nothing about the others."""
+    code = (
+        "import socket, sys, time\n"
+        "s = socket.socket(socket.AF_UNIX); s.bind(sys.argv[1]); s.listen(); print('up', flush=True)\n"
+        "time.sleep(60)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", code, str(run / "a1")], stdout=subprocess.PIPE) as orphan:
+        assert orphan.stdout is not None
+        assert orphan.stdout.readline() == b"up\n"
+        real_listdir = os.listdir
+
+        def with_one_that_is_gone(path: str) -> list[str]:
+            names = real_listdir(path)
+            return ["99999", *names] if path == f"/proc/{orphan.pid}/fd" else names
+
+        monkeypatch.setattr(os, "listdir", with_one_that_is_gone)
+        assert rundir._socket_holders(run) == {orphan.pid}
+        orphan.kill()
+
+
+@pytest.mark.parametrize("pid", [-1, 0, 10**30, 2**22 + 1])
+def test_a_record_with_an_impossible_pid_says_nothing(run: Path, pid: int) -> None:
+    (run / "current.json").write_text(
+        f'{{"boot":"b","pid":{pid},"started_ticks":1,"run_dir":"/x","state":"ready"}}'
+    )
+    assert rundir.read_record(run) is None
