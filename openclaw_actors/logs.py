@@ -47,6 +47,8 @@ _MAX_STDERR_BYTES = 4_096
 
 # These log frames, headers or whole requests at debug level, and those hold what people wrote.
 _NOISY_LIBRARIES = ("aiohttp", "asyncio", "websockets", "urllib3", "charset_normalizer", "markdown_it")
+# A logger of ours that is handed to `websockets`, which writes every frame to it.
+_NOISY = (*_NOISY_LIBRARIES, "openclaw_actors.actors.websocket_protocol")
 
 correlation_id: ContextVar[str] = ContextVar("correlation_id", default="")
 """The id that all lines of one turn share, from the frame to the provider's call."""
@@ -143,6 +145,11 @@ def _text(record: logging.LogRecord) -> str:
     return redact(text)
 
 
+def _correlation(record: logging.LogRecord) -> str:
+    """What the running code is marked with, or else the line: a crash is told of outside the work that crashed."""
+    return correlation_id.get() or str(getattr(record, "correlation_id", None) or "")
+
+
 class HumanFormatter(logging.Formatter):
     """`ts LEVEL process[pid] logger correlation session event text`, on one line."""
 
@@ -153,7 +160,7 @@ class HumanFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Make the line, without its line break."""
         marks = (
-            ("corr", correlation_id.get()),
+            ("corr", _correlation(record)),
             ("session", redact(session_key.get())),
             ("event", getattr(record, "event", "")),
         )
@@ -177,7 +184,7 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
             "process": self._process,
             "pid": os.getpid(),
-            "correlation": correlation_id.get() or None,
+            "correlation": _correlation(record) or None,
             "session": redact(session_key.get()) or None,
             "event": getattr(record, "event", None),
             "text": _text(record),
@@ -424,7 +431,7 @@ def install(
             _ROOT.removeHandler(old)
         _ROOT.addHandler(handler)
         _ROOT.setLevel(levels[level.upper()])
-        for name in _NOISY_LIBRARIES:
+        for name in _NOISY:
             logging.getLogger(name).setLevel(max(levels[level.upper()], logging.WARNING))
         logging.raiseExceptions = False
 

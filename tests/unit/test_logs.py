@@ -78,6 +78,16 @@ def test_a_json_line_has_the_same_fields(path: Path) -> None:
     }
 
 
+@pytest.mark.parametrize("form", ["human", "json"])
+def test_a_line_may_bring_its_own_correlation(path: Path, form: str) -> None:
+    logger = install(path, form=form)
+    logger.critical("crashes", extra={"correlation_id": "abc"})
+    logger.critical("crashes too", extra={"correlation_id": None})
+    first, second = lines(path)
+    assert "corr=abc" in first or json.loads(first)["correlation"] == "abc"
+    assert "corr" not in second
+
+
 def test_marks_end_with_their_block(path: Path) -> None:
     logger = install(path)
     with logs.bind(correlation="outer"):
