@@ -23,6 +23,10 @@ _MAX_REQUEST_BYTES = 65_536
 _PAUSE_AT_BYTES = 65_536
 _BURST_BYTES = 1_048_576
 """What may come at once, such as a page of the past, for a client that had taken all before it."""
+_SLICE_BYTES = 2_048
+_TURN_S = 0.05
+_MAX_FRAMES_A_TURN = 256
+"""Of one client; pings, heartbeats and empty fragments cost it nothing else, and everybody shares one loop."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +103,10 @@ class Link(asyncio.Protocol):
         self._heard = True
         self._next_ping = 0.0
         self._pong_due: float | None = None
+        self._frames = 0
+        self._turn_ends = 0.0
+        self._unheard = b""
+        """Read from the socket while it was not this client's turn."""
 
     @property
     def peer(self) -> str:
@@ -295,11 +303,36 @@ class Link(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._heard = True
+        if self._unheard:
+            self._unheard += data
+            return
+        for start in range(0, len(data), _SLICE_BYTES):
+            if self._frames > _MAX_FRAMES_A_TURN and self._loop.time() < self._turn_ends:
+                self._unheard = data[start:]
+                self._transport.pause_reading()
+                self._loop.call_at(self._turn_ends, self._listen_again)
+                return
+            self._hear(data[start : start + _SLICE_BYTES])
+
+    def _listen_again(self) -> None:
+        data, self._unheard = self._unheard, b""
+        if not self._transport.is_closing():
+            self._transport.resume_reading()
+            self.data_received(data)
+
+    def _count(self, frames: int) -> None:
+        now = self._loop.time()
+        if now >= self._turn_ends:
+            self._turn_ends, self._frames = now + _TURN_S, 0
+        self._frames += frames
+
+    def _hear(self, data: bytes) -> None:
         protocol = self._protocol
         if self._request is None and not self._may_read_on(len(data)):
             return
         protocol.receive_data(data)
         events = protocol.events_received()
+        self._count(len(events))
         if protocol.writes:
             self._send_protocol_data()
         for event in events:
