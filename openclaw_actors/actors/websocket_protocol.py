@@ -34,6 +34,7 @@ class LinkProtocol(ServerProtocol):
 
     def __init__(self, max_message_bytes: int) -> None:
         super().__init__(select_subprotocol=_choose, max_size=max_message_bytes, logger=logger)
+        self.debug = False  # it would log tokens and what people say
 
     def fail(self, code: CloseCode | int, reason: str = "") -> None:
         super().fail(code, _REASONS.get(CloseCode(code), reason))
