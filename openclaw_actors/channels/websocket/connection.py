@@ -8,8 +8,6 @@ from openclaw_actors.core.rate import RateWindow
 
 __all__ = ["Connection"]
 
-_HEARTBEATS_PER_MINUTE = 600
-
 
 class Connection:
     """One client's connection.
@@ -30,7 +28,6 @@ class Connection:
         "answers",
         "bound",
         "follows",
-        "heartbeats",
         "id",
         "messages",
         "principal",
@@ -57,7 +54,6 @@ class Connection:
         self.follows: dict[str, Follow] = {}
         """By the session's key."""
         self.messages = RateWindow(messages_per_minute)
-        self.heartbeats = RateWindow(_HEARTBEATS_PER_MINUTE)
         self._said = 0
 
     def next_delivery_id(self) -> str:

@@ -36,7 +36,7 @@ _decoder = msgspec.json.Decoder(Envelope)
 
 def parse_envelope(frame: str) -> Envelope | None:
     """The envelope in this frame, or None: then the whole frame is the user's text."""
-    if not frame[:64].lstrip(" \t\r\n").startswith("{"):
+    if not frame.lstrip(" \t\r\n").startswith("{"):
         return None
     try:
         return _decoder.decode(frame)

@@ -28,6 +28,8 @@ __all__ = ["RATE_LIMIT_EXCEEDED", "received"]
 RATE_LIMIT_EXCEEDED = (1008, "rate limit exceeded")
 _PONG = text_frame(b'{"type":"pong"}')
 _EMPTY = "The message is empty."
+_MAX_ENVELOPE_ID_CHARS = 1_024
+_LONG_ID = f"messageId must be a string of at most {_MAX_ENVELOPE_ID_CHARS:,} characters."
 
 
 def received(core: WebSocketCore, connection: Connection, frame: str, *, now: float, wall: float) -> None:
@@ -58,6 +60,9 @@ def _text(
     if not text:
         answers.tell(_EMPTY, in_reply_to)
         return
+    if in_reply_to is not None and len(in_reply_to) > _MAX_ENVELOPE_ID_CHARS:
+        answers.tell(_LONG_ID, in_reply_to)  # every frame of an answer would repeat it
+        return
     problem = core.deliver(
         connection,
         session_id=connection.session_id or connection.id,
@@ -74,7 +79,7 @@ def _text(
 
 def _v2(core: WebSocketCore, connection: Connection, frame: str, now: float, wall: float) -> None:
     request = parse(frame, connection.session_id)
-    if isinstance(request, Heartbeat) and connection.heartbeats.hit(now):
+    if isinstance(request, Heartbeat):
         core.outputs.frame(connection.id, _PONG)
         return
     if not connection.messages.hit(now):
@@ -116,8 +121,6 @@ def _carry_out(
         case ToolApprovalDecision():
             text = bad_field("approvalId", request.approval_id, "must name an approval that is waiting")
             core.notify(connection, ErrorEvent(code="bad_field", text=text), None)
-        case Heartbeat():  # far more of them than any client needs: each costs a token and is answered
-            core.outputs.frame(connection.id, _PONG)
 
 
 def _error(

@@ -95,6 +95,7 @@ def parse(frame: str, default_session: str | None = None) -> Request | BadFrame:
             code="unknown_type",
             text=f"type: {_shown(kind)} is not known; must be one of {', '.join(_READERS)}.",
             message_id=_echo(fields.get("messageId")),
+            session_id=_echo(fields.get("sessionId")) or default_session,
         )
     try:
         return read(fields, default_session)
@@ -103,7 +104,7 @@ def parse(frame: str, default_session: str | None = None) -> Request | BadFrame:
             code=problem.code,
             text=problem.text,
             message_id=_echo(fields.get("messageId")),
-            session_id=_echo(fields.get("sessionId")),
+            session_id=_echo(fields.get("sessionId")) or default_session,
         )
 
 
