@@ -34,6 +34,7 @@ _SLOW_CONSUMER = (1008, "slow consumer")
 _SHUTDOWN = (1001, "shutdown")
 _INTERNAL_ERROR = (1011, "internal error")
 _MAX_OPENING = 512
+_MAX_CLOSING = 512
 _REFUSED_CLOSE_S = 1.0
 
 PageWanted = Callable[[Link, Page, RequestHead], None]
@@ -92,6 +93,7 @@ class WebSocketServer:
         self._admission = ConnectionLimits(
             max_total=settings.max_connections, max_per_address=settings.max_connections_per_ip
         )
+        self._max_sockets = settings.max_connections + _MAX_OPENING + _MAX_CLOSING
         self._links: dict[str, Link] = {}
         self._sockets: set[Link] = set()
         self._opening: dict[Link, None] = {}
@@ -124,6 +126,7 @@ class WebSocketServer:
             listener.close()
         for link in tuple(self._opening):
             link.abort()
+        self.core.shut_down()
         for link in tuple(self._links.values()):
             link.close(*_SHUTDOWN, timeout_s=timeout_s)
         if self._sockets:
@@ -161,6 +164,9 @@ class WebSocketServer:
     # What happens on the links (`LinkHost`)
 
     def made(self, link: Link) -> None:
+        if len(self._sockets) >= self._max_sockets:
+            link.abort()
+            return
         self._sockets.add(link)
         self._all_lost.clear()
         self._opening[link] = None

@@ -84,6 +84,18 @@ class Answers:
         if own is not None:
             self._end(own, done, fresh=True)
 
+    def abandon(self) -> None:
+        """No more events will come: every message that still has none gets its end."""
+        own, self._own = self._own, {}
+        self._turns.clear()
+        for each in own.values():
+            for _ in range(each.waiting):
+                if self.enveloped:
+                    self._send("error", _WITHOUT_TEXT["interrupted"], each.in_reply_to)
+                    self._send("assistant_done", "", each.in_reply_to)
+                else:
+                    self.tell(_WITHOUT_TEXT["interrupted"], each.in_reply_to)
+
     def tell(self, text: str, in_reply_to: str | None) -> None:
         """The one and only answer to a message: what a person should know."""
         if self.enveloped:

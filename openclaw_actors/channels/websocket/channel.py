@@ -46,6 +46,7 @@ REFUSAL_TEXTS = {
 }
 _MAX_FOLLOWED = 1_024
 _MAX_CONTROL = 10_000
+_NOT_STOPPED = "The stop could not be carried out in time. Please retry."
 _NOTHING_TO_STOP = "There is nothing to stop."
 _TRUNCATED = "The text was longer than {limit} characters and was cut there."
 
@@ -77,7 +78,7 @@ class WebSocketCore:
         self.limits = limits
         self.outputs = outputs
         self.connections: dict[str, Connection] = {}
-        self.hold = Hold(max_per_session=limits.max_pending, timeout_s=limits.accept_timeout_s)
+        self.hold = Hold(max_per_session=limits.max_pending + 1, timeout_s=limits.accept_timeout_s)
         self.subscriptions = Subscriptions()
         self.replays = Replays(channel, self._route, outputs.page_sent)
         self.fanout = Fanout(outputs, self.subscriptions, self.replays, self._tell_held_back)
@@ -176,7 +177,7 @@ class WebSocketCore:
             if len(connection.follows) >= _MAX_FOLLOWED:
                 return self._rejected("busy")
             follow = self.subscriptions.follow(connection, session, session_id, last_seq)
-        follow.newest_at_start = None
+        follow.start_anew()
         self.replays.ask(connection, follow, last_seq, now)
         return None
 
@@ -184,8 +185,11 @@ class WebSocketCore:
         """End the running turn of a session. Until its outcome is known, each new router is told again."""
         session = session_key(connection.principal, session_id)
         stop = StopTurn(session=session, queue=queue, channel=self.channel, connection=connection.id)
-        if len(self._stops) < _MAX_CONTROL:
-            self._stops[session, connection.id] = (stop, now + self.limits.accept_timeout_s)
+        key = (session, connection.id)
+        if key in self._stops or len(self._stops) < _MAX_CONTROL:
+            before, _ = self._stops.get(key, (stop, now))
+            wanted = msgspec.structs.replace(stop, queue=queue or before.queue)
+            self._stops[key] = (wanted, now + self.limits.accept_timeout_s)
         self._route(stop)
 
     def notify(self, connection: Connection, event: Notice | ErrorEvent, session_id: str | None) -> None:
@@ -270,7 +274,11 @@ class WebSocketCore:
         self.replays.tick(now)
         late = [key for key, (_, until) in self._stops.items() if until <= now]
         for key in late:
-            del self._stops[key]
+            stop, _ = self._stops.pop(key)
+            connection = self.connections.get(stop.connection or "")
+            if connection is not None and connection.answers is None:
+                error = ErrorEvent(code="not_accepted", text=_NOT_STOPPED)
+                self.notify(connection, error, stop.session.split(":", 2)[-1])
 
     def drain(self) -> None:
         """Take no more messages; tell who can understand it."""
@@ -279,6 +287,15 @@ class WebSocketCore:
         for connection in self.connections.values():
             if connection.answers is None:
                 self.outputs.frame(connection.id, notice)
+
+    def shut_down(self) -> None:
+        """Every connection is about to be closed: tell who still waits that nothing more comes."""
+        for held in self.hold:
+            self.hold.release(held.deliver.delivery_id)
+            self._tell_refused(held, "draining", REFUSAL_TEXTS["draining"])
+        for connection in self.connections.values():
+            if connection.answers is not None:
+                connection.answers.abandon()
 
     # Inside
 

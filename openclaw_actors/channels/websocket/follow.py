@@ -77,6 +77,11 @@ class Follow:
     def replaying(self) -> bool:
         return self.asked_after != _NOT_ASKED
 
+    def start_anew(self) -> None:
+        """The client asks for everything again: also for what it was sent of the running attempt."""
+        self.newest_at_start = None
+        self._turn_id = ""
+
     def ask(self, after_seq: int | None) -> None:
         """A replay was asked for; until its pages are complete, live events count for nothing."""
         self.asked_after = after_seq

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -26,7 +27,7 @@ class Held:
     @property
     def size(self) -> int:
         """About how many bytes it keeps."""
-        return len(self.deliver.text) + _OVERHEAD_BYTES
+        return sys.getsizeof(self.deliver.text) + _OVERHEAD_BYTES
 
 
 class Hold:
