@@ -155,7 +155,7 @@ def test_pings_whose_pongs_nobody_reads_are_bounded(start_channel: ChannelFactor
                     pass  # the channel does not read it any more
                 return await channel.has_connections(0)
 
-            await eventually(send_more)
+            await eventually(send_more, deadline_s=40)
             async with Client(channel.url) as client:
                 await client.turn("still here")
             writer.transport.abort()
@@ -196,17 +196,67 @@ def test_more_than_may_wait_in_one_session(start_channel: ChannelFactory) -> Non
         settings: dict[str, Any] = {"sessions": {"max_pending": 3}}
         async with start_channel(**settings) as channel, Client(channel.url) as client:
             await channel.behave(silent=True)
-            for number in range(4):
+            for number in range(5):  # one that may run, and three that wait
                 await client.send("hello", message_id=f"m{number}")
             error = await client.expect("error")
-            assert (error["code"], error["messageId"]) == ("busy", "m3")
+            assert (error["code"], error["messageId"]) == ("busy", "m4")
             await client.send("hello", message_id="elsewhere", session="other")
             await eventually(lambda: channel.seen(Deliver))
-            held = await eventually(lambda: four(channel))
-            assert [deliver.message_id for deliver in held] == ["m0", "m1", "m2", "elsewhere"]
+            held = await eventually(lambda: five(channel))
+            assert [deliver.message_id for deliver in held] == ["m0", "m1", "m2", "m3", "elsewhere"]
 
-    async def four(channel: Channel) -> list[Deliver]:
+    async def five(channel: Channel) -> list[Deliver]:
         seen = await channel.seen(Deliver)
-        return seen if len(seen) == 4 else []
+        return seen if len(seen) == 5 else []
+
+    asyncio.run(scene())
+
+
+def test_who_floods_with_pings_holds_nobody_up(start_channel: ChannelFactory) -> None:
+    """A flood that has arrived whole is heard in small parts, and others in between."""
+
+    async def scene() -> None:
+        async with start_channel() as channel, Client(channel.url) as other:
+            await other.turn("before")
+            flood = Frame(Opcode.PING, b"").serialize(mask=True) * 40_000
+            heartbeat = Frame(Opcode.TEXT, b'{"type":"heartbeat"}').serialize(mask=True)
+            async with connect(
+                channel.url, proxy=None, ping_interval=None, subprotocols=V2, close_timeout=0
+            ) as flooder:
+                flooder.transport.write(flood + heartbeat)
+                heard = asyncio.create_task(flooder.recv())
+                for number in range(20):
+                    await other.turn(f"turn {number}")
+                assert not heard.done(), "all of the flood came before what others said"
+                flooder.transport.abort()
+                await asyncio.gather(heard, return_exceptions=True)
+            await eventually(lambda: channel.has_connections(1))
+
+    asyncio.run(scene())
+
+
+def test_many_small_frames_at_once_are_all_heard_in_order(start_channel: ChannelFactory) -> None:
+    async def scene() -> None:
+        fast = {"messages_per_minute_per_connection": 10_000}
+        async with start_channel(websocket=fast) as channel, Client(channel.url) as client:
+            beat = Frame(Opcode.TEXT, b'{"type":"heartbeat"}').serialize(mask=True)
+            ask = b'{"type":"user_message","sessionId":"main","text":"the last","messageId":"m"}'
+            last = Frame(Opcode.TEXT, ask).serialize(mask=True)
+            client.connection.transport.write(beat * 2_000 + last)
+            done = await client.expect("turn_done", messageId="m", deadline_s=20)
+            assert done["text"] == "echo: the last"
+            assert [event["type"] for event in client.events[:2_000]] == ["pong"] * 2_000
+
+    asyncio.run(scene())
+
+
+def test_heartbeats_cost_no_rate_token(start_channel: ChannelFactory) -> None:
+    async def scene() -> None:
+        limit = {"messages_per_minute_per_connection": 1}
+        async with start_channel(websocket=limit) as channel, Client(channel.url) as client:
+            for _ in range(1_000):
+                await client.send_raw({"type": "heartbeat"})
+                assert (await client.next())["type"] == "pong"
+            await client.turn("the one message")
 
     asyncio.run(scene())

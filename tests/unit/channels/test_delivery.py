@@ -237,6 +237,59 @@ def test_a_disconnect_ends_nothing_but_what_was_the_connections_own() -> None:
     assert [message.message_id for message in world.of(Deliver)] == ["m"]
 
 
+def test_a_stop_that_nobody_carries_out_is_given_back() -> None:
+    world = World(router=False, accept_timeout_s=10.0)
+    client = world.connect()
+    world.say({"type": "stop", "sessionId": "s"})
+    world.now += 10.1
+    world.core.tick(world.now)
+    (error,) = client.events
+    assert (error["code"], error["sessionId"], "messageId" in error) == ("not_accepted", "s", False)
+    world.core.router_replaced(world.now)
+    assert world.take(StopTurn) == []
+
+
+def test_a_stop_of_all_is_not_forgotten_for_a_stop_of_one() -> None:
+    world = World(router=False)
+    world.connect()
+    world.say({"type": "stop", "sessionId": "s", "queue": True})
+    world.say({"type": "stop", "sessionId": "s"})
+    world.core.router_replaced(world.now)
+    assert [stop.queue for stop in world.take(StopTurn)] == [True]
+
+
+def test_at_the_end_whoever_still_waits_is_told_once() -> None:
+    """What was not taken is refused; what was taken goes on without this connection."""
+    world = World()
+    clients = {name: world.connect(name, v2=name == "v2") for name in ("v2", "raw", "enveloped")}
+    for name in ("raw", "enveloped"):
+        world.say(
+            json.dumps({"type": "user_message", "text": "taken", "messageId": "a"}) if name != "raw" else "x",
+            name,
+        )
+        Journal(world).accept(world.take(Deliver)[0])
+    world.send("held", "m", "v2")
+    world.say({"type": "user_message", "text": "held", "messageId": "b"}, "enveloped")
+    world.core.drain()
+    world.core.shut_down()
+    world.core.shut_down()
+    told = [(event["type"], event.get("code"), event.get("messageId")) for event in clients["v2"].events]
+    assert told == [("notice", "draining", None), ("error", "draining", "m")]
+    assert clients["raw"].frames == ["The answer was interrupted."]
+    ends = [(event["type"], event["inReplyToMessageId"]) for event in clients["enveloped"].events]
+    assert ends == [("assistant_message", "b"), ("error", "a"), ("assistant_done", "a")]
+    assert len(world.core.hold) == 0
+
+
+def test_one_message_may_run_beside_those_that_wait() -> None:
+    world = World(max_pending=2)
+    client = world.connect()
+    for number in range(4):
+        world.send("x", f"m{number}")
+    assert [message.message_id for message in world.of(Deliver)] == ["m0", "m1", "m2"]
+    assert [(event["code"], event["messageId"]) for event in client.events] == [("busy", "m3")]
+
+
 def test_while_draining_each_message_is_refused() -> None:
     world = World()
     client, raw = world.connect("v2"), world.connect("raw", v2=False)

@@ -251,3 +251,54 @@ def test_the_rate_is_exact_and_the_connection_is_closed() -> None:
         "messageId": "m3",
         "sessionId": "s",
     }
+
+
+def test_an_envelope_behind_much_white_space() -> None:
+    frame = " \t\r\n" * 50 + '{"type":"user_message","text":"hi"}'
+    envelope = parse_envelope(frame)
+    assert envelope is not None
+    assert envelope.text == "hi"
+
+
+@pytest.mark.parametrize(
+    ("length", "taken"), [(1, True), (128, True), (1_024, True), (1_025, False), (900_000, False)]
+)
+def test_an_id_that_every_frame_of_the_answer_repeats_has_a_limit(length: int, taken: bool) -> None:
+    world = World()
+    client = world.connect(v2=False)
+    world.say({"type": "user_message", "text": "hi", "messageId": "i" * length})
+    assert [len(message.message_id) <= 128 for message in world.of(Deliver)] == [True] * taken
+    told = [(event["type"], len(event["inReplyToMessageId"])) for event in client.events]
+    assert told == ([] if taken else [("assistant_message", length)])
+
+
+@pytest.mark.parametrize(
+    ("frame", "session"),
+    [
+        ({"type": "user_message"}, "named"),
+        ({"type": "nonsense"}, "named"),
+        ({"type": "nonsense", "sessionId": "other"}, "other"),
+        ({"type": "user_message", "sessionId": "other"}, "other"),
+    ],
+)
+def test_an_error_says_which_session_it_is_about(frame: dict[str, Any], session: str) -> None:
+    world = World()
+    client = world.connect(session_id="named")
+    world.say(frame)
+    assert [event["sessionId"] for event in client.events] == [session]
+
+
+def test_numbers_and_keys_that_json_allows() -> None:
+    huge = '{"type":"resume","sessionId":"s","lastSeq":%s}'
+    for number in ("9223372036854775808", "1" * 30, "1" * 5_000, "1e400", "-1", "0.5"):
+        request = parse(huge % number)
+        assert isinstance(request, BadFrame)
+        assert request.code in ("bad_field", "bad_json")
+        assert len(request.text) < 250
+    twice = parse('{"type":"stop","type":"user_message","sessionId":"a","sessionId":"b","text":"x"}')
+    assert isinstance(twice, UserMessage)
+    assert twice.session_id == "b"
+    for lone in ("\\ud800", "\\udc00", "\\ud83dx"):
+        request = parse(f'{{"type":"user_message","sessionId":"s","text":"{lone}"}}')
+        assert isinstance(request, BadFrame)
+        assert request.code == "bad_json"

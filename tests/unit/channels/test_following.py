@@ -259,3 +259,23 @@ def test_a_session_that_does_not_answer_lets_the_others_go_first() -> None:
     journal.answer_replays()
     journal.arrive()
     assert len(client.durable("s2")) == 1
+
+
+def test_a_second_resume_on_the_same_connection_brings_all_of_the_running_attempt_again() -> None:
+    world = World()
+    journal = Journal(world)
+    client = world.connect()
+    world.resume(0)
+    journal.settle()
+    journal.turn_started()
+    journal.chunk("one ")
+    journal.chunk("two ")
+    journal.settle()
+    for last_seq in (0, 1, None):
+        before = len(client.events)
+        world.resume(last_seq)
+        journal.chunk("x")
+        journal.settle()
+        again = [event for event in client.events[before:] if event["type"] == "assistant_chunk"]
+        assert journal.running is not None
+        assert [(chunk["offset"], chunk["text"]) for chunk in again] == [(0, journal.running.text)]
