@@ -8,7 +8,7 @@ import urllib.request
 from typing import Any
 
 import pytest
-from websockets.asyncio.client import connect
+from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 from websockets.typing import Subprotocol
 
@@ -231,6 +231,109 @@ def test_at_the_end_clients_are_told_and_new_ones_refused(gateway: Gateway) -> N
             assert await closed(raw, deadline_s=20) == (1001, "shutdown")
             assert await closed(client.connection, deadline_s=20) == (1001, "shutdown")
             assert await stopping == 0
+
+    asyncio.run(scene())
+
+
+async def heard(connection: ClientConnection) -> list[str]:
+    """All frames until the close."""
+    async with asyncio.timeout(30):
+        frames = [str(frame) async for frame in connection]
+    assert (connection.close_code, connection.close_reason) == (1001, "shutdown")
+    return frames
+
+
+def test_at_the_end_every_message_has_been_told_what_became_of_it(make_gateway: GatewayFactory) -> None:
+    gateway = make_gateway(config={"graceful_shutdown_seconds": 1}).start()
+
+    def envelope(text: str, message_id: str) -> str:
+        return json.dumps({"type": "user_message", "text": text, "messageId": message_id})
+
+    async def scene() -> None:
+        async with (
+            connect(gateway.ws_url, proxy=None) as raw,
+            connect(f"{gateway.ws_url}?session=named", proxy=None) as enveloped,
+            Client(gateway.ws_url, session="named") as watcher,
+        ):
+            await watcher.resume(0)
+            await raw.send("/demo hang")
+            await enveloped.send(envelope("/demo hang", "a"))
+            await watcher.expect("turn_started", messageId="a")
+            stopping = asyncio.create_task(asyncio.to_thread(gateway.stop))
+            await watcher.expect("notice", code="draining")
+            await raw.send("late")
+            await enveloped.send(envelope("late", "b"))
+            refused = "The gateway is shutting down. Please retry in a moment."
+            assert await heard(raw) == [refused, "The answer was interrupted."]
+            told = [json.loads(frame) for frame in await heard(enveloped)]
+            assert [(event["type"], event["inReplyToMessageId"]) for event in told] == [
+                ("assistant_message", "b"),
+                ("error", "a"),
+                ("assistant_done", "a"),
+            ]
+            assert await stopping == 0
+
+    asyncio.run(scene())
+
+
+def test_at_the_debug_level_nobodys_words_or_tokens_are_logged(make_gateway: GatewayFactory) -> None:
+    config = {
+        "logging": {"level": "debug"},
+        "auth_token": "env:T",
+        "security": {"allow_query_string_token": True},
+    }
+    gateway = make_gateway(config=config, environment={"T": "the-secret-token"}).start()
+
+    async def scene() -> None:
+        async with Client(f"{gateway.ws_url}?token=the-secret-token") as client:
+            await client.turn("private words")
+        offered = [Subprotocol("openclaw.token.the-secret-token")]
+        async with connect(gateway.ws_url, proxy=None, subprotocols=offered) as raw:
+            await raw.send("private words")
+            assert await asyncio.wait_for(raw.recv(), 10) == "echo: private words"
+
+    asyncio.run(scene())
+    gateway.stop()
+    assert "turn-" in gateway.log_text()
+    for secret in ("private words", "the-secret-token"):
+        assert secret not in gateway.log_text() + gateway.out.text() + gateway.err.text()
+
+
+@pytest.mark.parametrize(
+    "victim", ["router", "persistence", "model", "websocket:local:main", "demo crash", "demo fail"]
+)
+@pytest.mark.parametrize("named", [True, False])
+def test_every_message_in_an_envelope_gets_one_end(gateway: Gateway, victim: str, named: bool) -> None:
+    """Whatever dies behind the channel, and whatever fails."""
+    faults = {"demo crash": "/demo crash", "demo fail": "/demo fail 9"}
+    texts = [faults.get(victim, "/demo slow 1"), "two", "three"]
+
+    async def scene() -> None:
+        url = f"{gateway.ws_url}?session=main" if named else gateway.ws_url
+        async with connect(url, proxy=None) as connection:
+            for number, text in enumerate(texts):
+                message = {"type": "user_message", "text": text, "messageId": f"m{number}"}
+                await connection.send(json.dumps(message))
+            ends: list[str] = []
+            killed = victim in faults
+            async with asyncio.timeout(60):
+                while len(ends) < len(texts):
+                    event = json.loads(await connection.recv())
+                    if not killed and event["type"] == "assistant_chunk":
+                        killed = True
+                        await asyncio.to_thread(gateway.kill, victim if named else unnamed(victim))
+                    if event["type"] in ("assistant_done", "assistant_message"):
+                        ends.append(event["inReplyToMessageId"])
+            assert sorted(ends) == ["m0", "m1", "m2"]
+            await connection.send("and one more")
+            more = json.loads(await asyncio.wait_for(connection.recv(), 30))
+            assert "inReplyToMessageId" not in more, "an end that was told twice"
+
+    def unnamed(name: str) -> str:
+        if not name.startswith("websocket:"):
+            return name
+        (session,) = [key for key in gateway.nodes() if key.startswith("websocket:")]
+        return session
 
     asyncio.run(scene())
 
