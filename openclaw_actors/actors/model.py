@@ -32,7 +32,7 @@ from openclaw_actors.messages import (
     Ready,
     Usage,
 )
-from openclaw_actors.providers import Caller, CallError, Unusable, create_caller
+from openclaw_actors.providers import Caller, CallError, Unusable, create_caller, estimate_usage
 
 __all__ = ["ModelActor"]
 
@@ -40,20 +40,28 @@ logger = logging.getLogger(__name__)
 
 _EXIT_AFTER_ANSWER_S = 0.05
 _CLOSE_S = 1.0
+_LOOK_EVERY_S = 1.0
 
 
 class _Call:
     """One call under way: whose it is, and what of its answer has not been sent on yet."""
 
-    __slots__ = ("asker", "call_id", "flush_due", "pieces", "streamed", "task")
+    __slots__ = ("asker", "chars", "flush_due", "pieces", "request", "said_at", "task")
 
-    def __init__(self, call_id: str, asker: Address) -> None:
-        self.call_id = call_id
+    def __init__(self, request: Complete, asker: Address) -> None:
+        self.request = request
         self.asker = asker
         self.pieces: list[str] = []
         self.flush_due = False
-        self.streamed = False
+        self.chars = 0
+        """Of the answer so far."""
+        self.said_at = time.monotonic()
+        """When the asker was last sent something."""
         self.task: asyncio.Task[None] | None = None
+
+    @property
+    def call_id(self) -> str:
+        return self.request.call_id
 
 
 class ModelActor(AsyncActor):
@@ -65,6 +73,7 @@ class ModelActor(AsyncActor):
         super().__init__()
         self._caller: Caller | None = None
         self._calls: dict[tuple[str, str], _Call] = {}
+        self._looks = False
         self._counters: Counter[str] = Counter()
 
     # Life
@@ -134,8 +143,13 @@ class ModelActor(AsyncActor):
         key = (address_key(sender), message.call_id)
         if key in self._calls:
             return
-        call = self._calls[key] = _Call(message.call_id, sender)
-        call.task = self.spawn(self._make(key, call, message), name=f"call {message.call_id}")
+        if not self._looks:
+            self._looks = True
+            self.call_later(_LOOK_EVERY_S, self._look_after_askers)
+        call = self._calls[key] = _Call(message, sender)
+        call.task = self.spawn(self._make(call), name=f"call {message.call_id}")
+        # Not in the task: one that is cancelled before its first step never gets to its `finally`.
+        call.task.add_done_callback(lambda _: self._calls.pop(key, None))
 
     @handles(CancelCall)
     def cancel(self, message: CancelCall, sender: Address) -> None:
@@ -151,16 +165,29 @@ class ModelActor(AsyncActor):
             if asker == gone and call.task is not None:
                 call.task.cancel()
 
-    async def _make(self, key: tuple[str, str], call: _Call, request: Complete) -> None:
+    def _look_after_askers(self) -> None:
+        """Finds out whether those who wait for a silent provider still live: nobody else would end their calls."""
+        now = time.monotonic()
+        for call in list(self._calls.values()):
+            if now - call.said_at >= _LOOK_EVERY_S:
+                self._send_piece(call, "")
+        self._looks = bool(self._calls)
+        if self._looks:
+            self.call_later(_LOOK_EVERY_S, self._look_after_askers)
+
+    async def _make(self, call: _Call) -> None:
         assert self._caller is not None
+        request = call.request
         began = time.monotonic()
         with logs.bind(correlation=request.correlation_id, session=request.session):
             try:
                 answer = await self._caller.complete(request, lambda text: self._said(call, text))
             except CallError as error:
                 seconds = time.monotonic() - began
-                self._count("llm_calls_total", result=error.code)
                 logger.warning("call %s failed after %.3f s: %s", call.call_id, seconds, error)
+                # What was streamed was paid for; how much it was, the provider has not got to say.
+                usage = estimate_usage(request, call.chars) if call.chars else Usage()
+                self._count(error.code, usage)
                 self._flush(call)
                 self.send(
                     call.asker,
@@ -168,20 +195,18 @@ class ModelActor(AsyncActor):
                         call_id=call.call_id,
                         code=error.code,
                         text=error.text,
-                        streamed=call.streamed,
-                        usage=Usage(),
+                        streamed=call.chars > 0,
+                        usage=usage,
                         model_seconds=seconds,
                     ),
                 )
             except asyncio.CancelledError:
-                self._count("llm_calls_total", result="cancelled")
+                self._count("cancelled", estimate_usage(request, call.chars) if call.chars else Usage())
                 logger.info("call %s is cancelled", call.call_id)
                 raise
             else:
                 seconds = time.monotonic() - began
-                self._count("llm_calls_total", result="ok")
-                self._counters['llm_tokens_total{direction="input"}'] += answer.usage.input_tokens
-                self._counters['llm_tokens_total{direction="output"}'] += answer.usage.output_tokens
+                self._count("ok", answer.usage)
                 logger.info("call %s answered after %.3f s", call.call_id, seconds)
                 self._flush(call)
                 self.send(
@@ -194,12 +219,10 @@ class ModelActor(AsyncActor):
                         model_seconds=seconds,
                     ),
                 )
-            finally:
-                del self._calls[key]
 
     def _said(self, call: _Call, text: str) -> None:
         call.pieces.append(text)
-        call.streamed = True
+        call.chars += len(text)
         if not call.flush_due:
             call.flush_due = True
             self.call_at_tick_end(self._flush, call)
@@ -208,7 +231,13 @@ class ModelActor(AsyncActor):
         call.flush_due = False
         if call.pieces:
             text, call.pieces = "".join(call.pieces), []
-            self.send(call.asker, ModelDelta(call_id=call.call_id, text=text))
+            self._send_piece(call, text)
 
-    def _count(self, name: str, *, result: str) -> None:
-        self._counters[f'{name}{{result="{result}"}}'] += 1
+    def _send_piece(self, call: _Call, text: str) -> None:
+        call.said_at = time.monotonic()
+        self.send(call.asker, ModelDelta(call_id=call.call_id, text=text))
+
+    def _count(self, result: str, usage: Usage) -> None:
+        self._counters[f'llm_calls_total{{result="{result}"}}'] += 1
+        self._counters['llm_tokens_total{direction="input"}'] += usage.input_tokens
+        self._counters['llm_tokens_total{direction="output"}'] += usage.output_tokens

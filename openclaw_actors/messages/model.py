@@ -76,6 +76,7 @@ class ModelDelta(Plain):
 
     call_id: str
     text: str
+    """May be empty: the call still runs, and the model's actor looks whether its asker still lives."""
 
 
 class Completed(Plain):
@@ -100,4 +101,5 @@ class CallFailed(Plain):
     streamed: bool
     """Deltas were sent: what they said is void."""
     usage: Usage
+    """An estimate for what was streamed, else nothing."""
     model_seconds: float

@@ -7,6 +7,7 @@ from openclaw_actors.providers.calls import Caller, CallLimits
 from openclaw_actors.providers.demo import FAULT_TOOL
 from openclaw_actors.providers.endpoints import Unusable
 from openclaw_actors.providers.factory import create_caller
+from openclaw_actors.providers.wire import estimate_usage
 
 __all__ = [
     "FAULT_TOOL",
@@ -18,4 +19,5 @@ __all__ = [
     "Provider",
     "Unusable",
     "create_caller",
+    "estimate_usage",
 ]
