@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from openclaw_actors.core.conversation import Conversation, HistoryTurn, OpenMessage, Step
 from openclaw_actors.messages.model import ChatMessage
@@ -21,6 +21,9 @@ _ENDINGS = {
     "interrupted": "(This answer was interrupted.)",
     "completed": "(No text.)",
 }
+_MOST_CHARS = 8_000_000
+"""Of ended turns: more than any model reads, and less than fits into a message between actors."""
+_BETWEEN_STEPS = "\n\n"
 _UNKNOWN_OUTCOME = "Interrupted: the outcome of this call is unknown."
 
 
@@ -35,17 +38,40 @@ def build_prompt(state: Conversation) -> tuple[ChatMessage, ...]:
 
 def _messages(state: Conversation) -> Iterator[ChatMessage]:
     yield ChatMessage(role="system", text=SYSTEM_PROMPT)
-    for turn in state.window:
+    for turn in _newest(state.window):
         yield from _ended(turn)
     if state.open:
         yield from _running(state.open[0])
+
+
+def _newest(window: Sequence[HistoryTurn]) -> Sequence[HistoryTurn]:
+    """The newest turns that fit, in their order."""
+    left = _MOST_CHARS
+    for count, turn in enumerate(reversed(window)):
+        left -= _length(turn)
+        if left < 0:
+            return window[len(window) - count :]
+    return window
+
+
+def _length(turn: HistoryTurn) -> int:
+    steps = sum(
+        len(step.text)
+        + sum(len(call.arguments) for call in step.calls)
+        + sum(len(outcome.text) for outcome in step.outcomes.values())
+        for step in turn.steps
+    )
+    return len(turn.user) + len(turn.answer) + steps
 
 
 def _ended(turn: HistoryTurn) -> Iterator[ChatMessage]:
     yield ChatMessage(role="user", text=turn.user)
     for step in turn.steps:
         yield from _step(step)
-    yield ChatMessage(role="assistant", text=turn.answer or _ENDINGS[turn.status])
+    # The answer of a turn is all that was said in it, and the steps have said their part already.
+    said = _BETWEEN_STEPS.join(step.text for step in turn.steps if step.text)
+    rest = turn.answer.removeprefix(said).removeprefix(_BETWEEN_STEPS) if said else turn.answer
+    yield ChatMessage(role="assistant", text=rest or _ENDINGS[turn.status])
 
 
 def _running(message: OpenMessage) -> Iterator[ChatMessage]:
