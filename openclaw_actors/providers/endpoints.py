@@ -33,6 +33,12 @@ class Target:
     """Hold the key: never to be logged."""
     shape: RequestShape
     proxy: str | None = None
+    """May hold a password."""
+
+    @property
+    def proxy_name(self) -> str:
+        """The proxy as it may be shown."""
+        return _without_password(self.proxy or "")
 
     def __repr__(self) -> str:
         return f"Target({self.url})"
@@ -59,7 +65,12 @@ def target_for(llm: LlmConfig, api_key: str | None) -> Target:
         raise Unusable(f"llm.provider is {llm.provider}, which needs an address: set llm.endpoint.")
     azure = llm.provider == "azure-openai"
     url = _azure_url(endpoint, llm.model, llm.api_version) if azure else _chat_url(endpoint)
-    headers = {"Content-Type": "application/json", "Accept": "text/event-stream, application/json"}
+    headers = {
+        "Content-Type": "application/json",
+        "Accept": "text/event-stream, application/json",
+        # Who compresses a stream holds its words back until there are enough of them.
+        "Accept-Encoding": "identity",
+    }
     if azure:
         headers["api-key"] = api_key or ""
     elif api_key or llm.provider == "ollama":
@@ -68,14 +79,16 @@ def target_for(llm: LlmConfig, api_key: str | None) -> Target:
         model=llm.model,
         max_tokens=llm.max_tokens,
         temperature=llm.temperature,
-        length_key="max_completion_tokens" if llm.provider == "openai" else "max_tokens",
+        # The newer name is OpenAI's own; whoever else stands behind an endpoint may not know it, and say nothing.
+        length_key="max_tokens" if llm.endpoint or azure else "max_completion_tokens",
     )
     return Target(url=url, headers=headers, shape=shape, proxy=_proxy_for(url))
 
 
 def _chat_url(endpoint: str) -> str:
     parts = urlsplit(endpoint)
-    path = parts.path.rstrip("/")
+    # A host alone means the usual place below it; who answers elsewhere is named with the whole path.
+    path = parts.path.rstrip("/") or "/v1"
     if not path.endswith("/chat/completions"):
         path += "/chat/completions"
     return urlunsplit((parts.scheme, parts.netloc, path, parts.query, ""))
@@ -95,9 +108,23 @@ def _azure_url(endpoint: str, deployment: str, api_version: str) -> str:
 
 
 def _proxy_for(url: str) -> str | None:
-    """The proxy that the environment names for this address; never one for this machine itself."""
+    """The proxy that the environment names for this address; never one for this machine itself.
+
+    Only for https, where the proxy passes on what it cannot read. Over plain http it would read the key and every
+    conversation, and an address in the own network seldom means to go through it.
+    """
     parts = urlsplit(url)
     host = parts.hostname or ""
-    if host.startswith(_LOOPBACK) or proxy_bypass(host):
+    if parts.scheme != "https" or host.startswith(_LOOPBACK) or proxy_bypass(host):
         return None
-    return getproxies().get(parts.scheme)
+    proxy = getproxies().get("https")
+    if proxy and not proxy.startswith(("http://", "https://")):
+        raise Unusable(
+            f"HTTPS_PROXY names a proxy that cannot be used, {_without_password(proxy)}: it must begin with http:// or "
+            f"https://. To do without it for {host}, name that in NO_PROXY."
+        )
+    return proxy or None
+
+
+def _without_password(proxy: str) -> str:
+    return proxy.rpartition("@")[2]

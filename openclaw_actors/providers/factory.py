@@ -4,6 +4,8 @@ from __future__ import annotations
 
 __all__ = ["create_caller"]
 
+import logging
+
 from openclaw_actors.config.sections import LlmConfig
 from openclaw_actors.core.breaker import CircuitBreaker
 from openclaw_actors.core.retry import RetryPolicy
@@ -11,6 +13,8 @@ from openclaw_actors.providers.base import Provider
 from openclaw_actors.providers.calls import Caller, CallLimits
 from openclaw_actors.providers.demo import DemoProvider
 from openclaw_actors.providers.endpoints import target_for
+
+logger = logging.getLogger(__name__)
 
 
 def create_caller(llm: LlmConfig, api_key: str | None) -> Caller:
@@ -47,6 +51,8 @@ def _create_provider(llm: LlmConfig, api_key: str | None) -> Provider:
     if llm.provider == "demo":
         return DemoProvider(faults=llm.demo_faults)
     target = target_for(llm, api_key)
+    if target.proxy:
+        logger.warning("calls go through the proxy %s, which HTTPS_PROXY names", target.proxy_name)
     # Here, not above: an HTTP client is 10 MB that a gateway on the demo provider does not need.
     from openclaw_actors.providers.openai import OpenAIProvider
 
