@@ -85,7 +85,8 @@ class Caller:
         """Make one call. Cancelling it closes its connection and gives its place back.
 
         Raises:
-            CallError: there is no answer; `stream_broken` where parts of one were passed on.
+            CallError: there is no answer; `stream_broken` where parts of one were passed on, and another call may bring
+                all of it.
         """
         await self._take_place()
         try:
@@ -153,7 +154,9 @@ class Caller:
             if isinstance(error, TimeoutError):
                 error = failures.timed_out(f"no whole answer in {self._limits.timeout_s:g} s")
             outcome = error.outcome
-            # What was passed on cannot be taken back by a second attempt, whatever went wrong.
-            raise (failures.broken_stream(error.detail) if streamed else error) from None
+            # What was passed on cannot be taken back by a second attempt of this call. Whether the asker begins anew is
+            # its own decision, and none that could help where the same request must fail again.
+            broken = streamed and error.retryable
+            raise (failures.broken_stream(error.detail) if broken else error) from None
         finally:
             self.breaker.release(permit, outcome, self._clock())

@@ -8,12 +8,18 @@ __all__ = [
     "broken_stream",
     "circuit_open",
     "connection_failed",
+    "empty",
     "garbage",
     "misconfigured",
     "overloaded",
     "refused",
+    "reported",
     "timed_out",
+    "too_large",
+    "unsendable",
 ]
+
+import re
 
 from openclaw_actors.core.breaker import Outcome
 from openclaw_actors.providers.base import CallError
@@ -34,6 +40,24 @@ _TOO_LONG = "This conversation has become too long for the model {model!r}. Plea
 _REJECTED = (
     "My AI provider rejected this request. Please check llm.model and llm.endpoint, or try another message."
 )
+_FILTERED = "My AI provider's content filter withheld the answer. Please put the question in another way."
+_NO_ROOM = (
+    "The answer used up llm.max_tokens before its first word. Please set a larger one, or ask for less."
+)
+_TOO_LARGE = "My AI provider's answer is larger than llm.max_response_bytes allows, and was given up."
+
+_CONTEXT_REASONS = frozenset(
+    {"context_length_exceeded", "exceed_context_size_error", "string_above_max_length"}
+)
+_FILTER_REASONS = frozenset({"content_filter", "content_policy_violation", "ResponsibleAIPolicyViolation"})
+_STATUS_OF_REASON = {
+    "invalid_api_key": 401,
+    "authentication_error": 401,
+    "permission_error": 403,
+    "model_not_found": 404,
+    "DeploymentNotFound": 404,
+    "invalid_request_error": 400,
+}
 
 
 def connection_failed(detail: str) -> CallError:
@@ -41,9 +65,28 @@ def connection_failed(detail: str) -> CallError:
     return CallError(code="provider", text=OUT_OF_REACH, detail=detail, retryable=True)
 
 
-def garbage(detail: str) -> CallError:
-    """What came is no answer in any form that we know, or is larger than we take."""
-    return CallError(code="provider", text=OUT_OF_REACH, detail=detail)
+def garbage(detail: str, *, retryable: bool = False) -> CallError:
+    """What came is no answer in any form that we know; `retryable` where it had begun as one."""
+    return CallError(code="provider", text=OUT_OF_REACH, detail=detail, retryable=retryable)
+
+
+def too_large(detail: str) -> CallError:
+    """There is more of the answer than we take."""
+    return CallError(code="provider", text=_TOO_LARGE, detail=detail)
+
+
+def unsendable(detail: str) -> CallError:
+    """The request cannot be made at all, whoever it is for."""
+    return CallError(code="provider", text=_REJECTED, detail=detail, outcome=Outcome.UNKNOWN)
+
+
+def empty(finish_reason: str) -> CallError | None:
+    """What an answer without a word means, by the provider's reason for its end; None: that it has nothing to say."""
+    text = {"length": _NO_ROOM, "content_filter": _FILTERED}.get(finish_reason)
+    if text is None:
+        return None
+    detail = f"an empty answer, finish_reason {finish_reason}"
+    return CallError(code="provider", text=text, detail=detail, outcome=Outcome.ALIVE)
 
 
 def broken_stream(detail: str) -> CallError:
@@ -80,7 +123,7 @@ def misconfigured(text: str, detail: str) -> CallError:
 def refused(
     status: int, *, model: str, reason: str, detail: str, retry_after_s: float | None = None
 ) -> CallError:
-    """The provider answered with an HTTP status that is not 200.
+    """The provider answered with an HTTP status that is not 200, or with an error that means one.
 
     Args:
         status: the status.
@@ -91,6 +134,8 @@ def refused(
     """
     if reason == "insufficient_quota":
         return misconfigured(_NO_CREDIT, detail)
+    if text := _deliberate(status, reason, model):
+        return CallError(code="provider", text=text, detail=detail, outcome=Outcome.ALIVE)
     if status in (408, 409, 425, 429) or status >= 500:
         return CallError(
             code="provider",
@@ -99,6 +144,8 @@ def refused(
             retryable=True,
             retry_after_s=retry_after_s,
         )
+    if status < 300:
+        return garbage(detail)
     if status < 400:
         return misconfigured(_MOVED, detail)
     if status == 401:
@@ -109,7 +156,23 @@ def refused(
         return misconfigured(_NOT_ALLOWED.format(model=model), detail)
     if status in (404, 405):
         return misconfigured(_NOT_FOUND.format(model=model), detail)
-    if status == 413 or reason == "context_length_exceeded":
-        text = _TOO_LONG.format(model=model)
-        return CallError(code="provider", text=text, detail=detail, outcome=Outcome.ALIVE)
     return CallError(code="provider", text=_REJECTED, detail=detail, outcome=Outcome.ALIVE)
+
+
+def _deliberate(status: int, reason: str, model: str) -> str:
+    """What to say where the provider works, but will not answer this conversation; empty: it is not that."""
+    if status == 413 or reason in _CONTEXT_REASONS:
+        return _TOO_LONG.format(model=model)
+    return _FILTERED if reason in _FILTER_REASONS else ""
+
+
+def reported(reason: str, *, model: str, detail: str) -> CallError:
+    """The provider answered with 200, and with an error where the answer or its rest should have been.
+
+    Args:
+        reason: the provider's own error code or type; some give an HTTP status.
+        model: the model that was asked for.
+        detail: for the log.
+    """
+    status = int(reason) if re.fullmatch("[45][0-9]{2}", reason) else _STATUS_OF_REASON.get(reason, 500)
+    return refused(status, model=model, reason=reason, detail=detail)

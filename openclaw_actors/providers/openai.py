@@ -5,8 +5,11 @@ from __future__ import annotations
 __all__ = ["OpenAIProvider"]
 
 import asyncio
+import io
+import logging
 import re
 import time
+from urllib.parse import urlsplit
 
 import aiohttp
 
@@ -16,8 +19,10 @@ from openclaw_actors.messages.model import Complete
 from openclaw_actors.providers import failures
 from openclaw_actors.providers.base import Answer, CallError, OnDelta
 from openclaw_actors.providers.endpoints import Target
-from openclaw_actors.providers.reader import AnswerReader, Cut
-from openclaw_actors.providers.wire import ErrorBody, Garbage, read_error
+from openclaw_actors.providers.reader import AnswerReader, Cut, TooLarge
+from openclaw_actors.providers.wire import ErrorBody, Garbage, RequestShape, read_error
+
+logger = logging.getLogger(__name__)
 
 _MOST_LESSONS = 4
 """How often one call may be sent anew because the provider refused a field of the request."""
@@ -26,7 +31,13 @@ _ERROR_BODY_BYTES = 65_536
 _ERROR_BODY_S = 5.0
 _TAIL_S = 0.02
 _EXCERPT = 200
-_KEYS = re.compile(r"(?i)\b(sk|pk|gsk|key|bearer)[-_ ][\w*.\-]{6,}")
+_AFTER_END_S = 2.0
+_KEYS = re.compile(r"(?i)\b(?:(?:sk|pk|gsk|key)[-_]|bearer\s)[\w*.\-]{6,}")
+
+_BAD_ADDRESS = "The address of my AI provider is not valid. Please check llm.endpoint."
+_BAD_PROXY = "The proxy refuses to connect me to my AI provider. Please check HTTPS_PROXY and NO_PROXY."
+_NOT_TRUSTED = "The certificate of my AI provider is not trusted. Please check llm.endpoint."
+_NO_TLS = "My AI provider does not speak TLS at this address. Please check llm.endpoint: is it http instead of https?"
 
 
 class OpenAIProvider:
@@ -48,25 +59,22 @@ class OpenAIProvider:
         max_response_bytes: int = 16 << 20,
     ) -> None:
         self._target = target
+        self._shape = target.shape
+        """As the provider's refusals have taught us by now."""
         self._timeout = aiohttp.ClientTimeout(total=None, connect=connect_timeout_s)
         self._stall_timeout_s = stall_timeout_s
         self._max_response_bytes = max_response_bytes
         self._session: aiohttp.ClientSession | None = None
-        self._secrets = [
-            word for header in target.headers.values() for word in header.split() if len(word) > 5
-        ]
+        self._secrets = [word for value in target.headers.values() for word in value.split() if len(word) > 5]
+        if login := urlsplit(target.proxy or "").netloc.rpartition("@")[0]:
+            self._secrets.append(login)
 
     async def complete(self, request: Complete, on_delta: OnDelta) -> Answer:
         """See `Provider.complete`."""
         for _ in range(_MOST_LESSONS):
             try:
                 answer = await self._attempt(request, on_delta)
-            except aiohttp.ClientConnectorCertificateError as error:
-                raise failures.misconfigured(
-                    "The certificate of my AI provider is not trusted. Please check llm.endpoint.",
-                    f"{type(error).__name__}: {self._clean(str(error))}",
-                ) from None
-            except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            except (aiohttp.ClientError, OSError, TimeoutError, UnicodeError) as error:
                 detail = f"no answer: {type(error).__name__} {self._clean(str(error))}".rstrip()
                 raise _classify_connection(error, detail) from None
             if answer is not None:
@@ -81,9 +89,11 @@ class OpenAIProvider:
 
     async def _attempt(self, request: Complete, on_delta: OnDelta) -> Answer | None:
         """One request; None: the provider refused a field of it that the next one will not have."""
+        shape = self._shape
         response = await self._open().post(
             self._target.url,
-            data=self._target.shape.encode(request),
+            # A file, because aiohttp sends a large one piece by piece, but holds the loop for large bytes.
+            data=io.BytesIO(_encode(shape, request)),
             headers=self._target.headers,
             proxy=self._target.proxy,
             allow_redirects=False,  # the key goes where the configuration says and nowhere else
@@ -92,8 +102,11 @@ class OpenAIProvider:
             if response.status == 200:
                 return await self._read(response, request, on_delta)
             error = read_error(await _read_error_body(response))
-            if response.status in (400, 422) and self._target.shape.learn(error):
-                return None
+            if response.status in (400, 422):
+                better = self._shape.without_refused(error, shape)
+                if better is not None:
+                    self._shape = better
+                    return None
             raise self._refusal(response, request, error)
         finally:
             # A connection whose body was read to its end is kept for the next call, any other one is closed.
@@ -118,35 +131,54 @@ class OpenAIProvider:
                     on_delta(text)
             if reader.error is None:
                 await _read_tail(response)
+        except TooLarge as error:
+            raise failures.too_large(str(error)) from None
         except Garbage as error:
-            raise failures.garbage(str(error)) from None
+            raise failures.garbage(str(error), retryable=reader.begun) from None
         except TimeoutError:
             if not reader.complete:
-                detail = f"stalled for {self._stall_timeout_s} s"
+                detail = f"stalled for {self._stall_timeout_s:g} s"
                 raise failures.timed_out(detail, retryable=True) from None
         except (Cut, aiohttp.ClientError, OSError) as error:
             if not reader.complete:
-                raise failures.connection_failed(f"{type(error).__name__}: {error}") from None
+                raise failures.connection_failed(
+                    f"{type(error).__name__}: {self._clean(str(error))}"
+                ) from None
         if reader.error is not None:
-            raise failures.connection_failed(f"error in the stream: {self._describe(reader.error)}")
+            raise failures.reported(
+                reader.error.reason,
+                model=self._model(request),
+                detail=f"error in the stream: {self._describe(reader.error)}",
+            )
         return self._answer(reader, request)
 
     @staticmethod
     def _answer(reader: AnswerReader, request: Complete) -> Answer:
         try:
-            return reader.answer(request)
+            answer = reader.answer(request)
         except Garbage as error:
             raise failures.garbage(str(error)) from None
+        if not answer.text and not answer.tool_calls:
+            if (failure := failures.empty(reader.finish_reason)) is not None:
+                raise failure
+        elif reader.finish_reason in ("length", "content_filter"):
+            logger.info("call %s: the answer was cut short: %s", request.call_id, reader.finish_reason)
+        return answer
 
     async def _next_bytes(self, response: aiohttp.ClientResponse, reader: AnswerReader) -> bytes:
-        # How long a model thinks before its first word is bounded by the deadline of the call alone.
-        async with asyncio.timeout(self._stall_timeout_s if reader.started else None):
+        # How long a model thinks before its first word is bounded by the deadline of the call alone. After the last
+        # word the count of tokens follows, or nothing at all: not every server closes what it has ended.
+        limit_s = min(_AFTER_END_S, self._stall_timeout_s) if reader.complete else self._stall_timeout_s
+        async with asyncio.timeout(limit_s if reader.started else None):
             return await response.content.readany()
+
+    def _model(self, request: Complete) -> str:
+        return request.model or self._shape.model
 
     def _refusal(self, response: aiohttp.ClientResponse, request: Complete, error: ErrorBody) -> CallError:
         return failures.refused(
             response.status,
-            model=request.model or self._target.shape.model,
+            model=self._model(request),
             reason=error.reason,
             detail=f"HTTP {response.status} {self._describe(error)}".rstrip(),
             retry_after_s=parse_retry_after(response.headers.get("Retry-After"), wall_now_s=time.time()),
@@ -163,13 +195,26 @@ class OpenAIProvider:
         return "".join(c if c.isprintable() else " " for c in text[:_EXCERPT])
 
 
+def _encode(shape: RequestShape, request: Complete) -> bytes:
+    try:
+        return shape.encode(request)
+    except ValueError as error:
+        raise failures.unsendable(f"the request cannot be encoded: {type(error).__name__}") from None
+
+
 def _classify_connection(error: Exception, detail: str) -> CallError:
-    if isinstance(error, aiohttp.InvalidURL):
-        return failures.misconfigured(
-            "The address of my AI provider is not valid. Please check llm.endpoint.", detail
-        )
+    if isinstance(error, aiohttp.InvalidURL | UnicodeError):
+        return failures.misconfigured(_BAD_ADDRESS, detail)
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return failures.misconfigured(_NOT_TRUSTED, detail)
+    if isinstance(error, aiohttp.ClientConnectorSSLError):
+        return failures.misconfigured(_NO_TLS, detail)
     if isinstance(error, TimeoutError):
         return failures.timed_out(detail, retryable=True)
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        if error.status < 500:
+            return failures.misconfigured(_BAD_PROXY, detail)
+        return failures.connection_failed(detail)
     if isinstance(error, aiohttp.ClientResponseError):
         # What answered does not speak HTTP.
         return failures.garbage(detail)

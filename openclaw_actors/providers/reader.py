@@ -5,7 +5,9 @@ The content type is not asked: proxies and servers get it wrong, and the first b
 
 from __future__ import annotations
 
-__all__ = ["AnswerReader", "Cut"]
+__all__ = ["AnswerReader", "Cut", "TooLarge"]
+
+from collections.abc import Iterator
 
 from openclaw_actors.messages.model import Complete
 from openclaw_actors.providers.base import Answer
@@ -19,6 +21,10 @@ _EVENT_STARTS = b"deir:\xef"
 
 class Cut(ValueError):
     """Raised when the body ended in the middle of the answer."""
+
+
+class TooLarge(ValueError):
+    """Raised when there is more of the answer than is taken."""
 
 
 class AnswerReader:
@@ -44,33 +50,44 @@ class AnswerReader:
         return self._bytes > 0
 
     @property
+    def begun(self) -> bool:
+        """A part of an answer has arrived: who sends it is a provider."""
+        return self._builder.begun
+
+    @property
     def complete(self) -> bool:
         """The model has said that its answer is at its end; at most the count of tokens is missing."""
-        return self.done or self._builder.finished
+        return self.done or bool(self._builder.finish_reason)
+
+    @property
+    def finish_reason(self) -> str:
+        """Why the model ended its answer: `stop`, `length`, `content_filter`, …; empty where it does not say."""
+        return self._builder.finish_reason
 
     @property
     def error(self) -> ErrorBody | None:
         """What the provider reported instead of the rest of its answer."""
         return self._builder.error
 
-    def feed(self, data: bytes) -> list[str]:
-        """Take what arrived and return the pieces of text in it.
+    def feed(self, data: bytes) -> Iterator[str]:
+        """Take what arrived, and give out the pieces of text in it; those before a piece of garbage, too.
 
         Raises:
-            Garbage: it is no answer, or too large.
+            Garbage: it is no answer.
+            TooLarge: there is too much of it.
         """
         self._bytes += len(data)
         if self._bytes > self._max_bytes:
-            raise Garbage(f"an answer of over {self._max_bytes} bytes")
+            raise TooLarge(f"an answer of over {self._max_bytes} bytes")
         if self._events is None and self._document is None:
             data = data.lstrip()
             if not data:
-                return []
+                return
             self._sniff(data[0])
         if self._document is not None:
             self._document += data
-            return []
-        return self._feed_events(data)
+        else:
+            yield from self._feed_events(data)
 
     def end(self) -> list[str]:
         """Take the end of the body and return the text that it completes.
@@ -81,18 +98,23 @@ class AnswerReader:
         """
         if self._document is not None:
             text = self._builder.add(bytes(self._document))
-            self.done = True
+            self._finish()
             return [text] if text else []
         if not self._chunks:
             raise Garbage(f"{self._bytes} bytes without an event") if self._bytes else Cut("an empty body")
         if not self.complete and self.error is None:
             raise Cut(f"the stream ended after {self._chunks} chunks without an end")
-        self.done = True
+        self._finish()
         return []
 
     def answer(self, request: Complete) -> Answer:
         """The whole answer. Raises `Garbage` where its parts make none."""
         return self._builder.answer(request)
+
+    def _finish(self) -> None:
+        if not self._builder.begun and self.error is None:
+            raise Garbage(f"{self._bytes} bytes without a part of an answer")
+        self.done = True
 
     def _sniff(self, first: int) -> None:
         if first in b"{[":
@@ -102,23 +124,21 @@ class AnswerReader:
         else:
             raise Garbage("neither events nor JSON")
 
-    def _feed_events(self, data: bytes) -> list[str]:
+    def _feed_events(self, data: bytes) -> Iterator[str]:
         assert self._events is not None
         try:
             events = self._events.feed(data)
         except EventTooLarge as error:
-            raise Garbage(str(error)) from None
-        texts: list[str] = []
+            raise TooLarge(str(error)) from None
         for event in events:
             if event.strip() == _DONE:
-                self.done = self._chunks > 0
-                return texts
+                self._finish()
+                return
             if not event.strip():
                 continue
             self._chunks += 1
             text = self._builder.add(event)
             if text:
-                texts.append(text)
+                yield text
             if self.error is not None:
-                return texts
-        return texts
+                return

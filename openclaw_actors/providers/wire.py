@@ -5,17 +5,30 @@ Reads leniently: unknown fields are ignored, missing ones have a meaning. Pure: 
 
 from __future__ import annotations
 
-__all__ = ["AnswerBuilder", "ErrorBody", "Garbage", "RequestShape", "estimate_usage", "read_error"]
+__all__ = [
+    "AnswerBuilder",
+    "ErrorBody",
+    "Garbage",
+    "LengthKey",
+    "RequestShape",
+    "estimate_usage",
+    "read_error",
+]
 
 import math
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, TypeAlias
 
 import msgspec
 
 from openclaw_actors.messages.events import Usage
 from openclaw_actors.messages.model import ChatMessage, Complete, ToolCall
 from openclaw_actors.providers.base import Answer
+
+LengthKey: TypeAlias = Literal["max_tokens", "max_completion_tokens"]
+_NEWER_KEY: LengthKey = "max_completion_tokens"
+_OTHER_KEY: dict[LengthKey, LengthKey] = {"max_tokens": _NEWER_KEY, _NEWER_KEY: "max_tokens"}
 
 _CHARS_A_TOKEN = 4
 
@@ -32,11 +45,13 @@ class ErrorBody(msgspec.Struct, frozen=True):
     parameter: str = ""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class RequestShape:
-    """How this provider wants its requests. It learns: servers and models differ in what they refuse.
+    """How this provider wants its requests: servers and models differ in what they refuse.
 
     Args:
+        model: the model that is asked for where the request names none.
+        max_tokens: the longest answer.
         length_key: the name of the limit on output tokens.
         temperature: None: send none.
         usage_wanted: ask for a usage chunk at the end of a stream.
@@ -45,11 +60,15 @@ class RequestShape:
     model: str
     max_tokens: int
     temperature: float | None
-    length_key: str = "max_tokens"
+    length_key: LengthKey = "max_tokens"
     usage_wanted: bool = True
 
     def encode(self, request: Complete) -> bytes:
-        """The body of a request."""
+        """The body of a request.
+
+        Raises:
+            ValueError: a text holds what is no character, such as half of a surrogate pair.
+        """
         body: dict[str, Any] = {
             "model": request.model or self.model,
             "messages": [_message(message) for message in request.messages],
@@ -64,22 +83,23 @@ class RequestShape:
             body["tools"] = [{"type": "function", "function": msgspec.to_builtins(t)} for t in request.tools]
         return msgspec.json.encode(body)
 
-    def learn(self, error: ErrorBody) -> bool:
-        """Change what the provider just refused; False: it refused nothing that can be changed."""
+    def without_refused(self, error: ErrorBody, sent: RequestShape) -> RequestShape | None:
+        """This shape without what the provider refused in a request; None: it refused nothing that can be changed.
+
+        Args:
+            error: the refusal.
+            sent: the shape of the refused request. Another call may have learned from its own refusal meanwhile, so
+                what is refused says nothing of this shape, only of that one.
+        """
         refused = f"{error.parameter} {error.message}".lower()
-        if "stream_options" in refused and self.usage_wanted:
-            self.usage_wanted = False
-            return True
-        if "max_completion_tokens" in error.message and self.length_key == "max_tokens":
-            self.length_key = "max_completion_tokens"
-            return True
-        if error.parameter == "max_completion_tokens" and self.length_key == "max_completion_tokens":
-            self.length_key = "max_tokens"
-            return True
-        if error.parameter == "temperature" and self.temperature is not None:
-            self.temperature = None
-            return True
-        return False
+        if "stream_options" in refused and sent.usage_wanted:
+            return replace(self, usage_wanted=False)
+        # Only a refusal of the name mentions the newer one: as what to use instead, or as what is not known.
+        if _NEWER_KEY in refused:
+            return replace(self, length_key=_OTHER_KEY[sent.length_key])
+        if "temperature" in (error.parameter or refused) and sent.temperature is not None:
+            return replace(self, temperature=None)
+        return None
 
 
 def _message(message: ChatMessage) -> dict[str, Any]:
@@ -101,7 +121,7 @@ def _message(message: ChatMessage) -> dict[str, Any]:
 
 
 def read_error(body: bytes) -> ErrorBody:
-    """What an error body says: `{"error": {…}}`, `{"error": "…"}`, `[{"error": …}]`, or nothing that we know."""
+    """What an error body says: `{"error": {…}}`, `{"error": "…"}`, `[{"error": …}]`, `{"detail": …}`, or nothing."""
     try:
         decoded = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError):
@@ -119,8 +139,22 @@ def _error_of(error: object) -> ErrorBody:
         return ErrorBody()
     reason = error.get("code") or error.get("type") or ""
     return ErrorBody(
-        reason=str(reason), message=str(error.get("message") or ""), parameter=str(error.get("param") or "")
+        reason=str(reason),
+        message=str(error.get("message") or _detail(error.get("detail"))),
+        parameter=str(error.get("param") or ""),
     )
+
+
+def _detail(detail: object) -> str:
+    """FastAPI's form: a text, or a list of what is wrong where; its `input` is what the user wrote and stays out."""
+    if isinstance(detail, str):
+        return detail
+    first = detail[0] if isinstance(detail, list) and detail else None
+    if not isinstance(first, dict):
+        return ""
+    place = first.get("loc")
+    where = ".".join(map(str, place)) if isinstance(place, list) else ""
+    return f"{where}: {first.get('msg') or ''}"
 
 
 class _Function(msgspec.Struct):
@@ -153,11 +187,20 @@ class _Usage(msgspec.Struct):
 
 class _Chunk(msgspec.Struct):
     choices: list[_Choice] | None = None
-    usage: _Usage | None = None
+    usage: msgspec.Raw = msgspec.Raw()
     error: Any = None
 
 
 _chunks = msgspec.json.Decoder(_Chunk, strict=False)
+_usages = msgspec.json.Decoder(_Usage | None, strict=False)
+
+
+def _usage_of(data: msgspec.Raw) -> _Usage | None:
+    """The count of tokens; a strange one is no reason to lose an answer."""
+    try:
+        return _usages.decode(data) if bytes(data) else None
+    except msgspec.MsgspecError:
+        return None
 
 
 @dataclass(slots=True)
@@ -177,8 +220,10 @@ class AnswerBuilder:
     def __init__(self, *, max_tool_calls: int = 128) -> None:
         self.error: ErrorBody | None = None
         """The provider reported a failure in the middle of its answer."""
-        self.finished = False
-        """The answer has come to its end, though its usage may follow."""
+        self.begun = False
+        """A part of an answer has come, be it an empty one."""
+        self.finish_reason = ""
+        """Why the answer has come to its end, though its usage may follow; empty: it has not, or did not say why."""
         self._max_tool_calls = max_tool_calls
         self._texts: list[str] = []
         self._calls: list[_Call] = []
@@ -198,14 +243,13 @@ class AnswerBuilder:
         if chunk.error:
             self.error = _error_of(chunk.error)
             return ""
-        if chunk.usage is not None:
-            self._usage = chunk.usage
+        self._usage = _usage_of(chunk.usage) or self._usage
         if not chunk.choices:
             return ""
         choice = chunk.choices[0]
-        if choice.finish_reason:
-            self.finished = True
+        self.finish_reason = choice.finish_reason or self.finish_reason
         piece = choice.delta or choice.message
+        self.begun = self.begun or piece is not None or bool(choice.finish_reason)
         if piece is None:
             return ""
         for tool_piece in piece.tool_calls or ():
@@ -244,17 +288,19 @@ class AnswerBuilder:
             Garbage: a tool call has no name.
         """
         text = "".join(self._texts)
-        calls = tuple(
-            ToolCall(
-                call_id=call.call_id or f"{request.call_id}.{number}",
-                name=call.name,
-                arguments="".join(call.arguments) or "{}",
-            )
-            for number, call in enumerate(self._calls)
-        )
+        calls = tuple(self._tool_calls(request))
         if not all(call.name for call in calls):
             raise Garbage("a tool call without a name")
         return Answer(text=text, tool_calls=calls, usage=self._count(request, text, calls))
+
+    def _tool_calls(self, request: Complete) -> Iterator[ToolCall]:
+        seen: set[str] = set()
+        for number, call in enumerate(self._calls):
+            # Results are told apart by the ids of their calls, which not every server gives, or gives but once.
+            given = call.call_id if call.call_id not in seen else ""
+            call_id = given or f"{request.call_id}.{number}"
+            seen.add(call_id)
+            yield ToolCall(call_id=call_id, name=call.name, arguments="".join(call.arguments) or "{}")
 
     def _count(self, request: Complete, text: str, calls: tuple[ToolCall, ...]) -> Usage:
         usage = self._usage or _Usage()
