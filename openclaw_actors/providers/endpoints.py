@@ -80,7 +80,7 @@ def target_for(llm: LlmConfig, api_key: str | None) -> Target:
         max_tokens=llm.max_tokens,
         temperature=llm.temperature,
         # The newer name is OpenAI's own; whoever else stands behind an endpoint may not know it, and say nothing.
-        length_key="max_tokens" if llm.endpoint or azure else "max_completion_tokens",
+        length_key="max_completion_tokens" if llm.provider == "openai" and not llm.endpoint else "max_tokens",
     )
     return Target(url=url, headers=headers, shape=shape, proxy=_proxy_for(url))
 
