@@ -102,21 +102,22 @@ class ModelActor(AsyncActor):
     @handles(Ping)
     def sign_of_life(self, message: Ping, sender: Address) -> Pong:
         """Says how many calls are under way, and whether the circuit is open."""
-        problems: tuple[str, ...] = ()
         counters: dict[str, float] = dict(self._counters)
+        calls = len(self._calls)
+        doing = f"{calls} calls" if calls else "idle"
         if self._caller is not None:
             state = self._caller.breaker.state
             counters["llm_retries_total"] = self._caller.retried
             counters["circuit_breaker_state"] = float(state)
             if state is not BreakerState.CLOSED:
-                problems = ("the provider fails; calls are refused until it recovers",)
-        calls = len(self._calls)
+                # Shown, but no problem of this gateway: one that is taken out of service for it would get no call, and
+                # so no probe, any more.
+                doing += ", circuit open"
         return Pong(
             pid=os.getpid(),
             incarnation=self.incarnation or 0,
             mailbox_depth=self.mailbox_depth,
-            doing=f"{calls} calls" if calls else "idle",
-            problems=problems,
+            doing=doing,
             counters=counters,
         )
 

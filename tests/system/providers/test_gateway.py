@@ -12,7 +12,7 @@ import pytest
 
 from tests.system.client import Client, assert_one_answer_each
 from tests.system.conftest import GatewayFactory
-from tests.system.gateway import Gateway
+from tests.system.gateway import Gateway, wait_until
 from tests.system.providers.calling import KEY, hang, refusing, reset, saying
 from tests.system.providers.fake import Exchange, FakeProvider, Script
 
@@ -192,6 +192,23 @@ def test_the_breaker_is_shared_and_one_session_probes_for_all(make_gateway: Gate
         circuit_breaker_threshold=3,
         circuit_breaker_cooldown_seconds=1,
     )
+
+
+def test_an_open_circuit_is_shown_but_is_no_reason_to_be_taken_out_of_service(
+    make_gateway: GatewayFactory,
+) -> None:
+    async def scene(gateway: Gateway, provider: FakeProvider, client: Client) -> None:
+        provider.default = refusing(503)
+        await client.turn("hello")
+        await asyncio.to_thread(
+            wait_until,
+            lambda: gateway.nodes()["model"]["doing"] == "idle, circuit open",
+            deadline_s=20,
+            what="status shows the open circuit",
+        )
+        assert gateway.cli("health", "--ready").returncode == 0
+
+    play(make_gateway, scene, retry_count=0, circuit_breaker_threshold=1)
 
 
 @pytest.mark.parametrize("texts", [(), ("half",)], ids=["thinking", "speaking"])
