@@ -12,6 +12,7 @@ import msgspec
 
 from openclaw_actors.core.records import (
     AssistantSpoke,
+    HistoryRestored,
     IncarnationOpened,
     Record,
     ToolFinished,
@@ -19,9 +20,10 @@ from openclaw_actors.core.records import (
     TurnBegan,
     TurnEnded,
     UserSaid,
+    turn_id_of,
 )
-from openclaw_actors.messages.events import TurnStatus, Usage
-from openclaw_actors.messages.model import ToolCall
+from openclaw_actors.messages.events import Usage
+from openclaw_actors.messages.history import HistoryTurn, Step, ToolOutcome
 
 __all__ = [
     "Conversation",
@@ -45,31 +47,6 @@ REMEMBERED_IDS_AT_MOST = 100_000
 
 class OutOfOrder(ValueError):
     """A record's number or seq does not follow the one before it."""
-
-
-class ToolOutcome(msgspec.Struct):
-    """How a tool ended."""
-
-    status: str
-    text: str
-
-
-class Step(msgspec.Struct):
-    """One model answer that asked for tools, with what came of them so far."""
-
-    text: str
-    calls: tuple[ToolCall, ...]
-    started: set[str] = msgspec.field(default_factory=set)
-    outcomes: dict[str, ToolOutcome] = msgspec.field(default_factory=dict)
-
-
-class HistoryTurn(msgspec.Struct):
-    """An ended turn as later turns see it."""
-
-    user: str
-    steps: list[Step]
-    answer: str
-    status: TurnStatus
 
 
 class OpenMessage(msgspec.Struct):
@@ -165,6 +142,8 @@ def apply(state: Conversation, record: Record, *, window_turns: int) -> None:
             _add_message(state, record)
         case TurnEnded():
             _end_turn(state, record, window_turns)
+        case HistoryRestored():
+            state.window = list(record.window[-window_turns:])
         case _:
             _advance_turn(state, record)
 
@@ -221,10 +200,12 @@ def _end_turn(state: Conversation, record: TurnEnded, window_turns: int) -> None
         del state.window[: len(state.window) - window_turns]
 
 
-def _advance_turn(state: Conversation, record: Record) -> None:
-    if not state.open:
-        return
-    message = state.open[0]
+def _advance_turn(
+    state: Conversation, record: TurnBegan | AssistantSpoke | ToolStarted | ToolFinished
+) -> None:
+    message = next((each for each in state.open if turn_id_of(each.message_id) == record.turn_id), None)
+    if message is None:
+        return  # what comes late, of a turn that has ended, is nobody else's
     match record:
         case TurnBegan():
             message.attempt = record.attempt

@@ -14,6 +14,7 @@ from openclaw_actors.messages.events import (
 )
 from openclaw_actors.messages.records import (
     AssistantSpoke,
+    HistoryRestored,
     IncarnationOpened,
     Record,
     ToolFinished,
@@ -25,6 +26,7 @@ from openclaw_actors.messages.records import (
 
 __all__ = [
     "AssistantSpoke",
+    "HistoryRestored",
     "IncarnationOpened",
     "Record",
     "ToolFinished",
@@ -37,6 +39,7 @@ __all__ = [
     "event_of",
     "turn_id_of",
 ]
+
 
 _encoder = msgspec.json.Encoder()
 _decoder: msgspec.json.Decoder[Record] = msgspec.json.Decoder(Record)

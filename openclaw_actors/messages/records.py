@@ -10,10 +10,12 @@ from typing import TypeAlias
 
 from openclaw_actors.messages.base import Value
 from openclaw_actors.messages.events import TurnStatus, Usage
+from openclaw_actors.messages.history import HistoryTurn
 from openclaw_actors.messages.model import ToolCall
 
 __all__ = [
     "AssistantSpoke",
+    "HistoryRestored",
     "IncarnationOpened",
     "Record",
     "ToolFinished",
@@ -107,6 +109,20 @@ class TurnEnded(_Record, tag="turn_ended"):
     code: str | None = None
 
 
+class HistoryRestored(_Record, tag="restored"):
+    """The model is given a branch's history from here on; what was said and done stays recorded."""
+
+    branch: str
+    window: tuple[HistoryTurn, ...]
+
+
 Record: TypeAlias = (
-    IncarnationOpened | UserSaid | TurnBegan | AssistantSpoke | ToolStarted | ToolFinished | TurnEnded
+    IncarnationOpened
+    | UserSaid
+    | TurnBegan
+    | AssistantSpoke
+    | ToolStarted
+    | ToolFinished
+    | TurnEnded
+    | HistoryRestored
 )

@@ -1,0 +1,35 @@
+"""Owns what ended turns look like to later ones: the window that the model is given."""
+
+from __future__ import annotations
+
+import msgspec
+
+from openclaw_actors.messages.events import TurnStatus
+from openclaw_actors.messages.model import ToolCall
+
+__all__ = ["HistoryTurn", "Step", "ToolOutcome"]
+
+
+class ToolOutcome(msgspec.Struct):
+    """How a tool ended."""
+
+    status: str
+    text: str
+
+
+class Step(msgspec.Struct):
+    """One model answer that asked for tools, with what came of them so far."""
+
+    text: str
+    calls: tuple[ToolCall, ...]
+    started: set[str] = msgspec.field(default_factory=set)
+    outcomes: dict[str, ToolOutcome] = msgspec.field(default_factory=dict)
+
+
+class HistoryTurn(msgspec.Struct):
+    """An ended turn as later turns see it."""
+
+    user: str
+    steps: list[Step]
+    answer: str
+    status: TurnStatus
