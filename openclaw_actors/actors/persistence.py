@@ -19,8 +19,14 @@ from openclaw_actors.messages import (
     Address,
     Append,
     Appended,
+    BranchList,
+    BranchSession,
+    BranchSummary,
     Closed,
     CloseSession,
+    DeleteBranch,
+    Deleted,
+    DeleteNote,
     Directory,
     Drain,
     Drained,
@@ -29,8 +35,14 @@ from openclaw_actors.messages import (
     FlushStore,
     Init,
     InitFailed,
+    ListBranches,
+    ListNotes,
     ListOpenTurns,
     ListSessions,
+    LoadNote,
+    NoteKeys,
+    NoteSaved,
+    NoteText,
     OpenSession,
     OpenTurns,
     Ping,
@@ -38,6 +50,8 @@ from openclaw_actors.messages import (
     ReadEvents,
     ReadSession,
     Ready,
+    RestoreBranch,
+    SaveNote,
     SessionOpened,
     SessionPage,
     StoreHealth,
@@ -206,6 +220,58 @@ class PersistenceActor(AsyncActor):
         with _refusals():
             page = await self._open_store().read_newest(message.session, message.last)
         return EventsPage(events=page.events, complete=page.complete)
+
+    # Branches and notes
+
+    @handles(BranchSession)
+    async def branch_session(self, message: BranchSession, sender: Address) -> BranchSummary:
+        """Keeps a history as it stands."""
+        with _refusals():
+            return await self._open_store().branch(message.session, message.name)
+
+    @handles(ListBranches)
+    async def list_branches(self, message: ListBranches, sender: Address) -> BranchList:
+        """Lists what was kept."""
+        with _refusals():
+            return BranchList(branches=await self._open_store().list_branches(message.session))
+
+    @handles(RestoreBranch)
+    async def restore_branch(self, message: RestoreBranch, sender: Address) -> Appended:
+        """Goes back to what was kept."""
+        with _refusals():
+            stored = await self._open_store().restore_branch(message.session, message.branch)
+        return Appended(number=stored.number, durable=stored.durable)
+
+    @handles(DeleteBranch)
+    async def delete_branch(self, message: DeleteBranch, sender: Address) -> Deleted:
+        """Removes what was kept."""
+        with _refusals():
+            return Deleted(existed=await self._open_store().delete_branch(message.session, message.branch))
+
+    @handles(SaveNote)
+    async def save_note(self, message: SaveNote, sender: Address) -> NoteSaved:
+        """Writes a note."""
+        with _refusals():
+            await self._open_store().save_note(message.key, message.text)
+        return NoteSaved()
+
+    @handles(LoadNote)
+    async def load_note(self, message: LoadNote, sender: Address) -> NoteText:
+        """Reads a note."""
+        with _refusals():
+            return NoteText(text=await self._open_store().load_note(message.key))
+
+    @handles(ListNotes)
+    async def list_notes(self, message: ListNotes, sender: Address) -> NoteKeys:
+        """Lists the keys of notes."""
+        with _refusals():
+            return NoteKeys(keys=await self._open_store().list_notes(message.prefix, limit=message.limit))
+
+    @handles(DeleteNote)
+    async def delete_note(self, message: DeleteNote, sender: Address) -> Deleted:
+        """Removes a note."""
+        with _refusals():
+            return Deleted(existed=await self._open_store().delete_note(message.key))
 
     @handles(StoreHealthRequest)
     async def health(self, message: StoreHealthRequest, sender: Address) -> StoreHealth:

@@ -11,18 +11,32 @@ from openclaw_actors.messages.records import Record
 __all__ = [
     "Append",
     "Appended",
+    "BranchList",
+    "BranchSession",
+    "BranchSummary",
     "CloseSession",
     "Closed",
+    "DeleteBranch",
+    "DeleteNote",
+    "Deleted",
     "EndOpenTurns",
     "EventsPage",
     "FlushStore",
+    "ListBranches",
+    "ListNotes",
     "ListOpenTurns",
     "ListSessions",
+    "LoadNote",
+    "NoteKeys",
+    "NoteSaved",
+    "NoteText",
     "OpenSession",
     "OpenTurn",
     "OpenTurns",
     "ReadEvents",
     "ReadSession",
+    "RestoreBranch",
+    "SaveNote",
     "SessionOpened",
     "SessionPage",
     "SessionSummary",
@@ -161,6 +175,97 @@ class ReadSession(Plain):
 
     session: str
     last: int = 50
+
+
+class BranchSession(Plain):
+    """Keep a conversation's history as it stands. Answered by `BranchSummary`.
+
+    Refused with code `unknown`, `bad_key`, `too_many` or `too_large`.
+    """
+
+    session: str
+    name: str
+
+
+class BranchSummary(Plain):
+    """A branch at a glance."""
+
+    branch: str
+    """What the other messages name it by."""
+    name: str
+    created_at: float
+    """Unix time."""
+    turns: int
+
+
+class ListBranches(Plain):
+    """A conversation's branches, newest first. Answered by `BranchList`."""
+
+    session: str
+
+
+class BranchList(Plain):
+    branches: tuple[BranchSummary, ...]
+
+
+class RestoreBranch(Plain):
+    """Give the model a branch's history from now on. Answered by `Appended`.
+
+    The live incarnation, if there is one, is fenced off. Refused with code `unknown`, or `busy` while a turn is open.
+    """
+
+    session: str
+    branch: str
+
+
+class DeleteBranch(Plain):
+    """Remove a branch for good. Answered by `Deleted`."""
+
+    session: str
+    branch: str
+
+
+class SaveNote(Plain):
+    """Write a note durably. Answered by `NoteSaved`. Refused with code `bad_key` or `too_large`."""
+
+    key: str
+    text: str
+
+
+class NoteSaved(Plain):
+    """The note is on the disk."""
+
+
+class LoadNote(Plain):
+    """Read a note. Answered by `NoteText`."""
+
+    key: str
+
+
+class NoteText(Plain):
+    text: str | None
+    """None: there is no such note."""
+
+
+class ListNotes(Plain):
+    """The keys of notes that begin with `prefix`, in order. Answered by `NoteKeys`."""
+
+    prefix: str = ""
+    limit: int = 1_000
+
+
+class NoteKeys(Plain):
+    keys: tuple[str, ...]
+
+
+class DeleteNote(Plain):
+    """Remove a note for good. Answered by `Deleted`."""
+
+    key: str
+
+
+class Deleted(Plain):
+    existed: bool
 
 
 class StoreHealthRequest(Plain):

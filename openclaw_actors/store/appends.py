@@ -97,7 +97,7 @@ class AppendPath:
             return "gap", problem
         try:
             append.bodies = [encode_record(record) for record in records]
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError, RecursionError) as error:
             return "persistence_failed", f"the record cannot be written: {type(error).__name__}"
         largest = max(map(len, append.bodies))
         if largest > self._options.max_record_bytes:
@@ -126,6 +126,13 @@ class AppendPath:
             self._loop.call_soon(self._send)
         self._batch.append(Job(_NOWHERE, 0, b"", closes=key))
 
+    def complete_turns(self, keys: Sequence[str]) -> None:
+        """Adds what was found to be missing from the list of open turns, which names all from then on."""
+        if not self._batch:
+            self._loop.call_soon(self._send)
+        self._batch.extend(Job(_NOWHERE, 0, b"", opens=key) for key in keys)
+        self._batch.append(Job(_NOWHERE, 0, b"", completes=True))
+
     def report(self, jobs: list[Job], seconds: float) -> None:
         """Takes a commit's outcome; all its receipts go out."""
         self._counters.commits += 1
@@ -145,7 +152,6 @@ class AppendPath:
         entry.end += len(job.data)
         entry.last = self._lasts.pop(entry.key)
         entry.cut = False
-        entry.size += len(job.data)
         for kept in entry.kept:
             self._counters.written += len(kept.records)
             self.kept_bytes -= sum(map(len, kept.bodies))

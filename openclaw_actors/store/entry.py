@@ -53,9 +53,10 @@ class Entry:
         "live",
         "patience_s",
         "pending",
-        "size",
         "snapshot",
+        "snapshot_bytes",
         "snapshot_end",
+        "snapshot_failed",
         "snapshot_number",
         "snapshotting",
         "state",
@@ -81,9 +82,10 @@ class Entry:
         self.durable_number = 0
         self.snapshot_number = 0
         self.snapshot_end = 0
+        self.snapshot_bytes = 0
+        self.snapshot_failed = 0
+        """The number at which a snapshot could not be written; 0: the last one could."""
         self.snapshotting = False
-        self.size = 0
-        """Bytes in memory, roughly."""
         self.live = False
         self.busy = True
         """Being read or written; operations wait."""
@@ -96,6 +98,11 @@ class Entry:
         """A write failed: behind `end` may stand what must not be read again."""
         self.timer: asyncio.TimerHandle | None = None
         self.patience_s = 0.0
+
+    @property
+    def size(self) -> int:
+        """Bytes in memory, roughly: the state is about as large as its snapshot and what was written since."""
+        return 1_000 + self.snapshot_bytes + self.end - self.snapshot_end
 
     @property
     def dirty(self) -> bool:
@@ -121,7 +128,7 @@ class Entry:
         self.durable_number = loaded.state.number
         self.snapshot_number = loaded.snapshot_number
         self.snapshot_end = loaded.snapshot_end
-        self.size = 1_000 + loaded.end - loaded.snapshot_end
+        self.snapshot_bytes = loaded.snapshot_bytes
 
     def job(self, opens: str) -> tuple[Job, tuple[int, str]]:
         """What has to be written, and offset and CRC of the last line when it is."""
@@ -136,7 +143,7 @@ class Entry:
             last = (self.end + len(data) - len(lines[-1]), lines[-1][8:16].decode())
         return Job(self.journal, self.end, data, cut=self.cut, opens=opens, owner=self), last
 
-    def snapshot_bytes(self) -> bytes:
+    def encode_snapshot(self, *, window_turns: int) -> bytes:
         """The snapshot's content as of now. Only while nothing waits for the disk."""
         return encode_snapshot(
             Snapshot(
@@ -145,6 +152,7 @@ class Entry:
                 offset=self.end,
                 last=self.last,
                 token=self.writer_token,
+                window_turns=window_turns,
                 state=self.state,
             )
         )

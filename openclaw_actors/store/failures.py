@@ -14,7 +14,8 @@ class StoreRefusal(StoreError):
     """Raised when the store does not do what it was asked for.
 
     Args:
-        code: `corrupt`, `unavailable`, `fenced`, `gap`, `persistence_failed`, `dirty`, `unknown` or `busy`.
+        code: `corrupt`, `unavailable`, `fenced`, `gap`, `persistence_failed`, `dirty`, `unknown`,
+            `busy`, `bad_key`, `too_large` or `too_many`.
         text: one line for a person.
     """
 

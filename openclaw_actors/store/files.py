@@ -56,8 +56,27 @@ class Files:
     def rename(self, source: Path, target: Path) -> None:
         os.replace(source, target)
 
+    def move(self, source: Path, target: Path) -> Path:
+        """Renames to `target`, or to a name beside it if it is taken: nothing is overwritten. Returns the new path."""
+        free, count = target, 0
+        while free.exists():
+            count += 1
+            free = target.with_name(f"{target.name}-{count}")
+        self.rename(source, free)
+        self.flush_directory(source.parent)
+        if free.parent != source.parent:
+            self.flush_directory(free.parent)
+        return free
+
     def remove(self, path: Path) -> None:
         os.unlink(path)
+
+    def remove_leftovers(self, directory: Path) -> None:
+        """Removes the temporary files that a crash left."""
+        with os.scandir(directory) as entries:
+            names = [entry.name for entry in entries if _is_temporary(entry.name)]
+        for name in names:
+            (directory / name).unlink(missing_ok=True)
 
     def temporary(self, path: Path) -> Path:
         """A name beside `path` that nobody else uses."""
@@ -79,3 +98,7 @@ class Files:
             raise
         if flush_directory:
             self.flush_directory(path.parent)
+
+
+def _is_temporary(name: str) -> bool:
+    return name.startswith(".") and name.endswith(".tmp")

@@ -18,17 +18,26 @@ import msgspec
 
 from openclaw_actors.core.conversation import encode_state
 from openclaw_actors.core.drafts import turn_ended
-from openclaw_actors.core.records import Record
-from openclaw_actors.messages.persistence import OpenTurn, SessionPage
+from openclaw_actors.core.records import HistoryRestored, Record
+from openclaw_actors.messages.persistence import BranchSummary, OpenTurn, SessionPage
 from openclaw_actors.store.appends import AppendPath, Stored
+from openclaw_actors.store.branches import Branch, Branches
 from openclaw_actors.store.entry import Append, Entry, refuse, settle
 from openclaw_actors.store.failures import StoreRefusal, unavailable
 from openclaw_actors.store.files import Files
 from openclaw_actors.store.legacy import LegacySessions
 from openclaw_actors.store.listing import Listing
 from openclaw_actors.store.loading import Finder
+from openclaw_actors.store.notes import Notes
 from openclaw_actors.store.options import Counters, StoreOptions
-from openclaw_actors.store.ownership import TOKENS_PER_OPENING, StoreLock, check_format, prepare
+from openclaw_actors.store.ownership import (
+    DIRECTORIES,
+    TOKENS_PER_OPENING,
+    StoreLock,
+    cannot_open,
+    check_format,
+    prepare,
+)
 from openclaw_actors.store.paging import Page, read_page
 from openclaw_actors.store.sessions import Sessions
 from openclaw_actors.store.snapshots import Snapshots
@@ -70,8 +79,11 @@ class FileStore:
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="store-reader")
         self._list_path = options.path / "open-turns.jsonl"
         self._names, self._names_complete = read_names(self._list_path)
-        turns = TurnList(self._list_path, files)
-        turns.rewrite(self._names)
+        turns = TurnList(self._list_path, files, names=self._names, complete=self._names_complete)
+        try:
+            turns.rewrite(self._names)
+        except OSError as error:  # a full disk can still be read, and may be emptied
+            logger.warning("the list of open turns could not be compacted: %s", error)
         self._turns = turns
         self._writer = Writer(files, turns, self._report_from_thread)
         legacy = LegacySessions(options.path, files)
@@ -80,6 +92,9 @@ class FileStore:
         self._sessions = Sessions(options, self.counters, finder.find, self._readers)
         self._appends = AppendPath(options, self.counters, self._writer.submit, self._ready, self._names)
         self._snapshots = Snapshots(options, self.counters, files, self._readers, self._ready)
+        self._notes = Notes(options.path, files)
+        self._branches = Branches(options.path, files)
+        self._keeper = ThreadPoolExecutor(1, thread_name_prefix="store-keeper")
         self._writer.start()
 
     @classmethod
@@ -89,12 +104,18 @@ class FileStore:
         Raises:
             StoreCannotOpen: it cannot be used; the text says why.
         """
+        files = files or Files(sync=options.fsync)
         prepare(options.path)
         lock = StoreLock(options.path)
         opening = lock.acquire(timeout_s=options.lock_timeout_s)
         try:
-            check_format(options.path)
-            return cls(options, files or Files(sync=options.fsync), lock, opening)
+            check_format(options.path, files)
+            for name in DIRECTORIES:
+                files.remove_leftovers(options.path / name)
+            return cls(options, files, lock, opening)
+        except OSError as error:
+            lock.release()
+            raise cannot_open(options.path, error) from error
         except BaseException:
             lock.release()
             raise
@@ -108,12 +129,17 @@ class FileStore:
         """
 
         def operation(entry: Entry, future: asyncio.Future[Any]) -> None:
-            entry.token = next(self._tokens)
+            self._issue(entry)
             entry.live = True
             self._sessions.remember_token(entry)
             settle(future, Opened(entry.token, encode_state(entry.state)))
 
-        return self._sessions.run(key, operation)
+        return self._sessions.run(key, operation, repair=True)
+
+    def _issue(self, entry: Entry) -> int:
+        """The next token: above all of this session's, also where `store.lock`, the count of openings, was lost."""
+        entry.token = max(next(self._tokens), entry.token + 1)
+        return entry.token
 
     def append(
         self, key: str, token: int, records: tuple[Record, ...], *, keep: bool
@@ -163,7 +189,7 @@ class FileStore:
         """Record the end of a conversation's open turns in the place of its process, which is fenced off by this."""
 
         def operation(entry: Entry, future: asyncio.Future[Any]) -> None:
-            entry.token = token = next(self._tokens)
+            token = self._issue(entry)
             open_ = entry.state.open if queue else entry.state.open[:1]
             number, seq = entry.state.number, entry.state.seq
             records = tuple(
@@ -187,7 +213,11 @@ class FileStore:
         """
 
         def operation(entry: Entry, future: asyncio.Future[Any]) -> None:
-            kept = [record for append in entry.kept for record in append.records]
+            kept = [
+                (record, len(body))
+                for append in entry.kept
+                for record, body in zip(append.records, append.bodies, strict=True)
+            ]
             settle(future, (entry.journal, entry.end, kept))
 
         journal, end, kept = await self._sessions.run(key, operation)
@@ -208,31 +238,104 @@ class FileStore:
         """Stored conversations, the last used first."""
         return await self._read(lambda: self._listing.page(offset=offset, limit=limit, contains=contains))
 
+    # Branches and notes
+
+    async def branch(self, key: str, name: str) -> BranchSummary:
+        """Keep a conversation's history as it stands.
+
+        Raises:
+            StoreRefusal: `unknown`, `bad_key`, `too_many`, `too_large`, `persistence_failed`, `corrupt`, `unavailable`.
+        """
+
+        def operation(entry: Entry, future: asyncio.Future[Any]) -> None:
+            # What has ended is never changed again, so a thread may read it; the list itself is not shared.
+            settle(future, (entry.state.number, list(entry.state.window)))
+
+        number, window = await self._sessions.run(key, operation)
+        if not number:
+            raise StoreRefusal("unknown", f"no session {key}")
+        saved = await self._keep(lambda: self._branches.save(key, name, number, window))
+        return _summary(saved)
+
+    async def list_branches(self, key: str) -> tuple[BranchSummary, ...]:
+        """A conversation's branches, newest first."""
+        return tuple(_summary(branch) for branch in await self._keep(lambda: self._branches.of(key)))
+
+    async def restore_branch(self, key: str, branch: str) -> Stored:
+        """Go back to a branch: the model is given its history from now on. A live incarnation is fenced off by this.
+
+        Raises:
+            StoreRefusal: `unknown`; `busy` while a message waits for its answer; those of `append`.
+        """
+        found = await self._keep(lambda: self._branches.load(key, branch))
+        if found is None:
+            raise StoreRefusal("unknown", f"no branch {branch}")
+
+        def operation(entry: Entry, future: asyncio.Future[Any]) -> None:
+            if entry.state.open:
+                refuse(future, "busy", "a message waits for its answer; stop it first")
+                return
+            record = HistoryRestored(
+                number=entry.state.number + 1, at=time.time(), branch=branch, window=tuple(found.window)
+            )
+            self._appends.take(entry, Append((record,), self._issue(entry), keep=False, future=future))
+
+        stored: Stored = await self._sessions.run(key, operation)
+        return stored
+
+    async def delete_branch(self, key: str, branch: str) -> bool:
+        """Remove a branch for good; returns whether there was one."""
+        return await self._keep(lambda: self._branches.delete(key, branch))
+
+    async def save_note(self, key: str, text: str) -> None:
+        """Write a note durably.
+
+        Raises:
+            StoreRefusal: `bad_key`, `too_large`, `persistence_failed`, `corrupt`, `unavailable`.
+        """
+        await self._keep(lambda: self._notes.save(key, text))
+
+    async def load_note(self, key: str) -> str | None:
+        """A note's text; None if there is none."""
+        return await self._keep(lambda: self._notes.load(key))
+
+    async def list_notes(self, prefix: str = "", *, limit: int = 1_000) -> tuple[str, ...]:
+        """The keys of notes that begin with a prefix, in order."""
+        return await self._keep(lambda: self._notes.keys(prefix, limit))
+
+    async def delete_note(self, key: str) -> bool:
+        """Remove a note for good; returns whether there was one."""
+        return await self._keep(lambda: self._notes.delete(key))
+
     # Open turns
 
     async def open_turns(self) -> tuple[OpenTurn, ...]:
         """The conversations with accepted messages that have no answer, oldest first."""
         names = tuple(self._names)
-        if not self._names_complete:
+        asking_all = not self._names_complete
+        if asking_all:
             names = tuple(dict.fromkeys((*names, *await self._read(self._listing.keys))))
-            self._names_complete = True
         found: list[OpenTurn] = []
+        unknown = False
         for key in names:
             try:
                 since = await self._sessions.run(key, self._oldest)
             except StoreRefusal as refusal:
                 logger.error("the open turns of %s cannot be read: %s", key, refusal)
+                unknown = True
                 continue
             if since is not None:
                 found.append(OpenTurn(session=key, since=since))
+        if asking_all and not unknown:
+            self._names_complete = True
+            self._appends.complete_turns([turn.session for turn in found])
         return tuple(sorted(found, key=lambda turn: turn.since))
 
     def _oldest(self, entry: Entry, future: asyncio.Future[Any]) -> None:
         if entry.state.open:
-            self._names[entry.key] = None
             settle(future, entry.state.open[0].at)
         else:
-            if entry.key in self._names and not entry.live:
+            if entry.key in self._names and not (entry.live or entry.pinned):
                 self._appends.close_turns(entry.key)
             settle(future, None)
 
@@ -258,7 +361,7 @@ class FileStore:
         return ""
 
     def _probe(self) -> None:
-        path = self.options.path / ".probe"
+        path = self._files.temporary(self.options.path / "sessions" / "probe")
         self._files.replace(path, b"x" * 4096, flush_directory=False)
         self._files.remove(path)
 
@@ -271,27 +374,43 @@ class FileStore:
         for entry in self._sessions.entries():
             if self._loop.time() >= end:
                 break
-            if entry.state.number > entry.snapshot_number and not entry.dirty and entry.key:
-                await self._sessions.run(entry.key, self._snapshots.write)
+            if entry.busy or (entry.state.number > entry.snapshot_number and not entry.dirty):
+                writing = self._sessions.run(entry.key, self._snapshots.write)
+                writing.add_done_callback(lambda done: done.cancelled() or done.exception())
+                await asyncio.wait([writing], timeout=end - self._loop.time())
         return not self._appends.dirty
 
     def close(self) -> None:
         """Ends the threads and lets go of the store; nothing may be asked of it afterwards. Blocks briefly."""
-        self._writer.close()
-        open_ = [entry.key for entry in self._sessions.entries() if entry.state.open]
-        closed = {entry.key for entry in self._sessions.entries() if not entry.state.open}
+        if not self._writer.close():
+            # The disk hangs under a write. Only the end of this process ends that, and lets the next owner in.
+            logger.error("the store's writer did not end in time; the store stays locked")
+            self._end_threads()
+            return
+        closed = {entry.key for entry in self._sessions.entries() if not (entry.pinned or entry.state.open)}
         try:
-            self._turns.rewrite(dict.fromkeys([*(n for n in self._names if n not in closed), *open_]))
+            self._turns.strike(closed)
         except OSError as error:
             logger.warning("the list of open turns names too many: %s", error)
-        self._readers.shutdown(wait=False, cancel_futures=True)
+        self._end_threads()
         self._lock.release()
 
     # Threads
 
+    def _end_threads(self) -> None:
+        for threads in (self._readers, self._keeper):
+            threads.shutdown(wait=False, cancel_futures=True)
+
     async def _read(self, work: Callable[[], _T]) -> _T:
         try:
             return await self._loop.run_in_executor(self._readers, work)
+        except OSError as error:
+            raise unavailable(error) from error
+
+    async def _keep(self, work: Callable[[], _T]) -> _T:
+        """Notes and branches, one after the other."""
+        try:
+            return await self._loop.run_in_executor(self._keeper, work)
         except OSError as error:
             raise unavailable(error) from error
 
@@ -309,3 +428,9 @@ class FileStore:
     def _ready(self, entry: Entry) -> None:
         self._snapshots.write_if_due(entry)
         self._sessions.pump(entry)
+
+
+def _summary(branch: Branch) -> BranchSummary:
+    return BranchSummary(
+        branch=branch.branch, name=branch.name, created_at=branch.created_at, turns=len(branch.window)
+    )

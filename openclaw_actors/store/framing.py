@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from zlib import crc32
 
-__all__ = ["PREFIX_LENGTH", "crc_of", "seal", "unseal"]
+__all__ = ["PREFIX_LENGTH", "START", "crc_of", "seal", "unseal"]
 
-_START = b'{"crc":"'
+START = b'{"crc":"'
 _COMMA = b'",'
-PREFIX_LENGTH = len(_START) + 8 + len(_COMMA)
+PREFIX_LENGTH = len(START) + 8 + len(_COMMA)
 
 
 def seal(members: bytes) -> bytes:
@@ -25,7 +25,7 @@ def seal(members: bytes) -> bytes:
 def unseal(line: bytes) -> bool:
     """Is this line, without its end, whole?"""
     return (
-        line[:8] == _START
+        line[:8] == START
         and line[16:PREFIX_LENGTH] == _COMMA
         and line[8:16] == b"%08x" % crc32(memoryview(line)[PREFIX_LENGTH:])
     )

@@ -21,7 +21,7 @@ from openclaw_actors.core.conversation import Conversation, OutOfOrder, apply
 from openclaw_actors.core.records import Record
 from openclaw_actors.store.failures import StoreRefusal
 from openclaw_actors.store.framing import crc_of, seal, unseal
-from openclaw_actors.store.snapshot import Snapshot, is_snapshot, read_snapshot
+from openclaw_actors.store.snapshot import Snapshot, is_snapshot, read_snapshot, too_short
 
 __all__ = [
     "FORMAT",
@@ -74,6 +74,7 @@ class Loaded(msgspec.Struct):
     token: int = 0
     snapshot_number: int = 0
     snapshot_end: int = 0
+    snapshot_bytes: int = 0
     torn: bool = False
     """Behind `end` stands what a crash left of a commit that nobody was told of."""
 
@@ -177,6 +178,11 @@ def load(journal: Path, snapshot: Path, key: str, *, window_turns: int) -> Loade
             raise StoreRefusal("unavailable", "the conversation was written by a newer version")
         found = read_snapshot(snapshot, key)
         loaded = _start(descriptor, size, length, found, key)
+        if found is not None and too_short(found, window_turns):
+            loaded = _start(descriptor, size, length, None, key)
+        elif found is not None:
+            loaded.snapshot_bytes = snapshot.stat().st_size
+            del loaded.state.window[: max(0, len(loaded.state.window) - window_turns)]
         _fold(descriptor, size, loaded, window_turns)
         return loaded
     finally:

@@ -1,127 +1,183 @@
-"""Reads sessions, notes and branches as OpenClaw.NET stored them, and as older versions of it named them.
+"""Finds sessions as OpenClaw.NET stored them, and as older versions of it named them.
 
-    sessions/<base64 of id>.json   {"id":"sms:+1555…","history":[{"role":"user","content":"hi",…},…],…}
-    sessions/<id>.json             the same, from before names were encoded
+    sessions/<base64 of id>.json   also the base64 of its SHA-256, where the id is long
+    sessions/<id>.json             from before names were encoded
 
-A file is found by the id that stands in it: no path is ever made from an id.
+A file is looked for among the names that the directory holds and counts only by the id that stands in it: no path is
+ever made from an id. Nothing is read at start.
 """
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import logging
 import os
+import re
+import threading
 from collections.abc import Iterator
-from datetime import datetime
 from pathlib import Path
 
 import msgspec
 
-from openclaw_actors.core.records import (
-    AssistantSpoke,
-    Record,
-    ToolFinished,
-    ToolStarted,
-    TurnBegan,
-    TurnEnded,
-    UserSaid,
-    encode_record,
-    turn_id_of,
-)
-from openclaw_actors.messages.events import TurnStatus, Usage
-from openclaw_actors.messages.model import ToolCall
+from openclaw_actors.core.records import encode_record
 from openclaw_actors.store.files import Files
+from openclaw_actors.store.framing import START
 from openclaw_actors.store.journal import frame, header_line
+from openclaw_actors.store.legacy_records import OldSession, records_of
+from openclaw_actors.store.names import key_of_name, plain_name
 
-__all__ = ["LegacySession", "LegacySessions", "records_of"]
+__all__ = ["LegacyDamaged", "LegacySession", "LegacySessions", "old_names"]
 
 logger = logging.getLogger(__name__)
 
-_MAX_FILE_BYTES = 268_435_456
-_OWN_LINES = b'{"crc":"'
+MAX_FILE_BYTES = 268_435_456
+_BEGINNING = 65_536
+_ID_FIRST = re.compile(rb'\s*\{\s*"id"\s*:\s*("(?:[^"\\]|\\.)*")')
+
+_decoder = msgspec.json.Decoder(OldSession)
 
 
-class _Tool(msgspec.Struct, rename="camel"):
-    tool_name: str = "tool"
-    arguments: str = "{}"
-    result: str = ""
+class LegacyDamaged(Exception):
+    """Raised when an old file is there but cannot be understood.
 
+    Args:
+        path: of the file.
+        reason: what is wrong with it.
+    """
 
-class _Message(msgspec.Struct, rename="camel"):
-    role: str
-    content: str | None = ""
-    timestamp: str | None = None
-    tool_calls: list[_Tool] | None = None
-
-
-class _Session(msgspec.Struct, rename="camel"):
-    id: str
-    history: list[_Message] = []
-    created_at: str | None = None
-    total_input_tokens: int = 0
-    total_output_tokens: int = 0
-
-
-class _Id(msgspec.Struct):
-    id: str
-
-
-_session_decoder = msgspec.json.Decoder(_Session)
-_id_decoder = msgspec.json.Decoder(_Id)
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(path, reason)
+        self.path = path
+        self.reason = reason
 
 
 class LegacySession:
     """One conversation of an older gateway, as a journal of ours."""
 
-    def __init__(self, path: Path, journal: bytes, retired: Path, files: Files) -> None:
+    def __init__(self, path: Path, journal: bytes) -> None:
         self.path = path
         self.journal = journal
-        self._retired = retired
-        self._files = files
-
-    def retire(self) -> None:
-        """Moves the old file out of the way; it is kept."""
-        self._files.rename(self.path, self._retired)
-        self._files.flush_directory(self.path.parent)
 
 
 class LegacySessions:
-    """The old files that have not been taken over yet, by the id that stands in them.
+    """The old files that have not been taken over yet.
 
     Args:
-        root: the store's directory.
+        root: the store's directory. Its `sessions` is listed now, and read when somebody asks.
     """
 
     def __init__(self, root: Path, files: Files) -> None:
+        self._directory = root / "sessions"
         self._retired = root / "legacy"
         self._files = files
-        self._paths = dict(_scan(root / "sessions"))
-
-    def __len__(self) -> int:
-        return len(self._paths)
+        self._names = _candidates(self._directory)
+        self._ids: dict[str, str] | None = None
+        """Names by the id inside, of those whose names do not tell it; read once, when first needed."""
+        self._lock = threading.Lock()
 
     def find(self, key: str) -> LegacySession | None:
-        """The old conversation under this key, if there is one that can be read. Raises OSError."""
+        """The old conversation under this key, if there is one.
+
+        Raises:
+            LegacyDamaged: if its file cannot be understood.
+            OSError: if it cannot be read now.
+        """
+        if not self._names:
+            return None
         for old in _old_ids(key):
-            path = self._paths.get(old)
-            if path is None:
-                continue
-            try:
-                session = _session_decoder.decode(path.read_bytes())
-            except msgspec.DecodeError as error:
-                logger.warning("%s cannot be taken over: %s", path.name, error)
-                continue
-            del self._paths[old]
-            records = records_of(session)
-            journal = header_line(key)
-            if records:
-                bodies = [encode_record(record) for record in records]
-                journal += b"".join(frame(bodies, [0] * len(bodies)))
-            return LegacySession(path, journal, self._retired / path.name, self._files)
+            session, path = self._read_by_name(old)
+            if session is None and (name := self._ids_inside().get(old)) is not None:
+                path = self._directory / name
+                session = self._read(path)
+            if session is not None:
+                return LegacySession(path, _journal_of(session, key))
         return None
 
+    def is_anothers(self, name: str, key: str) -> bool:
+        """Does an old file of this name hold the conversation of another key? Raises OSError."""
+        if name not in self._names:
+            return False
+        try:
+            session = self._read(self._directory / name)
+        except LegacyDamaged:
+            return False
+        return session is not None and session.id not in _old_ids(key)
+
+    def finish(self, key: str, journal: Path) -> None:
+        """Retires an old file that a crash left beside the journal which was made of it. Raises OSError."""
+        if not self._names:
+            return
+        for old in _old_ids(key):
+            try:
+                session, path = self._read_by_name(old)
+            except LegacyDamaged:
+                continue
+            if session is None:
+                continue
+            expected = _journal_of(session, key)
+            with journal.open("rb") as file:
+                if file.read(len(expected)) == expected:
+                    self.retire(path)
+
+    def retire(self, path: Path) -> None:
+        """Moves an old file out of the way; it is kept."""
+        self._names.discard(path.name)
+        if path.exists():
+            self._files.move(path, self._retired / path.name)
+
+    def forget(self, path: Path) -> None:
+        """Says that a file has been set aside."""
+        self._names.discard(path.name)
+
     def ids(self) -> list[str]:
-        """What is left to take over."""
-        return list(self._paths)
+        """What is left to take over. Reads the files whose names do not tell."""
+        inside = {name: id_ for id_, name in self._ids_inside().items()}
+        found = (key_of_name(name.removesuffix(".json")) or inside.get(name) for name in tuple(self._names))
+        return sorted(filter(None, found))
+
+    def _read_by_name(self, old: str) -> tuple[OldSession | None, Path]:
+        for name in old_names(old, ".json"):
+            if name in self._names:
+                path = self._directory / name
+                session = self._read(path)
+                if session is not None and session.id == old:
+                    return session, path
+        return None, self._directory
+
+    def _read(self, path: Path) -> OldSession | None:
+        """None if the file is gone, or a snapshot of ours."""
+        try:
+            if path.stat().st_size > MAX_FILE_BYTES:
+                raise LegacyDamaged(path, f"over {MAX_FILE_BYTES} bytes")
+            data = path.read_bytes()
+        except FileNotFoundError:
+            return None
+        if data.startswith(START):
+            return None
+        try:
+            return _decoder.decode(data)
+        except (msgspec.DecodeError, ValueError) as error:
+            raise LegacyDamaged(path, str(error)) from error
+
+    def _ids_inside(self) -> dict[str, str]:
+        with self._lock:
+            if self._ids is None:
+                ids: dict[str, str] = {}
+                for name in sorted(self._names):
+                    if key_of_name(name.removesuffix(".json")) is None:
+                        found = _id_inside(self._directory / name)
+                        if found is not None:
+                            ids[found] = name
+                self._ids = ids
+            return {id_: name for id_, name in self._ids.items() if name in self._names}
+
+
+def old_names(key: str, suffix: str) -> tuple[str, ...]:
+    """The file names that an older gateway may have given to a key, to be looked for in a listing."""
+    digest = hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()
+    hashed = base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+    return (f"{plain_name(key, limit=1 << 16)}{suffix}", f"{hashed}{suffix}", f"{key}{suffix}")
 
 
 def _old_ids(key: str) -> Iterator[str]:
@@ -133,165 +189,28 @@ def _old_ids(key: str) -> Iterator[str]:
         yield f"{channel}:{session}"
 
 
-def _scan(directory: Path) -> Iterator[tuple[str, Path]]:
-    """Files that are no snapshots of ours, by the id that stands in each."""
+def _candidates(directory: Path) -> set[str]:
     with os.scandir(directory) as entries:
         names = {entry.name for entry in entries if entry.name.endswith((".json", ".jsonl"))}
-    for name in names:
-        if not name.endswith(".json") or f"{name}l" in names:
-            continue
-        path = directory / name
-        try:
-            if path.stat().st_size > _MAX_FILE_BYTES:
-                logger.warning("%s is too large to be taken over", name)
-                continue
-            data = path.read_bytes()
-            if not data.startswith(_OWN_LINES):
-                yield _id_decoder.decode(data).id, path
-        except (OSError, msgspec.DecodeError) as error:
-            logger.warning("%s is no conversation that could be taken over: %s", name, error)
+    return {name for name in names if name.endswith(".json") and f"{name}l" not in names}
 
 
-def records_of(session: _Session) -> list[Record]:
-    """The history as records: each user's message, the tools of its turn, and its end."""
-    builder = _Builder()
-    for message in session.history:
-        builder.add(message)
-    builder.finish("interrupted", "")
-    if builder.records and (session.total_input_tokens or session.total_output_tokens):
-        last = builder.records[-1]
-        assert isinstance(last, TurnEnded)
-        usage = Usage(input_tokens=session.total_input_tokens, output_tokens=session.total_output_tokens)
-        builder.records[-1] = msgspec.structs.replace(last, usage=usage)
-    return builder.records
+def _journal_of(session: OldSession, key: str) -> bytes:
+    bodies = [encode_record(record) for record in records_of(session)]
+    return header_line(key) + b"".join(frame(bodies, [0] * len(bodies)) if bodies else ())
 
 
-class _Builder:
-    def __init__(self) -> None:
-        self.records: list[Record] = []
-        self._seq = 0
-        self._turns = 0
-        self._open = ""
-        self._at = 0.0
-
-    def add(self, message: _Message) -> None:
-        self._at = _unix_time(message.timestamp) or self._at
-        match message.role:
-            case "user":
-                self.finish("interrupted", "")
-                self._begin(message.content or "")
-            case "assistant" if self._open:
-                if message.tool_calls:
-                    self._tools(message)
-                else:
-                    self.finish("completed", message.content or "")
-            case _:
-                pass  # what the older gateway told the model itself; ours tells it anew
-
-    def _begin(self, text: str) -> None:
-        self._turns += 1
-        self._open = f"legacy-{self._turns}"
-        self._write(
-            UserSaid(
-                number=self._number(),
-                at=self._at,
-                seq=self._next_seq(),
-                message_id=self._open,
-                text=text,
-                queued=0,
-                delivery_id=self._open,
-                channel="legacy",
-                correlation_id="",
-            )
-        )
-        self._write(
-            TurnBegan(
-                number=self._number(),
-                at=self._at,
-                seq=self._next_seq(),
-                turn_id=turn_id_of(self._open),
-                message_id=self._open,
-                attempt=1,
-            )
-        )
-
-    def _tools(self, message: _Message) -> None:
-        turn_id = turn_id_of(self._open)
-        calls = [
-            ToolCall(
-                call_id=f"{self._open}-{len(self.records)}-{index}",
-                name=tool.tool_name,
-                arguments=tool.arguments,
-            )
-            for index, tool in enumerate(message.tool_calls or ())
-        ]
-        text = "" if message.content == "[tool_use]" else message.content or ""
-        self._write(
-            AssistantSpoke(
-                number=self._number(),
-                at=self._at,
-                turn_id=turn_id,
-                text=text,
-                tool_calls=tuple(calls),
-                usage=Usage(),
-            )
-        )
-        for call, tool in zip(calls, message.tool_calls or (), strict=True):
-            self._write(
-                ToolStarted(
-                    number=self._number(),
-                    at=self._at,
-                    seq=self._next_seq(),
-                    turn_id=turn_id,
-                    call_id=call.call_id,
-                    name=call.name,
-                    arguments=call.arguments,
-                )
-            )
-            self._write(
-                ToolFinished(
-                    number=self._number(),
-                    at=self._at,
-                    seq=self._next_seq(),
-                    turn_id=turn_id,
-                    call_id=call.call_id,
-                    name=call.name,
-                    status="ok",
-                    text=tool.result,
-                )
-            )
-
-    def finish(self, status: TurnStatus, text: str) -> None:
-        if self._open:
-            self._write(
-                TurnEnded(
-                    number=self._number(),
-                    at=self._at,
-                    seq=self._next_seq(),
-                    turn_id=turn_id_of(self._open),
-                    message_id=self._open,
-                    status=status,
-                    text=text,
-                    usage=Usage(),
-                )
-            )
-            self._open = ""
-
-    def _number(self) -> int:
-        return len(self.records) + 1
-
-    def _next_seq(self) -> int:
-        self._seq += 1
-        return self._seq
-
-    def _write(self, record: Record) -> None:
-        self.records.append(record)
-
-
-def _unix_time(timestamp: str | None) -> float:
-    if not timestamp:
-        return 0.0
+def _id_inside(path: Path) -> str | None:
     try:
-        return datetime.fromisoformat(timestamp[:19] + timestamp[timestamp.rfind("+") :]).timestamp()
-    except ValueError:
-        return 0.0
+        with path.open("rb") as file:
+            beginning = file.read(_BEGINNING)
+        if beginning.startswith(START):
+            return None
+        first = _ID_FIRST.match(beginning)
+        if first is not None:
+            return msgspec.json.decode(first[1], type=str)
+        if path.stat().st_size <= MAX_FILE_BYTES:
+            return _decoder.decode(path.read_bytes()).id
+    except (OSError, msgspec.DecodeError, ValueError) as error:
+        logger.warning("%s is no conversation that could be taken over: %s", path.name, error)
+    return None

@@ -17,7 +17,7 @@ from openclaw_actors.store.options import StoreOptions
 
 __all__ = ["Listing"]
 
-_QUARANTINED = ".jsonl.quarantined-"
+_QUARANTINED = ".quarantined-"
 
 
 class _File(msgspec.Struct):
@@ -60,11 +60,14 @@ class Listing:
     def _files(self) -> list[_File]:
         found: list[_File] = []
         with os.scandir(self._directory) as entries:
-            for entry in entries:
-                name, suffix, _ = entry.name.partition(".jsonl")
-                quarantined = entry.name.startswith(f"{name}{_QUARANTINED}")
-                if not suffix or not (quarantined or entry.name == f"{name}.jsonl"):
+            listed = {entry.name: entry for entry in entries}
+            for entry in listed.values():
+                name, suffix, rest = entry.name.partition(".")
+                quarantined = _QUARANTINED in entry.name
+                if not name or entry.name.endswith(".tmp") or (not quarantined and rest != "jsonl"):
                     continue
+                if rest.startswith("json.") and f"{name}{suffix}jsonl.{rest[5:]}" in listed:
+                    continue  # the snapshot of a journal that was set aside with it
                 try:
                     status = entry.stat()
                     key = key_of_name(name) or _key_inside(entry.path) or f"file {entry.name}"

@@ -16,7 +16,7 @@ from openclaw_actors.core.conversation import Conversation
 from openclaw_actors.store.failures import StoreRefusal
 from openclaw_actors.store.files import Files
 from openclaw_actors.store.journal import Damaged, Loaded, OtherKey, load
-from openclaw_actors.store.legacy import LegacySessions
+from openclaw_actors.store.legacy import LegacyDamaged, LegacySessions
 from openclaw_actors.store.names import hashed_name, name_limit, plain_name
 from openclaw_actors.store.options import Counters, StoreOptions
 from openclaw_actors.store.snapshot import is_snapshot
@@ -51,33 +51,56 @@ class Finder:
         self._directory = options.path / "sessions"
         self._limit = name_limit(self._directory)
 
-    def find(self, key: str) -> Found:
+    def find(self, key: str, repair: bool) -> Found:  # noqa: FBT001 - an executor passes positions only
         """A session's state; an empty one if nothing is stored under this key.
 
+        Args:
+            repair: whether files that turn out to be damaged are set aside.
+
         Raises:
-            StoreRefusal: `corrupt` if it is stored but cannot be trusted; its files are set aside then.
+            StoreRefusal: `corrupt` if it is stored but cannot be trusted.
             OSError: if it cannot be read now.
         """
-        names = dict.fromkeys((plain_name(key, limit=self._limit), hashed_name(key)))
-        for name in names:
-            journal = self._directory / f"{name}.jsonl"
-            snapshot = self._directory / f"{name}.json"
+        free = ""
+        for name in dict.fromkeys((plain_name(key, limit=self._limit), hashed_name(key))):
+            journal, snapshot = self._paths(name)
             try:
                 loaded = load(journal, snapshot, key, window_turns=self._options.window_turns)
             except OtherKey:
                 continue
             except Damaged as error:
-                raise self._set_aside(journal, snapshot, str(error)) from error
-            if loaded is None:
-                loaded = self._take_over(key, journal, snapshot)
-            if loaded.torn:
-                self._counters.torn += 1
-                self._cut(journal, loaded.end)
-                loaded.torn = False
-            return Found(loaded, journal, snapshot)
-        raise StoreRefusal(
-            "corrupt", "the names of this conversation's files are taken by other conversations"
-        )
+                raise self._damaged((journal, snapshot), str(error), repair=repair) from error
+            if loaded is not None:
+                self._tidy(key, loaded, journal, snapshot)
+                return Found(loaded, journal, snapshot)
+            if not free and not self._legacy.is_anothers(snapshot.name, key):
+                free = name  # but go on: it may be stored under the other one
+        if not free:
+            raise StoreRefusal(
+                "corrupt", "the names of this conversation's files are taken by other conversations"
+            )
+        journal, snapshot = self._paths(free)
+        try:
+            loaded = self._take_over(key, journal, snapshot)
+        except LegacyDamaged as error:
+            refusal = self._damaged((error.path,), error.reason, repair=repair)
+            if repair:
+                self._legacy.forget(error.path)
+            raise refusal from error
+        return Found(loaded, journal, snapshot)
+
+    def _paths(self, name: str) -> tuple[Path, Path]:
+        return self._directory / f"{name}.jsonl", self._directory / f"{name}.json"
+
+    def _tidy(self, key: str, loaded: Loaded, journal: Path, snapshot: Path) -> None:
+        """Ends what a crash interrupted: a commit that nobody was told of, a take-over."""
+        if loaded.torn:
+            self._counters.torn += 1
+            self._cut(journal, loaded.end)
+            loaded.torn = False
+        if not loaded.snapshot_number and loaded.end and snapshot.exists() and not is_snapshot(snapshot):
+            self._legacy.retire(snapshot)
+        self._legacy.finish(key, journal)
 
     def not_taken_over(self) -> list[str]:
         """Ids of older gateways' conversations that nobody has asked for yet."""
@@ -98,25 +121,27 @@ class Finder:
         if found is None:
             return Loaded(state=Conversation(key=key))
         self._files.replace(journal, found.journal)
-        found.retire()
+        self._legacy.retire(found.path)
         self._counters.migrated += 1
         logger.info("session %s was taken over from %s", key, found.path.name)
         loaded = load(journal, snapshot, key, window_turns=self._options.window_turns)
         assert loaded is not None
         return loaded
 
-    def _set_aside(self, journal: Path, snapshot: Path, problem: str) -> StoreRefusal:
+    def _damaged(self, paths: tuple[Path, ...], problem: str, *, repair: bool) -> StoreRefusal:
         """Renames damaged files, so that nothing is written into them and somebody can look at them."""
+        if not repair:
+            logger.error("the conversation in %s is damaged: %s", paths[0].name, problem)
+            return StoreRefusal("corrupt", "The stored conversation is damaged.")
         self._counters.quarantined += 1
         suffix = f".quarantined-{time.time_ns() // 1_000_000}"
-        aside = journal.with_name(journal.name + suffix)
-        for path in (journal, snapshot):
-            if path.exists() and (path is journal or is_snapshot(path)):
-                self._files.rename(path, path.with_name(path.name + suffix))
-        self._files.flush_directory(self._directory)
-        logger.error("a conversation is damaged (%s) and was set aside as %s", problem, aside.name)
+        for path in paths:
+            if path.exists() and (path is paths[0] or is_snapshot(path)):
+                self._files.move(path, path.with_name(path.name + suffix))
+        aside = paths[0].name + suffix
+        logger.error("a conversation is damaged (%s) and was set aside as %s", problem, aside)
         return StoreRefusal(
             "corrupt",
             "The stored conversation is damaged and was set aside; your message was not taken. "
-            f"The next one begins a new conversation. The old one is kept as {aside.name}.",
+            f"The next one begins a new conversation. The old one is kept as {aside}.",
         )

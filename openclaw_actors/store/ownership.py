@@ -14,8 +14,9 @@ import time
 from pathlib import Path
 
 from openclaw_actors.store.failures import StoreCannotOpen
+from openclaw_actors.store.files import Files
 
-__all__ = ["DIRECTORIES", "TOKENS_PER_OPENING", "StoreLock", "check_format", "prepare"]
+__all__ = ["DIRECTORIES", "TOKENS_PER_OPENING", "StoreLock", "cannot_open", "check_format", "prepare"]
 
 DIRECTORIES = ("sessions", "notes", "branches", "legacy")
 TOKENS_PER_OPENING = 1_000_000
@@ -27,17 +28,21 @@ _WIDTH = 12
 def prepare(root: Path) -> None:
     """Makes the directories, readable by us alone. Raises `StoreCannotOpen`."""
     try:
-        root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not root.exists():
+            root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _flush_directory(root.parent)
         found = root.stat()
         if found.st_uid != os.geteuid():
             raise StoreCannotOpen("configuration", f"{root} belongs to user {found.st_uid}, not to us")
         for name in DIRECTORIES:
-            (root / name).mkdir(mode=0o700, exist_ok=True)
+            if not (root / name).is_dir():
+                (root / name).mkdir(mode=0o700)
+                _flush_directory(root)
     except OSError as error:
-        raise _cannot(root, error) from error
+        raise cannot_open(root, error) from error
 
 
-def check_format(root: Path) -> None:
+def check_format(root: Path, files: Files) -> None:
     """Says with what format the store is written; refuses one of a newer version rather than harm it.
 
     Raises:
@@ -47,7 +52,7 @@ def check_format(root: Path) -> None:
     try:
         text = path.read_text() if path.exists() else ""
         if not text:
-            path.write_text(f"{FORMAT}\n")
+            files.replace(path, b"%d\n" % FORMAT)
             return
         if int(text) > FORMAT:
             raise StoreCannotOpen(
@@ -57,7 +62,7 @@ def check_format(root: Path) -> None:
     except ValueError:
         raise StoreCannotOpen("configuration", f"{path} says no format number") from None
     except OSError as error:
-        raise _cannot(path, error) from error
+        raise cannot_open(path, error) from error
 
 
 class StoreLock:
@@ -90,7 +95,7 @@ class StoreLock:
             raise
         except OSError as error:
             self.release()
-            raise _cannot(self._path, error) from error
+            raise cannot_open(self._path, error) from error
 
     def release(self) -> None:
         """Lets the next owner in."""
@@ -118,10 +123,12 @@ class StoreLock:
         except ValueError:
             count = int(time.time()) // 60  # unreadable: far above any count, and it rises from here
         os.pwrite(self._descriptor, b"%0*d\n" % (_WIDTH, count), 0)
+        os.fdatasync(self._descriptor)
         return count
 
 
-def _cannot(path: Path, error: OSError) -> StoreCannotOpen:
+def cannot_open(path: Path, error: OSError) -> StoreCannotOpen:
+    """Says what an error of the operating system means for the store as a whole."""
     name = errno.errorcode.get(error.errno or 0, "error")
     reason = os.strerror(error.errno or 0)
     mine = error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.ELOOP)
@@ -129,3 +136,11 @@ def _cannot(path: Path, error: OSError) -> StoreCannotOpen:
     return StoreCannotOpen(
         code, f"the store {path} cannot be used: {reason} ({name}); see memory.storage_path"
     )
+
+
+def _flush_directory(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

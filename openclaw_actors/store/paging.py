@@ -34,7 +34,7 @@ class Page(msgspec.Struct, frozen=True):
 def read_page(
     journal: Path | None,
     end: int,
-    unwritten: Sequence[Record],
+    unwritten: Sequence[tuple[Record, int]],
     *,
     after_seq: int,
     max_events: int,
@@ -45,7 +45,7 @@ def read_page(
     Args:
         journal: None if nothing is stored.
         end: the journal's valid length.
-        unwritten: records that follow it and wait in memory for the disk.
+        unwritten: records that follow it and wait in memory for the disk, with their sizes in bytes.
 
     Raises:
         StoreRefusal: `corrupt` if the page cannot be trusted.
@@ -60,8 +60,8 @@ def read_page(
             raise StoreRefusal("corrupt", f"the stored conversation is damaged: {error}") from error
         finally:
             os.close(descriptor)
-    for record in unwritten:
-        page.add(record, 0)
+    for record, size in unwritten:
+        page.add(record, size)
     return Page(events=tuple(page.events), complete=not page.full)
 
 

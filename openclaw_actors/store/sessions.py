@@ -26,18 +26,21 @@ _MAX_WAITING = 1_000
 _MAX_TOKENS = 65_536
 """Sessions whose newest token is remembered although they left memory."""
 _LIVE_FACTOR = 4
-"""Live sessions stay beyond the cache's limit, up to this many times of it."""
+"""Live sessions stay beyond the cache's limits, up to this many times of each."""
+_FORGET_EVERY = 64
+"""Live sessions only grow, so the limits are looked at after this many of their operations."""
 
 
 class Sessions:
     """The cache and the order of what happens to each session.
 
     Args:
-        find: reads one session's files; called in a thread of `readers`.
+        find: reads one session's files and, if its second argument says so, sets damaged ones aside; called in a
+            thread of `readers`.
     """
 
     def __init__(
-        self, options: StoreOptions, counters: Counters, find: Callable[[str], Found], readers: Executor
+        self, options: StoreOptions, counters: Counters, find: Callable[[str, bool], Found], readers: Executor
     ) -> None:
         self._options = options
         self._counters = counters
@@ -46,6 +49,7 @@ class Sessions:
         self._loop = asyncio.get_running_loop()
         self._entries: OrderedDict[str, Entry] = OrderedDict()
         self._tokens: OrderedDict[str, int] = OrderedDict()
+        self._pumped = 0
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -54,13 +58,12 @@ class Sessions:
         """All in memory, least recently used first."""
         return list(self._entries.values())
 
-    def get(self, key: str) -> Entry | None:
-        """The entry, if it is in memory and loaded."""
-        entry = self._entries.get(key)
-        return None if entry is None or not entry.key or not entry.journal.name else entry
+    def run(self, key: str, operation: Operation, *, repair: bool = False) -> asyncio.Future[Any]:
+        """Has an operation done after all earlier ones of this key, the session being loaded first if need be.
 
-    def run(self, key: str, operation: Operation) -> asyncio.Future[Any]:
-        """Has an operation done after all earlier ones of this key, the session being loaded first if need be."""
+        Args:
+            repair: whether files that turn out to be damaged are set aside; only for those who tell a person of it.
+        """
         future: asyncio.Future[Any] = self._loop.create_future()
         entry = self._entries.get(key)
         if entry is None:
@@ -68,7 +71,7 @@ class Sessions:
             if problem:
                 refuse(future, "unknown", problem)
                 return future
-            entry = self._load(key)
+            entry = self._load(key, repair=repair)
         else:
             self._entries.move_to_end(key)
         if len(entry.waiting) >= _MAX_WAITING:
@@ -82,8 +85,13 @@ class Sessions:
         """Does what waits, until something makes the entry busy."""
         while entry.waiting and not entry.busy:
             operation, future = entry.waiting.popleft()
-            operation(entry, future)
-        if not entry.live and not entry.waiting:
+            try:
+                operation(entry, future)
+            except Exception as error:  # the trouble of one conversation is not that of all
+                logger.exception("session %s: an operation failed", entry.key)
+                refuse(future, "unavailable", f"the store failed: {type(error).__name__}")
+        self._pumped += 1
+        if not entry.waiting and (not entry.live or self._pumped % _FORGET_EVERY == 0):
             self._forget()
 
     def remember_token(self, entry: Entry) -> None:
@@ -93,10 +101,10 @@ class Sessions:
         if len(self._tokens) > _MAX_TOKENS:
             self._tokens.popitem(last=False)
 
-    def _load(self, key: str) -> Entry:
+    def _load(self, key: str, *, repair: bool) -> Entry:
         entry = self._entries[key] = Entry(key)
         self._counters.loads += 1
-        reading = self._loop.run_in_executor(self._readers, self._find, key)
+        reading = self._loop.run_in_executor(self._readers, self._find, key, repair)
         reading.add_done_callback(lambda done: self._loaded(entry, done))
         return entry
 
@@ -123,9 +131,12 @@ class Sessions:
         if len(self._entries) <= options.cached_sessions and total <= options.cached_bytes:
             return
         for live in (False, True):
-            limit = options.cached_sessions * (_LIVE_FACTOR if live else 1)
+            factor = _LIVE_FACTOR if live else 1
             for entry in tuple(self._entries.values()):
-                if len(self._entries) <= limit and (live or total <= options.cached_bytes):
+                if (
+                    len(self._entries) <= options.cached_sessions * factor
+                    and total <= options.cached_bytes * factor
+                ):
                     break
                 if entry.pinned or entry.live is not live:
                     continue

@@ -13,7 +13,7 @@ import msgspec
 from openclaw_actors.core.conversation import Conversation
 from openclaw_actors.store.framing import seal, unseal
 
-__all__ = ["FORMAT", "Snapshot", "encode_snapshot", "is_snapshot", "read_snapshot"]
+__all__ = ["FORMAT", "Snapshot", "encode_snapshot", "is_snapshot", "read_snapshot", "too_short"]
 
 FORMAT = 1
 
@@ -29,6 +29,8 @@ class Snapshot(msgspec.Struct, frozen=True):
     """Offset and CRC of the last line before `offset`."""
     token: int
     """The token of that line."""
+    window_turns: int
+    """How many ended turns the state was to keep; a longer window must be read from the journal."""
     state: Conversation
 
 
@@ -58,6 +60,11 @@ def read_snapshot(path: Path, key: str) -> Snapshot | None:
     except (msgspec.DecodeError, ValueError):
         return None
     return snapshot if snapshot.session == key and snapshot.format == FORMAT else None
+
+
+def too_short(snapshot: Snapshot, window_turns: int) -> bool:
+    """Was the snapshot made for a shorter window than is asked for now, and had to leave turns out?"""
+    return snapshot.window_turns < window_turns and snapshot.state.turns > len(snapshot.state.window)
 
 
 def is_snapshot(path: Path) -> bool:

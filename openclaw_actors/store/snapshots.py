@@ -7,7 +7,6 @@ import logging
 from collections.abc import Callable
 from concurrent.futures import Executor
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from openclaw_actors.store.entry import Entry, settle
@@ -40,12 +39,11 @@ class Snapshots:
         self._threads = threads
         self._ready = ready
         self._loop = asyncio.get_running_loop()
-        self._failed_at: dict[str, int] = {}
 
     def write_if_due(self, entry: Entry) -> None:
         """Begins a snapshot if the last one is too far behind the journal."""
         options = self._options
-        since = max(entry.snapshot_number, self._failed_at.get(entry.key, 0))
+        since = max(entry.snapshot_number, entry.snapshot_failed)
         due = (
             entry.state.number - since >= options.snapshot_every_records
             or entry.end - entry.snapshot_end >= options.snapshot_every_bytes
@@ -66,7 +64,8 @@ class Snapshots:
     def _begin(self, entry: Entry, future: asyncio.Future[Any] | None) -> None:
         entry.snapshotting = True
         number, end = entry.state.number, entry.end
-        work = partial(self._replace, entry.snapshot, entry.snapshot_bytes())
+        data = entry.encode_snapshot(window_turns=self._options.window_turns)
+        work = partial(self._files.replace, entry.snapshot, data)
         writing = self._loop.run_in_executor(self._threads, work)
 
         def done(writing: asyncio.Future[None]) -> None:
@@ -75,11 +74,10 @@ class Snapshots:
             if error is None:
                 self._counters.snapshots += 1
                 entry.snapshot_number, entry.snapshot_end = number, end
-                entry.size = max(1_000, entry.size - end)
-                self._failed_at.pop(entry.key, None)
+                entry.snapshot_bytes, entry.snapshot_failed = len(data), 0
             else:
                 self._counters.snapshots_failed += 1
-                self._failed_at[entry.key] = number
+                entry.snapshot_failed = number
                 logger.warning("the snapshot of %s could not be written: %s", entry.key, error)
             if future is not None:
                 settle(future, None)
@@ -87,6 +85,3 @@ class Snapshots:
                 self._ready(entry)
 
         writing.add_done_callback(done)
-
-    def _replace(self, path: Path, data: bytes) -> None:
-        self._files.replace(path, data)

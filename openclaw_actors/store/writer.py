@@ -8,6 +8,8 @@ acknowledged out, and at worst names too many sessions. A file that fails fails 
 from __future__ import annotations
 
 import contextlib
+import errno
+import logging
 import os
 import threading
 import time
@@ -17,9 +19,11 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 
 from openclaw_actors.store.files import Files
-from openclaw_actors.store.turns import TurnList
+from openclaw_actors.store.turns import Change, TurnList
 
 __all__ = ["Job", "Writer"]
+
+logger = logging.getLogger(__name__)
 
 _OPEN_FILES = 256
 """Journals kept open between commits."""
@@ -35,9 +39,21 @@ class Job:
         cut: an earlier write failed, so the file is reopened and cut back to `offset` first.
         opens: the session's name, if the list of open turns must hold it before the receipt goes out.
         closes: its name, if the list need not hold it any more.
+        completes: from here on the list names all, which it did not until now.
     """
 
-    __slots__ = ("closes", "cut", "data", "error", "listed", "offset", "opens", "owner", "path")
+    __slots__ = (
+        "closes",
+        "completes",
+        "cut",
+        "data",
+        "error",
+        "listed",
+        "offset",
+        "opens",
+        "owner",
+        "path",
+    )
 
     def __init__(
         self,
@@ -48,6 +64,7 @@ class Job:
         cut: bool = False,
         opens: str = "",
         closes: str = "",
+        completes: bool = False,
         owner: object = None,
     ) -> None:
         self.path = path
@@ -56,6 +73,7 @@ class Job:
         self.cut = cut
         self.opens = opens
         self.closes = closes
+        self.completes = completes
         self.owner = owner
         self.listed = False
         self.error: OSError | None = None
@@ -85,11 +103,12 @@ class Writer:
         """Has these jobs committed, together with whatever else waits."""
         self._queue.put(jobs)
 
-    def close(self, *, timeout_s: float = 5.0) -> None:
-        """Ends the thread after what was submitted."""
+    def close(self, *, timeout_s: float = 5.0) -> bool:
+        """Ends the thread after what was submitted; returns whether it ended in time."""
         if self._thread.is_alive():
             self._queue.put(None)
             self._thread.join(timeout_s)
+        return not self._thread.is_alive()
 
     def _run(self) -> None:
         ended = False
@@ -109,7 +128,16 @@ class Writer:
         self._turns.close()
 
     def commit(self, batch: list[Job]) -> None:
-        """Carries out the jobs and sets `error` in those that failed. Raises nothing."""
+        """Carries out the jobs and sets `error` in those that failed. Raises nothing: without its thread the store
+        would answer nobody ever again."""
+        try:
+            self._commit(batch)
+        except Exception as error:
+            logger.exception("a commit failed in a way that nobody thought of")
+            for job in batch:
+                job.error = job.error or OSError(errno.EIO, f"{type(error).__name__}: {error}")
+
+    def _commit(self, batch: list[Job]) -> None:
         self._list_turns(batch)
         created: dict[Path, list[Job]] = {}
         written: dict[Path, list[Job]] = {}
@@ -123,7 +151,8 @@ class Writer:
                     self._fail([job], error)
         for path, jobs in written.items():
             try:
-                self._files.flush(self._open[path])
+                if path in self._open:
+                    self._files.flush(self._open[path])
             except OSError as error:
                 self._fail(jobs, error)
         for directory, jobs in created.items():
@@ -136,11 +165,18 @@ class Writer:
 
     def _list_turns(self, batch: list[Job]) -> None:
         opens = [job for job in batch if job.opens]
-        closes = [job for job in batch if job.closes]
-        if not opens and not closes:
+        changes: list[Change] = []
+        for job in batch:  # in their order: a session may be struck out and opened again in one commit
+            if job.closes:
+                changes.append(("closed", job.closes))
+            if job.opens:
+                changes.append(("open", job.opens))
+            if job.completes:
+                changes.append(("complete", ""))
+        if not changes:
             return
         try:
-            self._turns.write([job.opens for job in opens], [job.closes for job in closes])
+            self._turns.write(changes)
         except OSError as error:
             for job in opens:
                 job.error = error
@@ -150,12 +186,15 @@ class Writer:
 
     def _write(self, job: Job) -> bool:
         """Returns whether the file is new. A new file's data is synced before its directory entry."""
-        if job.cut:
-            self._close(job.path)
+        created = job.offset == 0
+        if job.cut or created:
+            self._close(
+                job.path
+            )  # a file that begins may have a predecessor that was set aside, still open here
+        if created and not job.data and not job.path.exists():
+            return False
         descriptor = self._open.get(job.path, -1)
-        created = False
         if descriptor < 0:
-            created = job.offset == 0
             descriptor = self._open[job.path] = self._files.open(job.path, create=created)
         self._open.move_to_end(job.path)
         if job.cut:
