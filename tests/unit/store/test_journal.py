@@ -1,0 +1,144 @@
+"""What a journal says after a crash at any byte, and when it is damaged."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from openclaw_actors.core.conversation import Conversation, apply, decode_state
+from openclaw_actors.core.records import Record, encode_record
+from openclaw_actors.store.journal import Damaged, OtherKey, frame, header_line, load
+from tests.unit.store.scene import KEY, as_json, journal_of, opened, run, snapshot_of, turn, user
+
+COMMITS: list[tuple[Record, ...]] = [turn(0), turn(1)[:1], turn(1)[1:], turn(2)]
+"""Of several records, of one, of two."""
+
+
+def lines_of(commits: list[tuple[Record, ...]]) -> list[bytes]:
+    """Each commit's bytes, the header in the first."""
+    blocks = [b"".join(frame([encode_record(r) for r in records], [7] * len(records))) for records in commits]
+    return [header_line(KEY) + blocks[0], *blocks[1:]]
+
+
+def state_of(commits: list[tuple[Record, ...]]) -> Conversation:
+    state = Conversation(key=KEY)
+    for records in commits:
+        for record in records:
+            apply(state, record, window_turns=50)
+    return state
+
+
+def write(path: Path, data: bytes) -> Path:
+    journal = journal_of(path)
+    journal.parent.mkdir(parents=True, exist_ok=True)
+    journal.write_bytes(data)
+    return journal
+
+
+def read(path: Path) -> Conversation:
+    loaded = load(journal_of(path), snapshot_of(path), KEY, window_turns=50)
+    assert loaded is not None
+    return loaded.state
+
+
+def test_a_crash_at_any_byte_leaves_whole_commits_and_a_journal_to_go_on_with(tmp_path: Path) -> None:
+    blocks = lines_of(COMMITS)
+    data = b"".join(blocks)
+    ends = [sum(map(len, blocks[: count + 1])) for count in range(len(blocks))]
+
+    async def check(length: int) -> None:
+        write(tmp_path, data[:length])
+        whole = COMMITS[: sum(end <= length for end in ends)]
+        expected = state_of(whole)
+        with opened(tmp_path, fsync=False) as store:
+            session = await store.open_session(KEY)
+            assert as_json(decode_state(session.state)) == as_json(expected), f"cut at byte {length}"
+            number, seq = expected.number, expected.seq
+            stored = await store.append(
+                KEY, session.token, (user(number + 1, seq + 1, "later"),), keep=False
+            )
+            assert stored == (number + 1, True)
+        after = read(tmp_path)
+        assert after.number == expected.number + 1
+        assert after.open[-1].message_id == "later"
+
+    async def every_byte() -> None:
+        for length in range(len(data) + 1):
+            await check(length)
+
+    run(every_byte())
+
+
+def test_zeros_behind_the_last_commit_are_what_a_power_cut_leaves(tmp_path: Path) -> None:
+    data = b"".join(lines_of(COMMITS))
+    write(tmp_path, data + b"\0" * 5_000)
+    assert as_json(read(tmp_path)) == as_json(state_of(COMMITS))
+
+
+def test_nothing_but_zeros_is_a_first_commit_that_never_ended(tmp_path: Path) -> None:
+    write(tmp_path, b"\0" * 4_096)
+    assert read(tmp_path).number == 0
+
+
+def test_whole_lines_of_an_unfinished_commit_do_not_make_a_torn_one_damage(tmp_path: Path) -> None:
+    *before, last = lines_of(COMMITS)
+    first, second, third = last.splitlines(keepends=True)
+    write(tmp_path, b"".join(before) + first + b"\0" * len(second) + third)
+    assert as_json(read(tmp_path)) == as_json(state_of(COMMITS[:-1]))
+
+
+@pytest.mark.parametrize("block", [0, 1, 2])
+def test_damage_before_the_last_commit_is_never_cut_off(tmp_path: Path, block: int) -> None:
+    blocks = lines_of(COMMITS)
+    blocks[block] = blocks[block][:-20] + b"#" + blocks[block][-19:]
+    data = b"".join(blocks)
+    journal = write(tmp_path, data)
+    with pytest.raises(Damaged):
+        read(tmp_path)
+    assert journal.read_bytes() == data
+
+
+@pytest.mark.parametrize("block", [1, 2])
+def test_a_commit_that_is_missing_is_damage(tmp_path: Path, block: int) -> None:
+    blocks = lines_of(COMMITS)
+    del blocks[block]
+    write(tmp_path, b"".join(blocks))
+    with pytest.raises(Damaged):
+        read(tmp_path)
+
+
+def test_a_damaged_first_line_is_damage(tmp_path: Path) -> None:
+    write(tmp_path, b"X" + b"".join(lines_of(COMMITS))[1:])
+    with pytest.raises(Damaged):
+        read(tmp_path)
+
+
+def test_another_keys_file_is_told_apart(tmp_path: Path) -> None:
+    journal = write(tmp_path, b"".join(lines_of(COMMITS)))
+    with pytest.raises(OtherKey):
+        load(journal, snapshot_of(tmp_path), "websocket:local:other", window_turns=50)
+
+
+def test_nothing_stored_is_none(tmp_path: Path) -> None:
+    assert load(journal_of(tmp_path), snapshot_of(tmp_path), KEY, window_turns=50) is None
+
+
+def test_a_directory_in_the_place_of_a_journal_is_an_error_not_an_empty_conversation(tmp_path: Path) -> None:
+    journal_of(tmp_path).mkdir(parents=True)
+    with pytest.raises(OSError):
+        load(journal_of(tmp_path), snapshot_of(tmp_path), KEY, window_turns=50)
+
+
+def test_a_journal_survives_its_reader_being_cancelled(tmp_path: Path) -> None:
+    write(tmp_path, b"".join(lines_of(COMMITS)))
+
+    async def scene() -> Conversation:
+        with opened(tmp_path) as store:
+            waiting = store.open_session(KEY)
+            waiting.cancel()
+            await asyncio.sleep(0)
+            return decode_state((await store.open_session(KEY)).state)
+
+    assert as_json(run(scene())) == as_json(state_of(COMMITS))
