@@ -41,6 +41,7 @@ __all__ = [
 
 REMEMBERED_IDS = 1_024
 REMEMBERED_SECONDS = 7 * 24 * 3600.0
+MOST_TOKENS = (1 << 63) - 1
 REMEMBERED_IDS_AT_MOST = 100_000
 """A person who sends more than this in seven days finds the oldest ids forgotten."""
 
@@ -192,7 +193,7 @@ def _end_turn(state: Conversation, record: TurnEnded, window_turns: int) -> None
         return
     state.open.remove(message)
     state.turns += 1
-    state.usage = state.usage + record.usage
+    state.usage = _sum(state.usage, record.usage)
     state.window.append(
         HistoryTurn(user=message.text, steps=message.steps, answer=record.text, status=record.status)
     )
@@ -212,10 +213,19 @@ def _advance_turn(
             message.deaths = record.deaths
         case AssistantSpoke():
             message.deaths = 0
-            message.usage = message.usage + record.usage
+            message.usage = _sum(message.usage, record.usage)
             message.steps.append(Step(text=record.text, calls=record.tool_calls))
         case ToolStarted() if message.steps:
             message.steps[-1].started.add(record.call_id)
         case ToolFinished() if message.steps:
             message.deaths = 0
             message.steps[-1].outcomes[record.call_id] = ToolOutcome(status=record.status, text=record.text)
+
+
+def _sum(one: Usage, other: Usage) -> Usage:
+    """Providers count as they like; a state must stay one that can be encoded."""
+    total = one + other
+    return Usage(
+        input_tokens=min(max(total.input_tokens, 0), MOST_TOKENS),
+        output_tokens=min(max(total.output_tokens, 0), MOST_TOKENS),
+    )

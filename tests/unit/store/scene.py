@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+import msgspec
+
 from openclaw_actors.core.conversation import Conversation, decode_state
 from openclaw_actors.core.records import Record, TurnBegan, TurnEnded, UserSaid, turn_id_of
 from openclaw_actors.messages.events import TurnStatus, Usage
@@ -164,7 +166,7 @@ def run(main: Coroutine[Any, Any, _T]) -> _T:
 
 async def until(condition: Callable[[], bool]) -> None:
     """Returns when it holds; the deadline is that of `run`."""
-    while not condition():
+    while not condition():  # noqa: ASYNC110 - what is waited for happens in threads
         await asyncio.sleep(0.005)
 
 
@@ -195,8 +197,6 @@ async def refused(waiting: Awaitable[object]) -> StoreRefusal:
 
 def as_json(state: Conversation) -> Any:
     """Something that compares equal for equal states."""
-    import msgspec
-
     return msgspec.to_builtins(state)
 
 

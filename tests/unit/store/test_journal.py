@@ -9,6 +9,7 @@ import pytest
 
 from openclaw_actors.core.conversation import Conversation, apply, decode_state
 from openclaw_actors.core.records import Record, encode_record
+from openclaw_actors.store import FileStore
 from openclaw_actors.store.journal import Damaged, OtherKey, frame, header_line, load
 from tests.unit.store.scene import KEY, as_json, journal_of, opened, run, snapshot_of, turn, user
 
@@ -16,57 +17,53 @@ COMMITS: list[tuple[Record, ...]] = [turn(0), turn(1)[:1], turn(1)[1:], turn(2)]
 """Of several records, of one, of two."""
 
 
-def lines_of(commits: list[tuple[Record, ...]]) -> list[bytes]:
+def lines_of(commits: list[tuple[Record, ...]], key: str = KEY) -> list[bytes]:
     """Each commit's bytes, the header in the first."""
     blocks = [b"".join(frame([encode_record(r) for r in records], [7] * len(records))) for records in commits]
-    return [header_line(KEY) + blocks[0], *blocks[1:]]
+    return [header_line(key) + blocks[0], *blocks[1:]]
 
 
-def state_of(commits: list[tuple[Record, ...]]) -> Conversation:
-    state = Conversation(key=KEY)
+def state_of(commits: list[tuple[Record, ...]], key: str = KEY) -> Conversation:
+    state = Conversation(key=key)
     for records in commits:
         for record in records:
             apply(state, record, window_turns=50)
     return state
 
 
-def write(path: Path, data: bytes) -> Path:
-    journal = journal_of(path)
+def write(path: Path, data: bytes, key: str = KEY) -> Path:
+    journal = journal_of(path, key)
     journal.parent.mkdir(parents=True, exist_ok=True)
     journal.write_bytes(data)
     return journal
 
 
-def read(path: Path) -> Conversation:
-    loaded = load(journal_of(path), snapshot_of(path), KEY, window_turns=50)
+def read(path: Path, key: str = KEY) -> Conversation:
+    loaded = load(journal_of(path, key), snapshot_of(path, key), key, window_turns=50)
     assert loaded is not None
     return loaded.state
 
 
 def test_a_crash_at_any_byte_leaves_whole_commits_and_a_journal_to_go_on_with(tmp_path: Path) -> None:
-    blocks = lines_of(COMMITS)
-    data = b"".join(blocks)
+    blocks = lines_of(COMMITS, "cut-0000")
     ends = [sum(map(len, blocks[: count + 1])) for count in range(len(blocks))]
 
-    async def check(length: int) -> None:
-        write(tmp_path, data[:length])
-        whole = COMMITS[: sum(end <= length for end in ends)]
-        expected = state_of(whole)
-        with opened(tmp_path, fsync=False) as store:
-            session = await store.open_session(KEY)
-            assert as_json(decode_state(session.state)) == as_json(expected), f"cut at byte {length}"
-            number, seq = expected.number, expected.seq
-            stored = await store.append(
-                KEY, session.token, (user(number + 1, seq + 1, "later"),), keep=False
-            )
-            assert stored == (number + 1, True)
-        after = read(tmp_path)
-        assert after.number == expected.number + 1
-        assert after.open[-1].message_id == "later"
+    async def check(store: FileStore, length: int) -> None:
+        key = f"cut-{length:04}"
+        write(tmp_path, b"".join(lines_of(COMMITS, key))[:length], key)
+        expected = state_of(COMMITS[: sum(end <= length for end in ends)], key)
+        session = await store.open_session(key)
+        assert as_json(decode_state(session.state)) == as_json(expected), f"cut at byte {length}"
+        later = user(expected.number + 1, expected.seq + 1, "later")
+        stored = await store.append(key, session.token, (later,), keep=False)
+        assert stored == (expected.number + 1, True)
+        apply(expected, later, window_turns=50)
+        assert as_json(read(tmp_path, key)) == as_json(expected), f"cut at byte {length}"
 
     async def every_byte() -> None:
-        for length in range(len(data) + 1):
-            await check(length)
+        with opened(tmp_path, fsync=False) as store:
+            for length in range(ends[-1] + 1):
+                await check(store, length)
 
     run(every_byte())
 
@@ -127,7 +124,7 @@ def test_nothing_stored_is_none(tmp_path: Path) -> None:
 
 def test_a_directory_in_the_place_of_a_journal_is_an_error_not_an_empty_conversation(tmp_path: Path) -> None:
     journal_of(tmp_path).mkdir(parents=True)
-    with pytest.raises(OSError):
+    with pytest.raises(IsADirectoryError):
         load(journal_of(tmp_path), snapshot_of(tmp_path), KEY, window_turns=50)
 
 
