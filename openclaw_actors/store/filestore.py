@@ -9,9 +9,11 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+import os
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeVar
 
 import msgspec
@@ -79,6 +81,7 @@ class FileStore:
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="store-reader")
         self._list_path = options.path / "open-turns.jsonl"
         self._names, self._names_complete = read_names(self._list_path)
+        self._names_complete = self._names_complete or _is_empty(options.path / "sessions")
         turns = TurnList(self._list_path, files, names=self._names, complete=self._names_complete)
         try:
             turns.rewrite(self._names)
@@ -428,6 +431,12 @@ class FileStore:
     def _ready(self, entry: Entry) -> None:
         self._snapshots.write_if_due(entry)
         self._sessions.pump(entry)
+
+
+def _is_empty(sessions: Path) -> bool:
+    """Is there no conversation of ours? Old ones have no open turns."""
+    with os.scandir(sessions) as entries:
+        return not any(entry.name.endswith(".jsonl") for entry in entries)
 
 
 def _summary(branch: Branch) -> BranchSummary:
