@@ -18,7 +18,6 @@ from openclaw_actors.core.conversation import (
     encode_state,
     text_digest,
 )
-from openclaw_actors.core.history import HistoryTurn
 from openclaw_actors.core.records import (
     AssistantSpoke,
     HistoryRestored,
@@ -32,6 +31,7 @@ from openclaw_actors.core.records import (
     turn_id_of,
 )
 from openclaw_actors.messages.events import TurnStatus, Usage
+from openclaw_actors.messages.history import HistoryTurn
 from openclaw_actors.messages.model import ToolCall
 
 CALL = ToolCall(call_id="c1", name="shell", arguments="{}")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from openclaw_actors.core.history import HistoryTurn, Step, ToolOutcome
 from openclaw_actors.core.records import (
     AssistantSpoke,
     HistoryRestored,
@@ -29,6 +28,7 @@ from openclaw_actors.messages.events import (
     TurnStarted,
     Usage,
 )
+from openclaw_actors.messages.history import HistoryTurn, Step, ToolOutcome
 from openclaw_actors.messages.model import ToolCall
 
 CALL = ToolCall(call_id="c1", name="shell", arguments='{"command": "ls"}')
