@@ -61,7 +61,10 @@ def test_an_unreadable_count_goes_on_above_all_earlier_ones(tmp_path: Path) -> N
 def test_the_lock_does_not_go_to_programs_that_are_started(tmp_path: Path) -> None:
     lock = StoreLock(tmp_path)
     lock.acquire(timeout_s=1.0)
-    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, close_fds=False) as child:
+    program = [sys.executable, "-c", "print(flush=True); input()"]
+    with subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, close_fds=False) as child:
+        assert child.stdout is not None
+        child.stdout.readline()  # it runs: what it was not to have is closed
         lock.release()
         other = StoreLock(tmp_path)
         assert other.acquire(timeout_s=0.0) == 2
