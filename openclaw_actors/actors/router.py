@@ -18,6 +18,8 @@ from openclaw_actors.actors.directory import ServiceDirectory
 from openclaw_actors.actors.proc import resident_bytes
 from openclaw_actors.actorsystem import ActorFailed, AsyncActor, address_key, handles
 from openclaw_actors.config import GatewayConfig, decode
+from openclaw_actors.core.conversation import decode_state
+from openclaw_actors.core.drafts import ends_of
 from openclaw_actors.core.router import RouterCore
 from openclaw_actors.core.routing import (
     AnswerStop,
@@ -37,13 +39,13 @@ from openclaw_actors.core.watchdog import Watchdog
 from openclaw_actors.errors import ActorError, AskRefused
 from openclaw_actors.messages import (
     Address,
+    Append,
     Children,
     Deliver,
     Directory,
     Done,
     Drain,
     Drained,
-    EndOpenTurns,
     EndSession,
     GetChildren,
     Init,
@@ -51,15 +53,17 @@ from openclaw_actors.messages import (
     InitSession,
     ListOpenTurns,
     Message,
+    OpenSession,
     OpenTurns,
     PassivationAsked,
     PassivationDeclined,
     Ping,
     Pong,
     Ready,
-    Refused,
     Replay,
     RestartSession,
+    SessionGivesUp,
+    SessionOpened,
     Settled,
     StatusNode,
     StopOutcome,
@@ -72,8 +76,10 @@ __all__ = ["SessionRouter"]
 logger = logging.getLogger(__name__)
 
 _STORE_TIMEOUT_S = 10.0
+_LIST_TIMEOUT_S = 600.0
+"""The store reads every conversation in the list; its death is noticed at once all the same."""
+_LIST_AGAIN_S = 1.0
 _DRAIN_MARGIN_S = 2.0
-_DRAINING = "The gateway is shutting down. Please retry in a moment."
 
 _STATE_NAMES = {
     Phase.ASLEEP: "passivated",
@@ -98,6 +104,7 @@ class SessionRouter(AsyncActor):
         self._channels: dict[str, Address] = {}
         self._retired: deque[str] = deque(maxlen=64)
         self._stop_askers: dict[str, list[asyncio.Future[StopOutcome]]] = {}
+        self._endings: set[asyncio.Task[None]] = set()
         self._counters: Counter[str] = Counter()
         self._tick: asyncio.TimerHandle | None = None
         self._tick_at = 0.0
@@ -121,13 +128,15 @@ class SessionRouter(AsyncActor):
         return Ready(pid=os.getpid(), incarnation=message.incarnation)
 
     async def _recover(self) -> None:
-        try:
-            found: OpenTurns = await self._directory.ask(
-                self, "persistence", ListOpenTurns(), timeout_s=_STORE_TIMEOUT_S
-            )
-        except AskRefused as refusal:
-            logger.error("open turns cannot be listed, so none is resumed: %s", refusal)
-            return
+        while True:
+            try:
+                found: OpenTurns = await self._directory.ask(
+                    self, "persistence", ListOpenTurns(), timeout_s=_LIST_TIMEOUT_S
+                )
+                break
+            except AskRefused as refusal:
+                logger.error("open turns cannot be listed and wait to be resumed: %s", refusal)
+                await asyncio.sleep(_LIST_AGAIN_S)
         if found.turns:
             logger.info("resumes the turns of %d sessions", len(found.turns))
         self._carry_out(self._core.recover([turn.session for turn in found.turns], time.monotonic()))
@@ -175,13 +184,12 @@ class SessionRouter(AsyncActor):
     @handles(Drain)
     async def drain(self, message: Drain, sender: Address) -> Drained:
         """Refuses what has no session yet, and has every session finish its turn and leave."""
-        self._core.draining = True
-        for entry in self._core.entries.values():
-            if entry.phase not in (Phase.LIVE, Phase.STARTING):
-                self._refuse_unsettled(entry)
+        self._carry_out(self._core.drain())
         answers = await asyncio.gather(
             *(self._drain_session(address, message) for address in list(self._addresses.values()))
         )
+        if self._endings:  # what a person stopped must not be resumed at the next start
+            await asyncio.wait(self._endings, timeout=message.grace_s + _DRAIN_MARGIN_S)
         return Drained(unfinished=sum(answers))
 
     async def _drain_session(self, address: Address, message: Drain) -> int:
@@ -191,18 +199,6 @@ class SessionRouter(AsyncActor):
             logger.warning("a session did not drain: %s", type(error).__name__)
             return 0
         return drained.unfinished
-
-    def _refuse_unsettled(self, entry: Entry) -> None:
-        for deliver in entry.unsettled.values():
-            refused = Refused(
-                session=deliver.session,
-                delivery_id=deliver.delivery_id,
-                message_id=deliver.message_id,
-                code="draining",
-                text=_DRAINING,
-            )
-            self._tell(deliver.channel, refused)
-        entry.unsettled.clear()
 
     # From channels
 
@@ -249,8 +245,13 @@ class SessionRouter(AsyncActor):
     @handles(StopOutcome)
     def stop_confirmed(self, message: StopOutcome, sender: Address) -> None:
         """A session ended its turn; it has told the channel itself."""
-        self._core.stop_confirmed(message)
+        self._core.stop_confirmed(message, time.monotonic())
         self._answer_stop_askers(message)
+
+    @handles(SessionGivesUp)
+    def session_gives_up(self, message: SessionGivesUp, sender: Address) -> None:
+        """A session exits because the store refuses what it writes."""
+        self._core.gives_up(message)
 
     @handles(PassivationAsked)
     def passivation_asked(self, message: PassivationAsked, sender: Address) -> None:
@@ -284,7 +285,15 @@ class SessionRouter(AsyncActor):
 
     def on_child_failed(self, failed: ActorFailed) -> None:
         """A session crashes; its exit follows, and the traceback stands in the log already."""
-        logger.info("session %s crashes: %s", self._keys.get(address_key(failed.address)), failed.reason)
+        key = self._keys.get(address_key(failed.address))
+        logger.info("session %s crashes: %s", key, failed.reason)
+        if key is not None:
+            self._core.crashes(key, failed.message_id)
+
+    def on_overflow(self, address: Address, message: object) -> None:
+        """A session has more to do than it can: the sender may try again."""
+        if isinstance(message, Deliver):
+            self.loop.call_soon(self._carry_out, self._core.not_sent(message))
 
     # From the supervisor
 
@@ -329,7 +338,9 @@ class SessionRouter(AsyncActor):
                         self._tell(effect.outcome.channel, effect.outcome)
                     self._answer_stop_askers(effect.outcome)
                 case EndTurnsOf():
-                    self.spawn(self._end_turns(effect.request), name="end turns")
+                    ending = self.spawn(self._end_turns(effect), name="end turns")
+                    self._endings.add(ending)
+                    ending.add_done_callback(self._endings.discard)
         self._schedule_tick()
 
     def _tell(self, channel: str, message: Message) -> None:
@@ -364,7 +375,8 @@ class SessionRouter(AsyncActor):
             logger.error("session %s cannot be opened: %s", fork.key, answer.reason)
             self._core.start_failed(fork.key, answer.code, answer.reason)
         else:
-            self._carry_out(self._core.ready(fork.key, answer.incarnation, answer.pid, now))
+            resumes = bool(answer.detail.get("resumes"))
+            self._carry_out(self._core.ready(fork.key, answer.incarnation, answer.pid, now, resumes=resumes))
 
     def _kill(self, effect: Kill) -> None:
         address = self._addresses.get(effect.key)
@@ -384,15 +396,23 @@ class SessionRouter(AsyncActor):
             return  # the watchdog sees that no answer came
         self._watchdog.ponged(key, pong, time.monotonic())
 
-    async def _end_turns(self, request: StopTurn) -> None:
-        message = EndOpenTurns(session=request.session, status="stopped", queue=request.queue)
+    async def _end_turns(self, effect: EndTurnsOf) -> None:
+        """Opens the conversation in the place of its dead process, and writes the ends: either may be asked twice."""
+        stopped = 0
         try:
-            await self._directory.ask(self, "persistence", message, timeout_s=_STORE_TIMEOUT_S)
-            stopped = 1
+            opened: SessionOpened = await self._directory.ask(
+                self, "persistence", OpenSession(session=effect.key), timeout_s=_STORE_TIMEOUT_S
+            )
+            records = ends_of(decode_state(opened.state), queue=effect.queue, now=time.time())
+            if records:
+                append = Append(
+                    session=effect.key, token=opened.token, records=records, when_exhausted="keep"
+                )
+                await self._directory.ask(self, "persistence", append, timeout_s=_STORE_TIMEOUT_S)
+            stopped = len(records)
         except AskRefused as refusal:
-            logger.error("the stop of %s cannot be recorded: %s", request.session, refusal)
-            stopped = 0
-        self._carry_out(self._core.turns_ended(request, stopped, time.monotonic()))
+            logger.error("the stop of %s cannot be recorded: %s", effect.key, refusal)
+        self._carry_out(self._core.turns_ended(effect, stopped, time.monotonic()))
 
     def _answer_stop_askers(self, outcome: StopOutcome) -> None:
         for answer in self._stop_askers.pop(outcome.session, ()):

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from openclaw_actors.core.conversation import OpenMessage
+from collections.abc import Sequence
+
+import msgspec
+
+from openclaw_actors.core.conversation import Conversation, OpenMessage
 from openclaw_actors.core.records import (
     AssistantSpoke,
     Record,
@@ -17,7 +21,7 @@ from openclaw_actors.messages.conversation import Deliver
 from openclaw_actors.messages.events import TurnStatus, Usage
 from openclaw_actors.messages.model import Completed, ToolCall
 
-__all__ = ["asked_for_tools", "tool_finished", "turn_began", "turn_ended", "user_said"]
+__all__ = ["asked_for_tools", "ends_of", "numbered", "tool_finished", "turn_began", "turn_ended", "user_said"]
 
 
 def user_said(deliver: Deliver, queued: int) -> UserSaid:
@@ -109,3 +113,27 @@ def asked_for_tools(turn_id: str, answer: Completed) -> list[Record]:
         for call in answer.tool_calls
     ]
     return [spoke, *starts]
+
+
+def numbered(drafts: Sequence[Record], state: Conversation, now: float) -> tuple[Record, ...]:
+    """The drafts as the records that follow the state.
+
+    Args:
+        now: Unix time, seconds.
+    """
+    number, seq = state.number, state.seq
+    records: list[Record] = []
+    for draft in drafts:
+        number += 1
+        changes: dict[str, int | float] = {"number": number, "at": now}
+        if hasattr(draft, "seq"):
+            seq += 1
+            changes["seq"] = seq
+        records.append(msgspec.structs.replace(draft, **changes))
+    return tuple(records)
+
+
+def ends_of(state: Conversation, *, queue: bool, now: float) -> tuple[Record, ...]:
+    """The records that stop a conversation without a process: its running turn, with `queue` those that wait too."""
+    ended = state.open if queue else state.open[:1]
+    return numbered([turn_ended(message, "stopped", "") for message in ended], state, now)

@@ -2,6 +2,11 @@
 
 Every message from a person is remembered until its session has accepted or refused it; if the session dies before,
 the message goes, in its order, to the next incarnation. Times are monotonic seconds, passed in.
+
+Whose fault a session's death is decides who is given up in the end. A delivery that the session names as it crashes
+is to blame itself. Otherwise the turn that ran is, which the next incarnation finds in the journal; only where
+none ran, the first message without a receipt. A session that dies before it has opened its conversation, is killed on a
+person's order, or ends because the store refuses it, puts no blame on anybody.
 """
 
 from __future__ import annotations
@@ -35,6 +40,7 @@ from openclaw_actors.messages.conversation import (
     PassivationGranted,
     Refused,
     Replay,
+    SessionGivesUp,
     SessionLost,
     Settled,
     StopOutcome,
@@ -49,6 +55,7 @@ _DRAINING = "The gateway is shutting down. Please retry in a moment."
 _QUARANTINED = "This message ended its session twice and is given up. The conversation goes on."
 _POISON_STRIKES = 2
 _STAY_S = 0.5
+_MAX_STOPS = 64
 _NEVER = float("inf")
 
 
@@ -59,6 +66,8 @@ class RouterCore:
         self.limits = limits
         self.entries: dict[str, Entry] = {}
         self.draining = False
+        self.recovered = False
+        """The list of open turns is known: who has no entry has nothing open."""
         self._waiting: OrderedDict[str, None] = OrderedDict()
         self._occupied = 0
 
@@ -114,13 +123,18 @@ class RouterCore:
     def stop(self, request: StopTurn, now: float) -> list[RouterEffect]:
         """Somebody wants the session's running turn ended: within `stop_timeout_s`, or without its process."""
         entry = self.entries.get(request.session)
+        if entry is None and not self.recovered:
+            entry = self._entry(request.session, now)
         if entry is None or entry.phase in (Phase.ASLEEP, Phase.PASSIVATING):
             return [AnswerStop(_outcome(request, 0))]
-        entry.stop = request
-        entry.stop_deadline = now + self.limits.stop_timeout_s
+        if len(entry.stops) >= _MAX_STOPS:
+            return []
+        if not entry.stops:
+            entry.stop_deadline = now + self.limits.stop_timeout_s
+        entry.stops.append(request)
         if entry.phase in REACHABLE:
             return [SendToSession(entry.key, request)]
-        if entry.phase is Phase.STOPPING:
+        if entry.phase is Phase.STOPPING or entry.ending:
             return []
         self._waiting.pop(entry.key, None)
         return self._end_turns(entry, now)
@@ -141,25 +155,35 @@ class RouterCore:
         if entry is None or (entry.incarnation and message.incarnation != entry.incarnation):
             return
         for delivery_id in message.delivery_ids:
-            entry.unsettled.pop(delivery_id, None)
-        entry.strikes = 0
-        if message.recorded:
-            entry.deaths = 0
+            _forget(entry, delivery_id)
 
-    def stop_confirmed(self, outcome: StopOutcome) -> list[RouterEffect]:
-        """The session has ended its turn; the record is durable."""
+    def not_sent(self, message: Deliver) -> list[RouterEffect]:
+        """Too much waits for the session's process: the message did not go out to it."""
+        entry = self.entries.get(message.session)
+        if entry is None or message.delivery_id not in entry.unsettled:
+            return []
+        _forget(entry, message.delivery_id)
+        return [_refuse(message, "busy", _BUSY)]
+
+    def stop_confirmed(self, outcome: StopOutcome, now: float) -> None:
+        """The session has ended its turn; the record is durable, and who asked knows it."""
         entry = self.entries.get(outcome.session)
-        if entry is not None:
-            entry.stop = None
-        return [AnswerStop(outcome)]
+        if entry is None:
+            return
+        asked = (outcome.channel, outcome.connection)
+        for index, request in enumerate(entry.stops):
+            if (request.channel, request.connection) == asked:
+                del entry.stops[index]
+                break
+        entry.stop_deadline = now + self.limits.stop_timeout_s
 
     def passivation_asked(self, message: PassivationAsked, now: float) -> list[RouterEffect]:
         """The session is idle and would leave."""
         entry = self.entries.get(message.session)
-        if entry is None or entry.phase is not Phase.LIVE:
+        if entry is None or entry.phase not in REACHABLE:
             return []
         entry.asked_to_leave = False
-        if entry.unsettled or entry.stop is not None:
+        if entry.phase is not Phase.LIVE or entry.unsettled or entry.stops:
             declined = PassivationDeclined(session=entry.key, incarnation=message.incarnation)
             return [SendToSession(entry.key, declined)]
         entry.enter(Phase.PASSIVATING, now)
@@ -180,7 +204,8 @@ class RouterCore:
     # Life and death
 
     def recover(self, keys: Iterable[str], now: float) -> list[RouterEffect]:
-        """These sessions have turns to resume, oldest first."""
+        """These sessions, and no others, have turns to resume, oldest first."""
+        self.recovered = True
         for key in keys:
             if key not in self.entries:
                 entry = self._entry(key, now)
@@ -188,15 +213,21 @@ class RouterCore:
                 self._waiting[key] = None
         return self.fill(now)
 
-    def ready(self, key: str, incarnation: int, pid: int, now: float) -> list[RouterEffect]:
-        """The session has opened its conversation."""
+    def ready(self, key: str, incarnation: int, pid: int, now: float, *, resumes: bool) -> list[RouterEffect]:
+        """The session has opened its conversation.
+
+        Args:
+            resumes: it takes up a turn that had begun, and has counted the last death against it, if it was one.
+        """
         entry = self.entries.get(key)
         if entry is None or entry.phase is not Phase.STARTING:
             return []
         entry.incarnation, entry.pid, entry.recovering = incarnation, pid, False
         entry.doing, entry.pong_at, entry.ping_sent_at = "idle", now, None
         entry.enter(Phase.LIVE, now)
-        return self.fill(now)
+        suspect, entry.suspect, entry.died_guilty = entry.suspect, "", False
+        effects = self._strike(entry, suspect) if suspect and not resumes else []
+        return effects + self._send_what_waits(entry) + self.fill(now)
 
     def start_failed(self, key: str, code: str, reason: str) -> None:
         """The session could not open its conversation; its process ends by itself."""
@@ -204,20 +235,36 @@ class RouterCore:
         if entry is not None and code == "corrupt":
             entry.fatal = ("persistence_failed", reason)
 
+    def crashes(self, key: str, message_id: str | None) -> None:
+        """The session says that it crashes, and on which message; `exited` follows."""
+        entry = self.entries.get(key)
+        if entry is not None and message_id is not None:
+            for delivery in entry.unsettled.values():
+                if delivery.message_id == message_id:
+                    entry.accused = delivery.delivery_id
+                    return
+
+    def gives_up(self, message: SessionGivesUp) -> None:
+        """The session cannot go on for no fault of its own; `exited` follows."""
+        entry = self.entries.get(message.session)
+        if entry is not None and entry.incarnation in (0, message.incarnation):
+            entry.blameless = True
+            entry.kill_reason = entry.kill_reason or message.reason
+
     def exited(self, key: str, now: float) -> list[RouterEffect]:
         """The session's process is gone and reaped."""
         entry = self.entries.get(key)
         if entry is None or entry.phase not in HAS_PROCESS:
             return []
         self._occupied -= 1
-        left_by_itself = entry.phase is Phase.PASSIVATING and not entry.kill_reason
+        left_by_itself = entry.phase is Phase.PASSIVATING
+        entry.was_live = entry.was_live or entry.phase is Phase.LIVE
         lost, entry.incarnation = entry.incarnation, 0
-        entry.pid, entry.ping_sent_at = None, None
+        entry.pid, entry.ping_sent_at, entry.asked_to_leave = None, None, False
         if entry.fatal is not None:
             return self._give_up(entry, *entry.fatal) + self.fill(now)
         if self.draining:
-            del self.entries[key]
-            return []
+            return self._gone_in_drain(entry, now)
         if left_by_itself:
             return self._asleep(entry, now) + self.fill(now)
         return self._died(entry, lost, now) + self.fill(now)
@@ -228,27 +275,44 @@ class RouterCore:
         if entry is None or entry.phase is Phase.ASLEEP:
             return None
         entry.policy.restarted_by_hand()
-        entry.innocent = True
         if entry.phase in HAS_PROCESS:
+            entry.innocent = True
             return self.kill(entry, "restarted by an operator", now)
-        entry.restart_at = now
+        if not entry.ending:
+            entry.restart_at = now
         return self.fill(now)
 
     def kill(self, entry: Entry, reason: str, now: float) -> list[RouterEffect]:
         """Ends the session's process; `exited` follows."""
         entry.kill_reason = reason
+        entry.was_live = entry.was_live or entry.phase is Phase.LIVE
         entry.enter(Phase.STOPPING, now)
         return [Kill(entry.key, reason)]
 
-    def turns_ended(self, request: StopTurn, stopped: int, now: float) -> list[RouterEffect]:
+    def turns_ended(self, done: EndTurnsOf, stopped: int, now: float) -> list[RouterEffect]:
         """The end of a dead session's turns stands in the journal."""
-        entry = self.entries.get(request.session)
-        answer: list[RouterEffect] = [AnswerStop(_outcome(request, stopped))]
-        if entry is None or entry.phase is not Phase.BACKING_OFF:
-            return answer
-        entry.stop = None
+        entry = self.entries.get(done.key)
+        if entry is None or not entry.ending:
+            return []
+        entry.ended += stopped
+        if not done.queue and any(request.queue for request in entry.stops):
+            return [EndTurnsOf(entry.key, queue=True)]
+        stops, entry.stops, entry.ending = entry.stops, [], False
+        answers: list[RouterEffect] = [AnswerStop(_outcome(request, entry.ended)) for request in stops]
+        if self.draining:
+            del self.entries[entry.key]
+            return answers
         entry.restart_at = now
-        return answer + self.fill(now)
+        return answers + self.fill(now)
+
+    def drain(self) -> list[RouterEffect]:
+        """Takes nothing more; what no living session has been given is refused."""
+        self.draining = True
+        effects: list[RouterEffect] = []
+        for entry in self.entries.values():
+            if entry.phase is not Phase.LIVE:
+                effects += _refuse_all(entry, "draining", _DRAINING)
+        return effects
 
     def fill(self, now: float) -> list[RouterEffect]:
         """Starts what is due and has a place; asks idle sessions to leave if more wait than there are places."""
@@ -297,14 +361,14 @@ class RouterCore:
         return [SendToSession(entry.key, Followers(channels=frozenset(entry.followers)))]
 
     def _hold_or_send(self, entry: Entry, message: Message, now: float) -> list[RouterEffect]:
-        if entry.phase not in REACHABLE:
+        if entry.phase is not Phase.LIVE:
             entry.held.append(message)
             while len(entry.held) > self.limits.max_held:
                 entry.held.popleft()
         return self._pass_on(entry, message, now)
 
     def _pass_on(self, entry: Entry, message: Message, now: float) -> list[RouterEffect]:
-        if entry.phase in REACHABLE:
+        if entry.phase is Phase.LIVE:
             return [SendToSession(entry.key, message)]
         if entry.phase is Phase.ASLEEP:
             entry.enter(Phase.WAITING, now)
@@ -317,10 +381,10 @@ class RouterCore:
         self._waiting.pop(entry.key, None)
         self._occupied += 1
         entry.enter(Phase.STARTING, now)
-        entry.kill_reason, entry.innocent, entry.asked_to_leave = "", False, False
+        entry.kill_reason, entry.accused, entry.ended = "", "", 0
+        entry.innocent = entry.blameless = entry.was_live = entry.asked_to_leave = False
         entry.doing, entry.active_at = "starting", max(entry.active_at, now)
-        fork = Fork(entry.key, entry.deaths, frozenset(entry.followers))
-        return [fork, *self._send_what_waits(entry)]
+        return [Fork(entry.key, int(entry.died_guilty), frozenset(entry.followers))]
 
     def _send_what_waits(self, entry: Entry) -> list[RouterEffect]:
         messages = [*entry.unsettled.values(), *entry.held]
@@ -362,39 +426,61 @@ class RouterCore:
             for channel in sorted(entry.followers)
         ]
         entry.held = type(entry.held)(m for m in entry.held if not isinstance(m, Replay))
-        if entry.stop is not None:
-            return effects + self._end_turns(entry, now)
-        delay_s = 0.0
         if not entry.innocent:
-            entry.deaths += 1
-            delay_s = entry.policy.died(now).delay_s
-            effects += self._strike(entry)
-        entry.restart_at = now + delay_s
+            entry.restart_at = now + entry.policy.died(now).delay_s
+        else:
+            entry.restart_at = now
+        if entry.stops:
+            return effects + self._end_turns(entry, now)
         entry.enter(Phase.BACKING_OFF, now)
-        return effects
+        return effects if entry.innocent else effects + self._blame(entry)
 
-    def _strike(self, entry: Entry) -> list[RouterEffect]:
-        if not entry.unsettled:
+    def _blame(self, entry: Entry) -> list[RouterEffect]:
+        if entry.accused in entry.unsettled:
+            return self._strike(entry, entry.accused)
+        if entry.was_live and not entry.blameless:
+            entry.died_guilty = True
+            entry.suspect = next(iter(entry.unsettled), "")
+        return []
+
+    def _strike(self, entry: Entry, delivery_id: str) -> list[RouterEffect]:
+        message = entry.unsettled.get(delivery_id)
+        if message is None:
             return []
-        entry.strikes += 1
-        if entry.strikes < _POISON_STRIKES:
+        strikes = entry.strikes[delivery_id] = entry.strikes.get(delivery_id, 0) + 1
+        if strikes < _POISON_STRIKES:
             return []
-        entry.strikes = 0
-        _, first = entry.unsettled.popitem(last=False)
-        return [_refuse(first, "quarantined", _QUARANTINED)]
+        _forget(entry, delivery_id)
+        return [_refuse(message, "quarantined", _QUARANTINED)]
 
     def _end_turns(self, entry: Entry, now: float) -> list[RouterEffect]:
-        assert entry.stop is not None
         entry.enter(Phase.BACKING_OFF, now)
-        entry.restart_at = _NEVER
-        return [EndTurnsOf(entry.stop)]
+        entry.restart_at, entry.ending = _NEVER, True
+        return [EndTurnsOf(entry.key, queue=any(request.queue for request in entry.stops))]
+
+    def _gone_in_drain(self, entry: Entry, now: float) -> list[RouterEffect]:
+        refused = _refuse_all(entry, "draining", _DRAINING)
+        if entry.stops:
+            return refused + self._end_turns(entry, now)
+        del self.entries[entry.key]
+        return refused
 
     def _give_up(self, entry: Entry, code: str, text: str) -> list[RouterEffect]:
         del self.entries[entry.key]
-        effects: list[RouterEffect] = [_refuse(message, code, text) for message in entry.unsettled.values()]
-        if entry.stop is not None:
-            effects.append(AnswerStop(_outcome(entry.stop, 0)))
-        return effects
+        stops: list[RouterEffect] = [AnswerStop(_outcome(request, 0)) for request in entry.stops]
+        return _refuse_all(entry, code, text) + stops
+
+
+def _forget(entry: Entry, delivery_id: str) -> None:
+    entry.unsettled.pop(delivery_id, None)
+    entry.strikes.pop(delivery_id, None)
+
+
+def _refuse_all(entry: Entry, code: str, text: str) -> list[RouterEffect]:
+    effects: list[RouterEffect] = [_refuse(message, code, text) for message in entry.unsettled.values()]
+    entry.unsettled.clear()
+    entry.strikes.clear()
+    return effects
 
 
 def _refuse(message: Deliver, code: str, text: str) -> Tell:

@@ -45,6 +45,7 @@ class Phase(Enum):
 
 HAS_PROCESS = frozenset({Phase.STARTING, Phase.LIVE, Phase.PASSIVATING, Phase.STOPPING})
 REACHABLE = frozenset({Phase.STARTING, Phase.LIVE})
+"""Control messages reach it. What people say waits until it is live: a death before that is no message's fault."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +55,7 @@ class RouterLimits:
     max_live: int = 256
     max_pending: int = 32
     """Deliveries to one session without a receipt."""
-    max_held: int = 64
+    max_held: int = 1_024
     """Other messages that wait for one session's next incarnation; the oldest go first, channels ask again."""
     max_waiting: int = 1_024
     """Sessions that wait for a place."""
@@ -86,21 +87,33 @@ class Entry:
     held: deque[Message] = field(default_factory=deque)
     """What waits for the next incarnation besides deliveries."""
     followers: set[str] = field(default_factory=set)
-    deaths: int = 0
-    """By its own doing, since it last wrote a person's message down."""
-    strikes: int = 0
-    """Deaths while the first unsettled delivery stayed the same."""
+    died_guilty: bool = False
+    """Its last live incarnation died by its own doing, and no incarnation has taken that into account yet."""
+    suspect: str = ""
+    """The delivery that is to blame for it, should no turn have been running."""
+    accused: str = ""
+    """The delivery on which the session says that it crashes."""
+    strikes: dict[str, int] = field(default_factory=dict)
+    """How many deaths each unsettled delivery is to blame for."""
     recovering: bool = False
-    stop: StopTurn | None = None
-    """A stop that is not confirmed yet."""
+    stops: list[StopTurn] = field(default_factory=list)
+    """Stops that are not confirmed yet."""
     stop_deadline: float = 0.0
+    ending: bool = False
+    """The end of its turns is being recorded in its place: it must not start meanwhile."""
+    ended: int = 0
+    """How many turns were ended so since it died."""
     asked_to_leave: bool = False
     stays_until: float = 0.0
     """It declined to leave and is not asked again before."""
     restart_at: float = 0.0
     kill_reason: str = ""
     innocent: bool = False
-    """It is killed for no fault of its own."""
+    """It is killed for no fault of its own: it starts again at once."""
+    blameless: bool = False
+    """It ends because others fail it: it starts again with back-off, and no message is to blame."""
+    was_live: bool = False
+    """It had opened its conversation before it was killed."""
     fatal: tuple[str, str] | None = None
     """Code and text with which it could not open its conversation; starting it again would not help."""
     ping_sent_at: float | None = None
@@ -120,6 +133,7 @@ class Fork:
 
     key: str
     deaths: int
+    """1: its last live incarnation died by its own doing."""
     followers: frozenset[str]
 
 
@@ -165,7 +179,9 @@ class AnswerStop:
 class EndTurnsOf:
     """Have the end of the session's turns recorded, as it has no process; then report `turns_ended`."""
 
-    request: StopTurn
+    key: str
+    queue: bool
+    """Also the turns that wait."""
 
 
 RouterEffect: TypeAlias = Fork | Kill | PingSession | SendToSession | Tell | AnswerStop | EndTurnsOf

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from openclaw_actors.core.router import RouterCore
-from openclaw_actors.core.routing import Entry, Phase, PingSession, RouterEffect
+from openclaw_actors.core.routing import REACHABLE, Entry, Phase, PingSession, RouterEffect
 from openclaw_actors.messages.lifecycle import Pong
 
 __all__ = ["Watchdog"]
@@ -28,7 +28,7 @@ class Watchdog:
     def next_tick_s(self) -> float:
         """Seconds until `tick` should be called again."""
         waits = any(
-            entry.stop is not None or entry.phase not in (Phase.LIVE, Phase.ASLEEP)
+            entry.stops or entry.phase not in (Phase.LIVE, Phase.ASLEEP)
             for entry in self._router.entries.values()
         )
         return _TICK_S if waits else _IDLE_TICK_S
@@ -37,7 +37,7 @@ class Watchdog:
         """Looks at every session."""
         late_s = now - self._expected_at if self._expected_at is not None else 0.0
         if late_s > _LATE_S:
-            self._forgive(late_s)
+            self._forgive(late_s, now)
         effects: list[RouterEffect] = []
         for entry in list(self._router.entries.values()):
             effects += self._look_at(entry, now)
@@ -56,16 +56,15 @@ class Watchdog:
 
     def _look_at(self, entry: Entry, now: float) -> list[RouterEffect]:
         router, limits = self._router, self._limits
-        if (
-            entry.phase in (Phase.STARTING, Phase.LIVE)
-            and entry.stop is not None
-            and now > entry.stop_deadline
-        ):
+        if entry.phase in REACHABLE and entry.stops and now > entry.stop_deadline:
             entry.innocent = True
             return router.kill(entry, "it did not stop when asked", now)
         match entry.phase:
-            case Phase.STARTING | Phase.PASSIVATING if now - entry.since > limits.start_timeout_s:
+            case Phase.STARTING if now - entry.since > limits.start_timeout_s:
                 return router.kill(entry, f"it did not get ready within {limits.start_timeout_s:g} s", now)
+            case Phase.PASSIVATING if now - entry.since > limits.start_timeout_s:
+                entry.innocent = True  # it had nothing more to do: only the store can have kept it
+                return router.kill(entry, f"it did not leave within {limits.start_timeout_s:g} s", now)
             case Phase.LIVE if entry.ping_sent_at is not None:
                 if now - entry.ping_sent_at > limits.ping_timeout_s:
                     return router.kill(entry, f"it did not answer for {limits.ping_timeout_s:g} s", now)
@@ -78,9 +77,10 @@ class Watchdog:
         busy = entry.unsettled or entry.doing != "idle" or now - entry.active_at < _RECENT_S
         return self._limits.ping_timeout_s / 4 if busy else self._limits.idle_ping_s
 
-    def _forgive(self, late_s: float) -> None:
+    def _forgive(self, late_s: float, now: float) -> None:
+        """Nothing counts as older than if this watcher had been in time, and nothing as younger than now."""
         for entry in self._router.entries.values():
-            entry.since += late_s
-            entry.stop_deadline += late_s
+            entry.since = min(now, entry.since + late_s)
+            entry.stop_deadline = min(now + self._limits.stop_timeout_s, entry.stop_deadline + late_s)
             if entry.ping_sent_at is not None:
-                entry.ping_sent_at += late_s
+                entry.ping_sent_at = min(now, entry.ping_sent_at + late_s)

@@ -18,6 +18,7 @@ __all__ = [
     "Replay",
     "ReplayPage",
     "SessionEvents",
+    "SessionGivesUp",
     "SessionLost",
     "Settled",
     "StopOutcome",
@@ -80,7 +81,19 @@ class Settled(Plain):
     incarnation: int
     delivery_ids: tuple[str, ...]
     recorded: bool = True
-    """A record was written: the session's death count starts anew."""
+    """A record was written: the message is accepted."""
+
+
+class SessionGivesUp(Message):
+    """session -> router: I exit, because the store refuses what I write; no message is to blame for this end.
+
+    My next incarnation opens the conversation anew.
+    """
+
+    session: str
+    incarnation: int
+    reason: str
+    """One line, no user text."""
 
 
 class SessionEvents(Plain):

@@ -61,7 +61,7 @@ class InitSession(Message):
     followers: frozenset[str] = frozenset()
     """Names of the channels that want this session's events."""
     deaths: int = 0
-    """How often the session died by its own doing since it last wrote a record."""
+    """1: the incarnation before died by its own doing, so the turn that ran then is to blame."""
 
 
 class Ready(Plain):
