@@ -9,34 +9,33 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import resource
 import time
 from collections.abc import Iterable
 
 from openclaw_actors import logs
 from openclaw_actors.actors.directory import ServiceDirectory
 from openclaw_actors.actors.replay import ReplayReader
+from openclaw_actors.actors.session_limits import because, limit_memory, session_limits, too_large
 from openclaw_actors.actorsystem import AsyncActor, handles
 from openclaw_actors.agent.faults import commit_fault, fault_of
 from openclaw_actors.agent.prompt import build_prompt
-from openclaw_actors.config import GatewayConfig, decode
-from openclaw_actors.core.admission import SessionLimits
+from openclaw_actors.config import decode
 from openclaw_actors.core.conversation import decode_state
 from openclaw_actors.core.effects import (
     CallModel,
     CallTool,
     CancelModel,
-    CancelTools,
     Effect,
     FindOutcome,
     Publish,
     StartTurnClock,
     TellChannel,
     TellRouter,
+    TryAgainLater,
     WriteRecords,
 )
 from openclaw_actors.core.session import SessionCore
-from openclaw_actors.errors import AskRefused
+from openclaw_actors.errors import AskRefused, FrameTooLarge
 from openclaw_actors.messages import (
     Accepted,
     Address,
@@ -69,6 +68,7 @@ from openclaw_actors.messages import (
     Refused,
     Replay,
     SessionEvents,
+    SessionGivesUp,
     SessionOpened,
     StopTurn,
     TurnDone,
@@ -83,7 +83,6 @@ _EXIT_AFTER_ANSWER_S = 0.05
 _LOOK_AGAIN_S = 1.0
 _MAX_UNDELIVERED = 256
 _UNKNOWN_TOOL = "Error: Unknown tool"
-_MEGABYTE = 1024 * 1024
 
 
 class SessionActor(AsyncActor):
@@ -120,7 +119,7 @@ class SessionActor(AsyncActor):
         self._directory = ServiceDirectory(message.directory)
         self._followers = message.followers
         self._config = decode(message.settings)
-        _limit_memory(self._config.sessions.max_memory_mb)
+        limit_memory(self._config.sessions.max_memory_mb)
         try:
             opened: SessionOpened = await self._directory.ask(
                 self, "persistence", OpenSession(session=self._key), timeout_s=_STORE_TIMEOUT_S
@@ -129,8 +128,9 @@ class SessionActor(AsyncActor):
             self.call_later(_EXIT_AFTER_ANSWER_S, self.stop, refusal.code)
             return InitFailed(reason=refusal.text, code=refusal.code)
         self.incarnation = opened.token
-        self._core = SessionCore(decode_state(opened.state), opened.token, _limits(self._config))
+        self._core = SessionCore(decode_state(opened.state), opened.token, session_limits(self._config))
         self._replays = ReplayReader(self, self._directory, self._core)
+        resumes = {"resumes": "a turn"} if self._core.resumes else {}
         self._carry_out(
             self._core.resume(
                 deaths=message.deaths, live_channels=self._directory.instances(), now=time.time()
@@ -140,7 +140,7 @@ class SessionActor(AsyncActor):
         early, self._early = self._early or [], None
         for each, its_sender in early:
             self._entered(each, its_sender)
-        return Ready(pid=os.getpid(), incarnation=opened.token)
+        return Ready(pid=os.getpid(), incarnation=opened.token, detail=resumes)
 
     @handles(Directory)
     def learn_addresses(self, message: Directory, sender: Address) -> None:
@@ -247,7 +247,7 @@ class SessionActor(AsyncActor):
     @handles(ModelDelta)
     def model_said(self, message: ModelDelta, sender: Address) -> None:
         """A piece of the answer."""
-        self._carry_out(self._core.model_said(message.call_id, message.text))
+        self._carry_out(self._core.model_said(message.call_id, message.text, time.time()))
 
     @handles(Completed)
     def model_done(self, message: Completed, sender: Address) -> None:
@@ -265,12 +265,15 @@ class SessionActor(AsyncActor):
     # Effects
 
     def _carry_out(self, effects: Iterable[Effect]) -> None:
+        # `CancelTools` needs nothing: no tool runs outside this process yet.
         for effect in effects:
             match effect:
                 case Publish():
                     self._publish(effect.events)
                 case WriteRecords():
                     self.spawn(self._write(effect), name="write")
+                case TryAgainLater():
+                    self.call_later(_LOOK_AGAIN_S, self._try_again)
                 case TellChannel():
                     self._flush()
                     self._tell(effect.channel, effect.message)
@@ -286,8 +289,6 @@ class SessionActor(AsyncActor):
                     self.spawn(self._find_outcome(effect), name="find outcome")
                 case CallTool():
                     self.loop.call_soon(self._refuse_tool, effect)
-                case CancelTools():
-                    pass  # no tool runs outside this process yet
         self._note_idleness()
 
     async def _write(self, write: WriteRecords) -> None:
@@ -303,12 +304,23 @@ class SessionActor(AsyncActor):
             )
         except AskRefused as refusal:
             if refusal.code != "persistence_failed":
-                logger.error("the store refuses what this session writes: %s", refusal)
-                self.stop(refusal.code)
+                self._give_up(refusal)
                 return
             self._carry_out(self._core.write_failed(time.time()))
         else:
             self._carry_out(self._core.written(time.time(), durable=stored.durable))
+
+    def _try_again(self) -> None:
+        self._carry_out(self._core.try_again(time.time()))
+
+    def _give_up(self, refusal: AskRefused) -> None:
+        """What this process knows and what the store knows differ: the next incarnation takes the store's word."""
+        logger.error("the store refuses what this session writes: %s", refusal)
+        reason = f"the store refused what it wrote ({refusal.code})"
+        self.send(
+            self._router, SessionGivesUp(session=self._key, incarnation=self._core_token, reason=reason)
+        )
+        self.stop(refusal.code)
 
     @property
     def _core_token(self) -> int:
@@ -361,7 +373,11 @@ class SessionActor(AsyncActor):
             correlation_id=effect.correlation_id,
             messages=build_prompt(self._core.state),
         )
-        self._send_to_model(call)
+        try:
+            self._send_to_model(call)
+        except FrameTooLarge as error:
+            logger.error("the conversation takes %d bytes, too many for a model call", error.size)
+            self.loop.call_soon(self.model_failed, too_large(effect.call_id), self._router)
 
     def _send_to_model(self, message: Complete | CancelCall) -> None:
         ref = self._directory.find("model")
@@ -409,7 +425,7 @@ class SessionActor(AsyncActor):
     def _log_end(self, event: TurnDone) -> None:
         seconds = time.monotonic() - self._turn_began_at if self._turn_began_at else 0.0
         level = logging.INFO if event.status in ("completed", "stopped") else logging.WARNING
-        logger.log(level, "%s ended %s%s after %.3f s", event.turn_id, event.status, _because(event), seconds)
+        logger.log(level, "%s ended %s%s after %.3f s", event.turn_id, event.status, because(event), seconds)
 
     def _doing(self) -> str:
         if self._core.turn is not None:
@@ -446,6 +462,8 @@ class SessionActor(AsyncActor):
     def stay(self, message: PassivationDeclined, sender: Address) -> None:
         """Something is on its way."""
         self._asked_to_leave = False
+        if self._ends:
+            self.call_later(_LOOK_AGAIN_S, self._ask_to_leave_if_idle)
 
     @handles(PassivationGranted)
     async def leave(self, message: PassivationGranted, sender: Address) -> None:
@@ -467,25 +485,3 @@ class SessionActor(AsyncActor):
             CloseSession(session=self._key, token=self._core_token),
             timeout_s=_STORE_TIMEOUT_S,
         )
-
-
-def _because(event: TurnDone) -> str:
-    return f" ({event.code})" if event.code else ""
-
-
-def _limit_memory(megabytes: int) -> None:
-    """Lets a conversation that eats memory die alone, instead of whom the kernel picks."""
-    if megabytes:
-        _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-        limit = megabytes * _MEGABYTE
-        resource.setrlimit(resource.RLIMIT_DATA, (limit if hard < 0 else min(limit, hard), hard))
-
-
-def _limits(config: GatewayConfig) -> SessionLimits:
-    return SessionLimits(
-        max_pending=config.sessions.max_pending,
-        window_turns=config.memory.max_history_turns,
-        token_budget=config.sessions.token_budget,
-        rate_limit_per_minute=config.sessions.rate_limit_per_minute,
-        accept_timeout_s=config.websocket.accept_timeout_seconds,
-    )

@@ -33,6 +33,10 @@ class SessionLimits:
     """Model calls in one turn."""
     max_restarts_of_turn: int = 2
     """How often a turn starts again after its stream broke or the model's actor died."""
+    max_answer_chars: int = 4_000_000
+    """Of all that one attempt says, and of what it asks of tools; a longer turn is ended as failed."""
+    max_batch_chars: int = 4_000_000
+    """Text of the messages that are written together; one that is longer is written alone."""
     recent_events: int = 256
     recent_bytes: int = 262_144
 
@@ -122,7 +126,8 @@ class Admission:
         return None
 
     def _over_rate(self, now: float) -> bool:
-        while self._taken_at and now - self._taken_at[0] >= 60.0:
+        # One that lies in the future was taken before the clock was set back.
+        while self._taken_at and not 0.0 <= now - self._taken_at[0] < 60.0:
             self._taken_at.popleft()
         return len(self._taken_at) >= self.limits.rate_limit_per_minute
 

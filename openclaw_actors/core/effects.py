@@ -22,6 +22,7 @@ __all__ = [
     "StartTurnClock",
     "TellChannel",
     "TellRouter",
+    "TryAgainLater",
     "WriteRecords",
 ]
 
@@ -32,6 +33,11 @@ class WriteRecords:
 
     records: tuple[Record, ...]
     when_exhausted: Literal["drop", "keep"]
+
+
+@dataclass(frozen=True, slots=True)
+class TryAgainLater:
+    """The store refused what must be written: report `try_again` in a while."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +110,7 @@ class FindOutcome:
 
 Effect: TypeAlias = (
     WriteRecords
+    | TryAgainLater
     | Publish
     | TellChannel
     | TellRouter

@@ -21,6 +21,7 @@ class Intake:
 
     def __init__(self, limits: SessionLimits, incarnation: int) -> None:
         self.admission = Admission(limits)
+        self._max_batch_chars = limits.max_batch_chars
         self._incarnation = incarnation
         self._inbox: deque[Deliver] = deque()
         self._taken: list[Deliver] = []
@@ -35,11 +36,18 @@ class Intake:
     def admit(
         self, state: Conversation, now: float, *, turn_runs: bool
     ) -> tuple[list[UserSaid], list[Effect]]:
-        """Decides about all that arrived: drafts of the records to write, and what the others are told."""
+        """Decides about what arrived: drafts of the records to write, and what the others are told.
+
+        What does not fit into one batch waits for the next one.
+        """
         drafts: list[UserSaid] = []
         effects: list[Effect] = []
         repeated: deque[Deliver] = deque()
+        room = self._max_batch_chars
         while self._inbox:
+            room -= len(self._inbox[0].text)
+            if room < 0 and drafts:
+                break
             deliver = self._inbox.popleft()
             if any(draft.message_id == deliver.message_id for draft in drafts):
                 repeated.append(deliver)
@@ -58,6 +66,7 @@ class Intake:
                         self._settled(deliver, recorded=False),
                         TellChannel(deliver.channel, refused),
                     ]
+        repeated.extend(self._inbox)
         self._inbox = repeated
         return drafts, effects
 

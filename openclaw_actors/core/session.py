@@ -10,11 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-import msgspec
-
 from openclaw_actors.core.admission import SessionLimits
 from openclaw_actors.core.conversation import Conversation, OpenMessage, apply
-from openclaw_actors.core.drafts import asked_for_tools, tool_finished, turn_began, turn_ended
+from openclaw_actors.core.drafts import asked_for_tools, numbered, tool_finished, turn_began, turn_ended
 from openclaw_actors.core.effects import (
     CallModel,
     CallTool,
@@ -25,6 +23,7 @@ from openclaw_actors.core.effects import (
     StartTurnClock,
     TellChannel,
     TellRouter,
+    TryAgainLater,
     WriteRecords,
 )
 from openclaw_actors.core.intake import Intake
@@ -52,6 +51,7 @@ _TOOL_INTERRUPTED = "Interrupted: the outcome of this call is unknown."
 _TOO_MANY_CALLS = "I've reached the maximum number of tool iterations. Please try a simpler request."
 _TURN_TIMEOUT = "The turn took too long and was ended."
 _MODEL_LOST = "Sorry, I'm having trouble reaching my AI provider right now. Please try again shortly."
+_TOO_LONG = "The answer became too long and was ended."
 _DEGRADED = "The store cannot write at the moment; this answer is held in memory until it can."
 
 
@@ -74,6 +74,7 @@ class SessionCore:
         self._stops: list[StopTurn] = []
         self._facts: list[Record] = []
         self._writing: WriteRecords | None = None
+        self._waits_for_store = False
         self._after_write: list[Effect] = []
 
     @property
@@ -94,6 +95,11 @@ class SessionCore:
         """How many messages wait for their turn, or for their receipt."""
         running = 1 if self.turn is not None else 0
         return max(0, len(self.state.open) - running) + len(self.intake)
+
+    @property
+    def resumes(self) -> bool:
+        """Before `resume`: whether a turn had begun, which a death of the incarnation before counts against."""
+        return bool(self.state.open and self.state.open[0].attempt)
 
     def waits_for(self, call_id: str) -> bool:
         """Whether the answer to this model call still counts."""
@@ -149,14 +155,35 @@ class SessionCore:
         return effects + self._call_model_if_due()
 
     def write_failed(self, now: float) -> list[Effect]:
-        """The records under way were refused and none of them stands: their senders are told."""
-        self._writing = None
-        return self.intake.not_recorded() + self._pump(now)
+        """The records under way were refused and none of them stands.
 
-    def model_said(self, call_id: str, text: str) -> list[Effect]:
+        The senders of messages are told. What must be written is written again, later: without it a turn would
+        have no end.
+        """
+        batch, self._writing = self._writing, None
+        effects = self.intake.not_recorded()
+        if batch is None or batch.when_exhausted == "drop":
+            return effects + self._pump(now)
+        self._facts = [*_without_next_turn(batch.records), *self._facts]
+        self._waits_for_store = True
+        if not self.degraded:
+            self.degraded = True
+            effects.append(Publish((Notice(code="persistence_degraded", text=_DEGRADED),)))
+        return [*effects, TryAgainLater()]
+
+    def try_again(self, now: float) -> list[Effect]:
+        """What the store refused may be written again."""
+        self._waits_for_store = False
+        return self._pump(now)
+
+    def model_said(self, call_id: str, text: str, now: float) -> list[Effect]:
         """A piece of the model's answer arrived."""
         turn = self._turn_of_call(call_id)
-        chunk = turn.say(text) if turn is not None else None
+        if turn is None:
+            return []
+        if len(turn) + len(text) > self.limits.max_answer_chars:
+            return self._too_long(now)
+        chunk = turn.say(text)
         return [Publish((chunk,))] if chunk is not None else []
 
     def model_done(self, answer: Completed, now: float) -> list[Effect]:
@@ -164,7 +191,11 @@ class SessionCore:
         turn = self._turn_of_call(answer.call_id)
         if turn is None:
             return []
-        rest = turn.say(turn.missing_of(answer.text))
+        missing = turn.missing_of(answer.text)
+        asked = sum(len(call.arguments) for call in answer.tool_calls)
+        if len(turn) + len(missing) + asked > self.limits.max_answer_chars:
+            return self._too_long(now)
+        rest = turn.say(missing)
         effects: list[Effect] = [Publish((rest,))] if rest is not None else []
         turn.call_id = None
         turn.usage = turn.usage + answer.usage
@@ -213,6 +244,11 @@ class SessionCore:
         self._end("failed", _TURN_TIMEOUT, code="timeout")
         return effects + self._pump(now)
 
+    def _too_long(self, now: float) -> list[Effect]:
+        effects = self._silence()
+        self._end("failed", _TOO_LONG, code="too_long")
+        return effects + self._pump(now)
+
     def drain(self) -> None:
         """Takes no more messages and begins no more turns; the running one goes on."""
         self.draining = True
@@ -221,7 +257,7 @@ class SessionCore:
     # One write at a time
 
     def _pump(self, now: float) -> list[Effect]:
-        if self._writing is not None:
+        if self._writing is not None or self._waits_for_store:
             return []
         effects = self._answer_stops()
         if self._facts:
@@ -242,16 +278,7 @@ class SessionCore:
     def _write(
         self, drafts: Sequence[Record], when_exhausted: Literal["drop", "keep"], now: float
     ) -> WriteRecords:
-        number, seq = self.state.number, self.state.seq
-        records: list[Record] = []
-        for draft in drafts:
-            number += 1
-            changes: dict[str, int | float] = {"number": number, "at": now}
-            if hasattr(draft, "seq"):
-                seq += 1
-                changes["seq"] = seq
-            records.append(msgspec.structs.replace(draft, **changes))
-        self._writing = WriteRecords(tuple(records), when_exhausted)
+        self._writing = WriteRecords(numbered(drafts, self.state, now), when_exhausted)
         return self._writing
 
     def _next_turn(self, *, after: Sequence[Record]) -> list[Record]:
@@ -381,3 +408,12 @@ class SessionCore:
             return
         for message in waiting if queue else waiting[:1]:
             self._facts.append(turn_ended(message, "stopped", ""))
+
+
+def _without_next_turn(records: Sequence[Record]) -> list[Record]:
+    """The records without the turn that begins after the last end: it is chosen anew when they are written."""
+    kept = list(records)
+    if any(isinstance(record, TurnEnded) for record in kept):
+        while isinstance(kept[-1], TurnBegan):
+            kept.pop()
+    return kept

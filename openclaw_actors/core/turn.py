@@ -52,6 +52,9 @@ class Turn:
             turn.begin_step()
         return turn
 
+    def __len__(self) -> int:
+        return self._length
+
     @property
     def text(self) -> str:
         """All that this attempt has said."""

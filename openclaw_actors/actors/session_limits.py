@@ -1,0 +1,53 @@
+"""Owns the limits of one session's process: what the configuration allows it, and what it says beyond that."""
+
+from __future__ import annotations
+
+import resource
+
+from openclaw_actors.config import GatewayConfig
+from openclaw_actors.core.admission import SessionLimits
+from openclaw_actors.messages import CallFailed, TurnDone, Usage
+
+__all__ = ["because", "limit_memory", "session_limits", "too_large"]
+
+_MEGABYTE = 1024 * 1024
+_MAX_ANSWER_CHARS = 4_000_000
+_BYTES_PER_CHAR = 8
+"""Of a record, at most: six for the worst character in JSON, and room for what else stands there."""
+
+
+def too_large(call_id: str) -> CallFailed:
+    """The end of a call that cannot even be sent."""
+    return CallFailed(
+        call_id=call_id,
+        code="too_large",
+        text="This conversation has become too large for a model call. Please start a new one.",
+        streamed=False,
+        usage=Usage(),
+        model_seconds=0.0,
+    )
+
+
+def because(event: TurnDone) -> str:
+    """Why a turn ended as it did, for a line in the log."""
+    return f" ({event.code})" if event.code else ""
+
+
+def limit_memory(megabytes: int) -> None:
+    """Lets a conversation that eats memory die alone, instead of whom the kernel picks."""
+    if megabytes:
+        _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+        limit = megabytes * _MEGABYTE
+        resource.setrlimit(resource.RLIMIT_DATA, (limit if hard < 0 else min(limit, hard), hard))
+
+
+def session_limits(config: GatewayConfig) -> SessionLimits:
+    """The limits of one session, from the configuration."""
+    return SessionLimits(
+        max_pending=config.sessions.max_pending,
+        window_turns=config.memory.max_history_turns,
+        token_budget=config.sessions.token_budget,
+        rate_limit_per_minute=config.sessions.rate_limit_per_minute,
+        accept_timeout_s=config.websocket.accept_timeout_seconds,
+        max_answer_chars=min(_MAX_ANSWER_CHARS, config.memory.max_record_bytes // _BYTES_PER_CHAR),
+    )
