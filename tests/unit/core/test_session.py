@@ -1,0 +1,500 @@
+"""Tests one conversation's decisions, and that no crash at any moment loses, doubles or reorders anything."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from openclaw_actors.core.admission import SessionLimits
+from openclaw_actors.core.effects import Effect
+from openclaw_actors.core.records import ToolFinished, TurnBegan, TurnEnded
+from openclaw_actors.messages import AssistantChunk, ErrorEvent, Notice
+from tests.unit.core.session_world import INSTANCE, Crash, World, delivery
+
+
+def test_a_plain_turn_is_recorded_before_anything_is_said_of_it() -> None:
+    world = World()
+    world.deliver(delivery("m1"))
+    assert world.said == []
+    assert world.accepted == []
+    world.store_writes()
+    assert world.accepted == ["m1"]
+    assert [type(event).__name__ for event in world.said] == ["MessageAccepted", "TurnStarted"]
+    world.model_says("hel")
+    world.model_answers("hello")
+    assert world.text() == "hello"
+    assert world.done() == []
+    world.store_writes()
+    assert [(done.status, done.text, done.usage.total) for done in world.done()] == [
+        ("completed", "hello", 3)
+    ]
+    assert world.core.idle
+
+
+def test_messages_that_come_during_a_turn_wait_and_are_answered_in_order() -> None:
+    world = World()
+    world.deliver(delivery("m1"))
+    world.store_writes()
+    for name in ("m2", "m3"):
+        world.deliver(delivery(name))
+    world.settle()
+    assert [end.message_id for end in world.ends()] == ["m1", "m2", "m3"]
+    assert world.accepted == ["m1", "m2", "m3"]
+
+
+def test_a_message_that_cannot_be_written_is_refused_and_leaves_no_trace() -> None:
+    world = World()
+    world.deliver(delivery("m1"))
+    world.store_refuses()
+    assert world.refused["m1/1"].code == "persistence_failed"
+    assert world.core.idle
+    world.deliver(delivery("m1", hand_over=2))
+    world.settle()
+    assert [end.message_id for end in world.ends()] == ["m1"]
+
+
+def test_an_answer_that_the_store_refuses_to_keep_is_written_when_it_can() -> None:
+    world = World()
+    world.deliver(delivery("m1"))
+    world.store_writes()
+    world.deliver(delivery("m2"))
+    world.store_writes()
+    world.model_answers("hello")
+    for _ in range(3):
+        world.store_refuses()
+        assert not world.core.idle
+        world.retry = False
+        world.do(world.core.try_again(world.now))
+    assert [event.code for event in world.said if isinstance(event, Notice)] == ["persistence_degraded"]
+    world.settle()
+    assert [(end.message_id, end.text) for end in world.ends()] == [("m1", "hello"), ("m2", "the answer")]
+    assert [r.message_id for r in world.journal if isinstance(r, TurnBegan)] == ["m1", "m2"]
+
+
+def test_a_stop_is_heard_although_the_store_refused_before() -> None:
+    world = World()
+    world.deliver(delivery("m1"))
+    world.store_writes()
+    world.stop()
+    world.store_refuses()
+    assert world.outcomes == []
+    world.settle()
+    assert [outcome.stopped for outcome in world.outcomes] == [1]
+    assert [end.status for end in world.ends()] == ["stopped"]
+
+
+def test_what_the_store_holds_in_memory_is_said_with_a_warning() -> None:
+    world = World()
+    world.deliver(delivery("m1"))
+    world.store_writes()
+    world.model_answers("hello")
+    world.store_writes(durable=False)
+    assert [done.text for done in world.done()] == ["hello"]
+    assert any(isinstance(event, Notice) and event.code == "persistence_degraded" for event in world.said)
+    assert world.core.degraded
+
+
+def test_an_answer_beyond_the_limit_ends_the_turn_and_the_call() -> None:
+    world = World(SessionLimits(max_answer_chars=10))
+    world.deliver(delivery("m1"))
+    world.store_writes()
+    world.model_says("12345")
+    world.model_says("678901")
+    assert world.call is None
+    world.settle()
+    assert [(end.status, end.code) for end in world.ends()] == [("failed", "too_long")]
+    world.deliver(delivery("m2"))
+    world.store_writes()
+    world.model_answers("12345678901")
+    world.settle()
+    assert [end.code for end in world.ends()] == ["too_long", "too_long"]
+
+
+def test_a_stop_ends_the_running_turn_and_leaves_the_waiting_ones() -> None:
+    world = World()
+    world.deliver(delivery("m1"))
+    world.store_writes()
+    world.deliver(delivery("m2"))
+    world.store_writes()
+    world.model_says("half")
+    world.stop()
+    assert world.call is None
+    assert world.outcomes == []
+    world.settle()
+    assert [(end.message_id, end.status, end.text) for end in world.ends()] == [
+        ("m1", "stopped", "half"),
+        ("m2", "completed", "the answer"),
+    ]
+    assert [outcome.stopped for outcome in world.outcomes] == [1]
+
+
+def test_a_stop_of_the_queue_ends_all_of_it() -> None:
+    world = World()
+    for name in ("m1", "m2", "m3"):
+        world.deliver(delivery(name))
+    world.store_writes()
+    world.stop(queue=True)
+    world.settle()
+    assert [end.status for end in world.ends()] == ["stopped"] * 3
+    assert [outcome.stopped for outcome in world.outcomes] == [3]
+
+
+def test_a_stop_of_nothing_says_so() -> None:
+    world = World()
+    world.stop()
+    assert [outcome.stopped for outcome in world.outcomes] == [0]
+    assert world.journal == []
+
+
+@pytest.mark.parametrize("late", ["answer", "piece", "failure", "timeout"])
+def test_what_comes_after_a_stop_changes_nothing(late: str) -> None:
+    world = World()
+    world.deliver(delivery("m1"))
+    world.store_writes()
+    call = world.call
+    world.stop()
+    world.call = call
+    match late:
+        case "answer":
+            world.model_answers("too late")
+        case "piece":
+            world.model_says("too late")
+        case "failure":
+            world.model_fails()
+        case _:
+            world.do(world.core.turn_timed_out("turn-m1", world.now))
+    world.call = None
+    world.settle()
+    assert [(end.status, end.text) for end in world.ends()] == [("stopped", "")]
+
+
+def test_a_turn_beyond_its_deadline_fails_and_the_next_begins() -> None:
+    world = World()
+    world.deliver(delivery("m1"))
+    world.store_writes()
+    world.deliver(delivery("m2"))
+    world.store_writes()
+    world.do(world.core.turn_timed_out("turn-m1", world.now))
+    world.settle()
+    assert [(end.status, end.code) for end in world.ends()] == [("failed", "timeout"), ("completed", None)]
+
+
+@pytest.mark.parametrize("how", ["stream_broken", "model lost"])
+def test_a_lost_call_begins_again_so_often_and_then_fails(how: str) -> None:
+    world = World(SessionLimits(max_restarts_of_turn=2))
+    world.deliver(delivery("m1"))
+    world.store_writes()
+    for attempt in (1, 2, 3):
+        assert world.core.turn is not None
+        assert world.core.turn.attempt == attempt
+        world.model_says(f"attempt {attempt}")
+        if how == "stream_broken":
+            world.model_fails("stream_broken")
+        else:
+            world.call = None
+            world.do(world.core.model_lost(world.now))
+        world.store_writes()
+    assert [end.status for end in world.ends()] == ["failed"]
+    assert world.core.idle
+
+
+def test_tools_are_recorded_before_they_run_and_before_the_model_hears_of_them() -> None:
+    world = World()
+    world.deliver(delivery("m1"))
+    world.store_writes()
+    world.model_answers("let me look", "a", "b")
+    assert not world.tools
+    world.store_writes()
+    assert [tool.call.name for tool in world.tools] == ["a", "b"]
+    world.tool_ends()
+    world.store_writes()
+    assert world.call is None, "one tool still runs"
+    world.tool_ends()
+    world.store_writes()
+    world.model_answers("done")
+    world.settle()
+    assert [end.text for end in world.ends()] == ["let me look\n\ndone"]
+
+
+def test_a_turn_that_never_stops_asking_for_tools_is_ended() -> None:
+    world = World(SessionLimits(max_model_calls=3))
+    world.deliver(delivery("m1"))
+    world.store_writes()
+    for _ in range(3):
+        world.model_answers("", "a")
+        world.store_writes()
+        if world.tools:
+            world.tool_ends()
+            world.store_writes()
+    assert [(end.status, end.code) for end in world.ends()] == [("failed", "tool_iterations")]
+
+
+def test_a_tool_that_ran_during_the_crash_is_not_run_again() -> None:
+    world = World()
+    world.deliver(delivery("m1"))
+    world.store_writes()
+    world.model_answers("let me look", "a", "b")
+    world.store_writes()
+    world.tool_ends()
+    world.store_writes()
+    world.crash(deaths=1)
+    assert not world.tools
+    world.settle()
+    finished = [(r.name, r.status) for r in world.journal if isinstance(r, ToolFinished)]
+    assert finished == [("a", "ok"), ("b", "interrupted")]
+    assert [end.status for end in world.ends()] == ["completed"]
+
+
+def test_a_restarted_turn_streams_anew_as_the_next_attempt() -> None:
+    world = World()
+    world.deliver(delivery("m1"))
+    world.store_writes()
+    world.model_says("half of")
+    world.crash(deaths=1)
+    world.store_writes()
+    world.model_says("whole")
+    chunks = [event for event in world.said if isinstance(event, AssistantChunk)]
+    assert [(chunk.attempt, chunk.offset, chunk.text) for chunk in chunks] == [
+        (1, 0, "half of"),
+        (2, 0, "whole"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("deaths", "quarantined"),
+    [([1], False), ([1, 1], True), ([0, 0, 0, 0], False), ([1, 0, 0], False), ([1, 0, 1], True)],
+)
+def test_two_deaths_by_the_own_doing_quarantine_the_turn_others_do_not_count(
+    deaths: list[int], quarantined: bool
+) -> None:
+    world = World()
+    world.deliver(delivery("m1"))
+    world.store_writes()
+    world.deliver(delivery("m2"))
+    world.store_writes()
+    for each in deaths:
+        world.crash(deaths=each)
+        world.store_writes()
+    world.settle()
+    ends = [(end.message_id, end.status, end.code) for end in world.ends()]
+    guilty = ("m1", "failed", "quarantined") if quarantined else ("m1", "completed", None)
+    assert ends == [guilty, ("m2", "completed", None)]
+    errors = [event for event in world.said if isinstance(event, ErrorEvent)]
+    assert [error.message_id for error in errors] == (["m1"] if quarantined else [])
+
+
+def test_a_new_record_of_the_turn_wipes_its_deaths_out() -> None:
+    world = World()
+    world.deliver(delivery("m1"))
+    world.store_writes()
+    world.crash(deaths=1)
+    world.store_writes()
+    world.model_answers("look", "a")
+    world.store_writes()
+    world.tool_ends()
+    world.store_writes()
+    world.crash(deaths=1)
+    world.settle()
+    assert [end.status for end in world.ends()] == ["completed"]
+
+
+@pytest.mark.parametrize(("alive", "status"), [(True, "completed"), (False, "interrupted")])
+def test_a_connections_own_turn_is_resumed_only_while_its_connection_may_live(
+    alive: bool, status: str
+) -> None:
+    world = World()
+    for name in ("m1", "m2"):
+        world.deliver(delivery(name, bound_to=INSTANCE))
+    world.store_writes_all()
+    world.open(channels=frozenset({INSTANCE} if alive else {"another"}))
+    world.settle()
+    assert [end.status for end in world.ends()] == [status] * 2
+
+
+def test_a_repeated_message_gets_the_first_ones_outcome_and_no_second_turn() -> None:
+    world = World()
+    world.deliver(delivery("m1"))
+    world.settle()
+    world.deliver(delivery("m1", hand_over=2))
+    world.settle()
+    assert len(world.ends()) == 1
+    assert [(each.receipt.seq, each.ended_seq) for each in world.found] == [(1, 3)]
+    world.deliver(delivery("m1", "another text", hand_over=3))
+    assert world.refused["m1/3"].code == "message_id_conflict"
+
+
+def test_while_draining_nothing_new_is_taken_and_no_turn_begins() -> None:
+    world = World()
+    world.deliver(delivery("m1"))
+    world.store_writes()
+    world.deliver(delivery("m2"))
+    world.store_writes()
+    world.core.drain()
+    world.deliver(delivery("m3"))
+    assert world.refused["m3/1"].code == "draining"
+    world.settle()
+    assert [end.message_id for end in world.ends()] == ["m1"]
+    world.open()
+    world.settle()
+    assert [end.message_id for end in world.ends()] == ["m1", "m2"]
+
+
+# Crashes at every effect
+
+
+def _talk(world: World) -> None:
+    """A scene with everything in it; may be called again after a crash, as clients and router repeat themselves."""
+    steps: list[Callable[[], None]] = [
+        lambda: world.deliver(delivery("m1")),
+        lambda: world.store_writes_all(),
+        lambda: world.deliver(delivery("m2")),
+        lambda: world.deliver(delivery("m3")),
+        lambda: world.model_says("let "),
+        lambda: world.store_writes_all(),
+        lambda: world.model_answers("let me look", "a", "b"),
+        lambda: world.store_writes_all(),
+        lambda: world.tool_ends(),
+        lambda: world.store_writes_all(),
+        lambda: world.tool_ends(),
+        lambda: world.store_writes_all(),
+        lambda: world.model_answers("done"),
+        lambda: world.store_writes_all(),
+        lambda: world.model_says("half"),
+        lambda: world.stop(),
+        lambda: world.deliver(delivery("m4")),
+        lambda: world.store_writes_all(),
+    ]
+    for step in steps:
+        step()
+
+
+def _effects_of_the_scene() -> int:
+    world = World()
+    _talk(world)
+    return world.effects
+
+
+@pytest.mark.parametrize("moment", ["before", "after", "stored but not told"])
+def test_a_crash_at_any_effect_loses_doubles_and_reorders_nothing(moment: str) -> None:
+    for number in range(1, _effects_of_the_scene() + 1):
+        world = World()
+
+        def crash(at: int, effect: Effect, number: int = number) -> None:
+            if at == number:
+                raise Crash
+
+        if moment == "before":
+            world.before = crash
+        else:
+            world.after = crash
+        with pytest.raises(Crash):
+            _talk(world)
+        world.before = world.after = lambda at, effect: None
+        if moment == "stored but not told" and world.write is not None:
+            world.store_writes(tells=False)
+        stop_was_asked = bool(world.stops)
+        ended_before = len(world.ends())
+        world.crash()
+        for name in ("m1", "m2", "m3", "m4"):  # their clients repeat what they have no receipt for
+            if name not in world.accepted:
+                world.deliver(delivery(name, hand_over=2))
+        world.settle()
+        world.check_all_answered()
+        assert [end.message_id for end in world.ends()] == ["m1", "m2", "m3", "m4"]
+        if stop_was_asked and ended_before < 2:
+            assert world.ends()[1].status == "stopped", "a stop did not survive"
+
+
+class SessionMachine(RuleBasedStateMachine):
+    """Anything may happen at any time, a crash above all."""
+
+    @initialize()
+    def begin(self) -> None:
+        self.world = World(SessionLimits(max_pending=4, max_batch_chars=30))
+        self.names = 0
+
+    @rule()
+    def say(self) -> None:
+        self.names += 1
+        self.world.deliver(delivery(f"m{self.names}"))
+
+    @rule(number=st.integers(1, 8), hand_over=st.integers(2, 4))
+    def repeat(self, number: int, hand_over: int) -> None:
+        if number <= self.names:
+            self.world.deliver(delivery(f"m{number}", hand_over=hand_over))
+
+    @rule(queue=st.booleans())
+    def stop(self, queue: bool) -> None:
+        self.world.stop(queue=queue)
+
+    @precondition(lambda self: self.world.write is not None)
+    @rule(durable=st.booleans())
+    def write(self, durable: bool) -> None:
+        self.world.store_writes(durable=durable)
+
+    @precondition(lambda self: self.world.write is not None)
+    @rule()
+    def refuse(self) -> None:
+        self.world.store_refuses()
+
+    @precondition(lambda self: self.world.retry)
+    @rule()
+    def try_again(self) -> None:
+        self.world.retry = False
+        self.world.do(self.world.core.try_again(self.world.now))
+
+    @precondition(lambda self: self.world.call is not None)
+    @rule()
+    def piece(self) -> None:
+        self.world.model_says("word ")
+
+    @precondition(lambda self: self.world.call is not None)
+    @rule(tools=st.lists(st.sampled_from(["a", "b"]), max_size=2, unique=True))
+    def answer(self, tools: list[str]) -> None:
+        self.world.model_answers("word word", *tools)
+
+    @precondition(lambda self: self.world.call is not None)
+    @rule(code=st.sampled_from(["provider", "stream_broken"]))
+    def fail(self, code: str) -> None:
+        self.world.model_fails(code)
+
+    @rule()
+    def lose_model(self) -> None:
+        self.world.call = None
+        self.world.do(self.world.core.model_lost(self.world.now))
+
+    @precondition(lambda self: self.world.tools)
+    @rule()
+    def end_tool(self) -> None:
+        self.world.tool_ends()
+
+    @rule()
+    def time_out(self) -> None:
+        if self.world.core.turn is not None:
+            self.world.do(self.world.core.turn_timed_out(self.world.core.turn.turn_id, self.world.now))
+
+    @rule(deaths=st.integers(0, 1), stored=st.booleans())
+    def crash(self, deaths: int, stored: bool) -> None:
+        if stored and self.world.write is not None:
+            self.world.store_writes(tells=False)
+        self.world.crash(deaths=deaths)
+
+    @invariant()
+    def the_journal_is_in_order(self) -> None:
+        if hasattr(self, "world"):
+            self.world.check_journal()
+
+    def teardown(self) -> None:
+        if hasattr(self, "world"):
+            self.world.settle()
+            self.world.check_all_answered()
+            statuses = {end.status for end in self.world.journal if isinstance(end, TurnEnded)}
+            assert statuses <= {"completed", "stopped", "failed"}
+
+
+SessionMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+test_nothing_is_lost_whatever_happens = SessionMachine.TestCase
