@@ -78,9 +78,9 @@ class Watchdog:
         return self._limits.ping_timeout_s / 4 if busy else self._limits.idle_ping_s
 
     def _forgive(self, late_s: float, now: float) -> None:
-        """Nothing counts as older than if this watcher had been in time, and nothing as younger than now."""
+        """Nothing counts as older than if this watcher had been in time; a stop has all of its time once more."""
         for entry in self._router.entries.values():
             entry.since = min(now, entry.since + late_s)
-            entry.stop_deadline = min(now + self._limits.stop_timeout_s, entry.stop_deadline + late_s)
+            entry.stop_deadline = now + self._limits.stop_timeout_s
             if entry.ping_sent_at is not None:
                 entry.ping_sent_at = min(now, entry.ping_sent_at + late_s)

@@ -1,0 +1,651 @@
+"""Tests where messages go, and that sessions may start, die, hang and leave at any moment without losing one."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from openclaw_actors.core.routing import Phase, RouterLimits
+from openclaw_actors.messages import (
+    Deliver,
+    EndSession,
+    Passivate,
+    PassivationAsked,
+    PassivationDeclined,
+    Replay,
+    SessionGivesUp,
+    Unfollow,
+)
+from tests.unit.core.router_world import World, delivery
+
+
+def test_the_first_message_forks_its_session_and_reaches_it_when_it_is_ready() -> None:
+    world = World()
+    world.deliver("a", "m1")
+    assert list(world.sessions) == ["a"]
+    assert not world.sessions["a"].mailbox
+    world.deliver("a", "m2")
+    world.get_ready("a")
+    world.deliver("a", "m3")
+    world.settle(for_s=1)
+    assert world.recorded["a"] == ["m1", "m2", "m3"]
+
+
+def test_fifty_first_messages_make_one_process_and_keep_their_order() -> None:
+    world = World(RouterLimits(max_pending=50))
+    names = [f"m{number}" for number in range(50)]
+    for name in names:
+        world.deliver("a", name)
+    world.settle(for_s=1)
+    assert len(world.forks) == 1
+    assert world.recorded["a"] == names
+
+
+def test_what_had_no_receipt_goes_to_the_next_incarnation_in_order() -> None:
+    world = World()
+    world.deliver("a", "m1")
+    world.get_ready("a")
+    for name in ("m2", "m3"):
+        world.deliver("a", name)
+    world.step("a")
+    world.die("a")
+    world.deliver("a", "m4")
+    world.settle(for_s=5)
+    assert world.recorded["a"] == ["m1", "m2", "m3", "m4"]
+
+
+def test_a_repeated_hand_over_is_not_passed_on_twice() -> None:
+    world = World()
+    world.deliver("a", "m1")
+    world.deliver("a", "m1")
+    world.settle(for_s=1)
+    assert world.recorded["a"] == ["m1"]
+
+
+def test_too_many_messages_without_a_receipt_are_refused() -> None:
+    world = World(RouterLimits(max_pending=2))
+    for name in ("m1", "m2", "m3"):
+        world.deliver("a", name)
+    assert {name: refused.code for name, refused in world.refused.items()} == {"m3": "busy"}
+
+
+def test_a_message_that_the_sessions_queue_does_not_take_is_refused_and_forgotten() -> None:
+    world = World()
+    world.deliver("a", "m1")
+    world.get_ready("a")
+    world.do(world.core.not_sent(delivery("a", "m1")))
+    assert world.refused["m1"].code == "busy"
+    assert not world.core.entries["a"].unsettled
+
+
+# Places
+
+
+def test_the_least_recently_used_idle_session_makes_room() -> None:
+    world = World(RouterLimits(max_live=2))
+    for key in ("a", "b"):
+        world.deliver(key, f"{key}1")
+        world.settle(for_s=1)
+    world.deliver("a", "a2")
+    world.settle(for_s=1)
+    world.deliver("c", "c1")
+    assert any(isinstance(message, Passivate) for message in world.sessions["b"].mailbox)
+    assert not any(isinstance(message, Passivate) for message in world.sessions["a"].mailbox)
+    world.settle(for_s=1)
+    assert set(world.sessions) == {"a", "c"}
+    assert world.recorded["c"] == ["c1"]
+
+
+def test_who_waits_for_a_place_gets_one_when_the_busy_ones_are_done() -> None:
+    world = World(RouterLimits(max_live=1))
+    world.deliver("a", "a1")
+    world.get_ready("a")
+    world.step("a")  # its turn runs
+    world.deliver("b", "b1")
+    world.step("a")
+    world.tick(1.0)
+    assert list(world.sessions) == ["a"]
+    world.settle(for_s=5)
+    assert world.recorded["b"] == ["b1"]
+
+
+def test_a_session_that_was_asked_to_leave_and_died_holds_no_place_in_the_count() -> None:
+    world = World(RouterLimits(max_live=1))
+    world.deliver("a", "a1")
+    world.get_ready("a")
+    world.step("a")
+    world.answer("a")
+    world.deliver("b", "b1")
+    assert world.core.entries["a"].asked_to_leave
+    world.core.entries["a"].policy.died(world.now)  # so that its next start is not at once
+    world.die("a")
+    assert list(world.sessions) == ["b"]
+    world.get_ready("b")
+    world.step("b")
+    world.answer("b")
+    world.deliver("c", "c1")
+    assert any(isinstance(message, Passivate) for message in world.sessions["b"].mailbox)
+
+
+def test_beyond_the_places_and_those_who_wait_nobody_is_taken() -> None:
+    world = World(RouterLimits(max_live=1, max_waiting=1))
+    for key in ("a", "b", "c"):
+        world.deliver(key, f"{key}1")
+    assert world.refused["c1"].code == "busy"
+    assert "c" not in world.core.entries
+
+
+# Passivation
+
+
+def test_a_message_that_crosses_with_the_wish_to_leave_keeps_the_session() -> None:
+    world = World()
+    world.deliver("a", "m1")
+    world.get_ready("a")
+    world.do(world.core.passivation_asked(PassivationAsked(session="a", incarnation=1), world.now))
+    assert isinstance(world.sessions["a"].mailbox[-1], PassivationDeclined)
+    assert world.phase("a") is Phase.LIVE
+
+
+def test_what_arrives_after_the_leave_was_granted_goes_to_the_next_incarnation() -> None:
+    world = World()
+    world.deliver("a", "m1")
+    world.settle(for_s=1)
+    world.ask_to_leave("a")
+    world.deliver("a", "m2")
+    world.step("a")
+    world.die("a")
+    world.settle(for_s=1)
+    assert world.recorded["a"] == ["m1", "m2"]
+    assert [fork.deaths for fork in world.forks] == [0, 0]
+
+
+def test_a_replay_that_is_asked_for_after_the_leave_was_granted_is_answered_by_the_next_incarnation() -> None:
+    world = World()
+    world.deliver("a", "m1")
+    world.settle(for_s=1)
+    world.ask_to_leave("a")
+    world.replay("a", "d")
+    world.die("a")
+    world.get_ready("a")
+    assert any(isinstance(message, Replay) for message in world.sessions["a"].mailbox)
+
+
+def test_a_leave_that_the_store_does_not_allow_gives_the_buffer_to_the_same_session() -> None:
+    world = World()
+    world.deliver("a", "m1")
+    world.settle(for_s=1)
+    world.ask_to_leave("a")
+    world.deliver("a", "m2")
+    world.step("a")
+    world.decline("a")
+    world.settle(for_s=1)
+    assert world.recorded["a"] == ["m1", "m2"]
+    assert len(world.forks) == 1
+
+
+def test_a_wish_to_leave_is_always_answered() -> None:
+    world = World()
+    world.deliver("a", "m1")
+    world.do(world.core.passivation_asked(PassivationAsked(session="a", incarnation=1), world.now))
+    assert isinstance(world.sessions["a"].mailbox[-1], PassivationDeclined)
+
+
+def test_a_passivated_session_is_forgotten_once_nobody_follows_it() -> None:
+    world = World()
+    world.deliver("a", "m1")
+    world.settle(for_s=1)
+    world.ask_to_leave("a")
+    world.settle(for_s=1)
+    assert world.phase("a") is Phase.ASLEEP
+    world.do(world.core.unfollow(Unfollow(session="a", channel="websocket")))
+    assert not world.core.entries
+
+
+def test_no_entry_is_left_of_sessions_that_came_and_went() -> None:
+    world = World(RouterLimits(max_live=3))
+    for number in range(200):
+        key = f"s{number}"
+        world.deliver(key, f"m{number}")
+        world.settle(for_s=1)
+        world.do(world.core.unfollow(Unfollow(session=key, channel="websocket")))
+        world.do(world.core.end_session(EndSession(session=key), world.now))
+        world.settle(for_s=1)
+    assert not world.core.entries
+    assert not world.sessions
+
+
+# Stop
+
+
+def test_a_stop_reaches_the_session_and_its_confirmation_ends_it() -> None:
+    world = World()
+    world.deliver("a", "m1")
+    world.get_ready("a")
+    world.step("a")
+    world.stop("a")
+    world.step("a")
+    assert [(answer.stopped, answer.connection) for answer in world.answers] == [(1, "c")]
+    world.tick(5.0)
+    assert not world.sessions["a"].killed
+
+
+def test_a_session_that_does_not_stop_in_time_is_killed_and_the_stop_recorded_before_it_starts_again() -> (
+    None
+):
+    world = World()
+    world.deliver("a", "m1")
+    world.get_ready("a")
+    world.step("a")
+    world.deliver("a", "m2")
+    world.stop("a")
+    world.tick(0.3)
+    assert not world.sessions["a"].killed
+    world.tick(0.3)
+    assert world.sessions["a"].killed
+    world.die("a")
+    assert [ending.key for ending in world.endings] == ["a"]
+    world.tick(60.0)
+    assert not world.sessions, "started before the stop was recorded"
+    world.end_turns()
+    assert [answer.stopped for answer in world.answers] == [1]
+    assert list(world.sessions) == ["a"]
+    assert world.forks[-1].deaths == 0
+    world.settle(for_s=1)
+    assert world.recorded["a"] == ["m1", "m2"]
+
+
+def test_repeated_stops_do_not_put_the_end_off_and_end_one_turn_only() -> None:
+    world = World()
+    world.deliver("a", "m1")
+    world.get_ready("a")
+    world.step("a")
+    world.deliver("a", "m2")
+    world.step("a")
+    for number in range(4):
+        world.stop("a", connection=f"c{number}")
+        world.tick(0.2)
+    assert world.sessions["a"].killed
+    world.die("a")
+    world.stop("a", connection="c4")
+    assert len(world.endings) == 1
+    world.end_turns()
+    assert [(answer.connection, answer.stopped) for answer in world.answers] == [
+        (f"c{number}", 1) for number in range(5)
+    ]
+    assert world.open["a"] == ["m2"]
+
+
+def test_a_stop_of_the_queue_that_comes_while_one_turn_is_ended_ends_the_queue_too() -> None:
+    world = World()
+    world.deliver("a", "m1")
+    world.get_ready("a")
+    world.step("a")
+    world.deliver("a", "m2")
+    world.step("a")
+    world.stop("a")
+    world.tick(0.6)
+    world.die("a")
+    world.stop("a", queue=True, connection="d")
+    world.end_turns()
+    world.end_turns()
+    assert [(answer.connection, answer.stopped) for answer in world.answers] == [("c", 2), ("d", 2)]
+    assert world.open["a"] == []
+
+
+def test_a_stop_before_the_open_turns_are_known_is_recorded_and_not_lost() -> None:
+    world = World(recovered=False)
+    world.open["a"] = ["m1"]
+    world.stop("a")
+    assert [ending.key for ending in world.endings] == ["a"]
+    world.do(world.core.recover(["a"], world.now))
+    assert not world.sessions
+    world.end_turns()
+    assert [answer.stopped for answer in world.answers] == [1]
+    assert world.open["a"] == []
+
+
+def test_a_stop_of_a_session_that_does_not_live_says_that_nothing_was_stopped() -> None:
+    world = World()
+    world.stop("a")
+    assert [answer.stopped for answer in world.answers] == [0]
+    assert not world.core.entries
+
+
+# Poison
+
+
+def _kill_by_own_doing(world: World, key: str) -> None:
+    world.die(key)
+    world.tick(1.0)
+    world.get_ready(key)
+
+
+def test_only_the_turn_is_to_blame_when_one_ran() -> None:
+    world = World()
+    world.deliver("a", "m1")
+    world.get_ready("a")
+    world.step("a")
+    world.deliver("a", "m2")
+    for _ in range(3):
+        _kill_by_own_doing(world, "a")
+    assert [fork.deaths for fork in world.forks] == [0, 1, 1, 1]
+    assert not world.refused
+    world.settle(for_s=1)
+    assert world.recorded["a"] == ["m1", "m2"]
+
+
+def test_the_first_message_without_a_receipt_is_to_blame_when_no_turn_ran() -> None:
+    world = World()
+    world.deliver("a", "m1")
+    world.get_ready("a")
+    world.deliver("a", "m2")
+    _kill_by_own_doing(world, "a")
+    assert not world.refused
+    _kill_by_own_doing(world, "a")
+    assert {name: refused.code for name, refused in world.refused.items()} == {"m1": "quarantined"}
+    world.settle(for_s=1)
+    assert world.recorded["a"] == ["m2"]
+
+
+def test_the_message_that_a_session_names_as_it_crashes_is_to_blame_and_the_turn_is_not() -> None:
+    world = World()
+    world.deliver("a", "m1")
+    world.get_ready("a")
+    world.step("a")
+    world.deliver("a", "m2")
+    world.deliver("a", "m3")
+    for _ in range(2):
+        world.core.crashes("a", "id-m3")
+        _kill_by_own_doing(world, "a")
+    assert {name: refused.code for name, refused in world.refused.items()} == {"m3": "quarantined"}
+    assert [fork.deaths for fork in world.forks] == [0, 0, 0]
+    world.settle(for_s=1)
+    assert world.recorded["a"] == ["m1", "m2"]
+
+
+@pytest.mark.parametrize("how", ["cannot open", "slow to open", "by hand", "store refuses"])
+def test_an_end_that_is_no_message_s_fault_blames_none(how: str) -> None:
+    world = World()
+    world.deliver("a", "m1")
+    for _ in range(4):
+        match how:
+            case "cannot open":
+                world.core.start_failed("a", "unavailable", "EMFILE")
+            case "slow to open":
+                for _ in range(130):
+                    world.tick(0.25)
+                assert world.sessions["a"].killed
+            case "by hand":
+                world.get_ready("a")
+                world.do(world.core.restart_by_hand("a", world.now) or [])
+            case _:
+                world.get_ready("a")
+                gives_up = SessionGivesUp(
+                    session="a", incarnation=world.sessions["a"].incarnation, reason="gap"
+                )
+                world.core.gives_up(gives_up)
+        world.die("a")
+        for _ in range(8):
+            world.tick(0.25)
+        assert "a" in world.sessions
+    world.settle(for_s=1)
+    assert not world.refused
+    assert {fork.deaths for fork in world.forks} == {0}
+    assert world.recorded["a"] == ["m1"]
+
+
+def test_a_death_is_counted_once_though_the_next_start_fails() -> None:
+    world = World()
+    world.deliver("a", "m1")
+    world.get_ready("a")
+    world.step("a")
+    world.die("a")
+    world.die("a")  # while it opens its conversation
+    world.tick(1.0)
+    assert [fork.deaths for fork in world.forks] == [0, 1, 1]
+    world.get_ready("a")
+    world.do(world.core.restart_by_hand("a", world.now) or [])
+    world.die("a")
+    assert [fork.deaths for fork in world.forks] == [0, 1, 1, 0]
+
+
+def test_a_conversation_that_cannot_be_opened_is_given_up_and_its_senders_told() -> None:
+    world = World()
+    world.deliver("a", "m1")
+    world.core.start_failed("a", "corrupt", "its journal is damaged")
+    world.die("a")
+    assert world.refused["m1"].code == "persistence_failed"
+    assert not world.core.entries
+
+
+def test_a_session_that_keeps_dying_starts_ever_more_slowly() -> None:
+    world = World()
+    world.deliver("a", "m1")
+    for _ in range(8):
+        if "a" in world.sessions:
+            world.get_ready("a")
+            world.open["a"] = ["x"]
+            world.die("a")
+        world.tick(1.0)
+    assert world.core.entries["a"].policy.failed
+    assert world.core.entries["a"].restart_at - world.now > 15.0
+    assert world.core.restart_by_hand("a", world.now) is not None
+
+
+# Recovery and drain
+
+
+def test_recovery_is_oldest_first_and_within_its_limits() -> None:
+    world = World(RouterLimits(max_live=4, max_starting=2), recovered=False)
+    for key in "abcdef":
+        world.open[key] = [key]
+    world.do(world.core.recover("abcdef", world.now))
+    assert [fork.key for fork in world.forks] == ["a", "b"]
+    world.get_ready("a")
+    assert [fork.key for fork in world.forks] == ["a", "b", "c"]
+    world.settle(for_s=10)
+    assert [fork.key for fork in world.forks] == list("abcdef")
+    assert not any(world.open.values())
+
+
+def test_a_person_who_writes_does_not_wait_for_the_recovery_of_others() -> None:
+    world = World(RouterLimits(max_starting=1), recovered=False)
+    world.do(world.core.recover("abc", world.now))
+    world.deliver("new", "m1")
+    assert [fork.key for fork in world.forks] == ["a", "new"]
+
+
+def test_a_drain_refuses_what_no_living_session_has_and_starts_nothing() -> None:
+    world = World(RouterLimits(max_live=2))
+    world.deliver("a", "a1")
+    world.get_ready("a")
+    world.step("a")
+    world.deliver("b", "b1")
+    world.deliver("c", "c1")
+    world.do(world.core.drain())
+    world.deliver("d", "d1")
+    world.get_ready("b")
+    assert {name: refused.code for name, refused in world.refused.items()} == dict.fromkeys(
+        ("b1", "c1", "d1"), "draining"
+    )
+    assert not any(isinstance(message, Deliver) for message in world.sessions["b"].mailbox)
+    world.die("a")
+    world.tick(60.0)
+    assert list(world.sessions) == ["b"]
+
+
+def test_a_session_that_dies_in_the_drain_leaves_no_message_without_an_answer() -> None:
+    world = World()
+    world.deliver("a", "m1")
+    world.get_ready("a")
+    world.do(world.core.drain())
+    world.die("a")
+    assert world.refused["m1"].code == "draining"
+    assert not world.core.entries
+
+
+def test_a_stop_in_the_drain_is_recorded_in_the_place_of_a_session_that_does_not_answer() -> None:
+    world = World()
+    world.deliver("a", "m1")
+    world.get_ready("a")
+    world.step("a")
+    world.do(world.core.drain())
+    world.stop("a")
+    world.tick(0.6)
+    world.die("a")
+    world.end_turns()
+    assert [answer.stopped for answer in world.answers] == [1]
+    assert world.open["a"] == []
+    assert not world.core.entries
+
+
+def test_followers_hear_of_a_death_and_their_old_replays_are_forgotten() -> None:
+    world = World()
+    world.replay("a")
+    world.get_ready("a")
+    world.deliver("a", "m1")
+    world.die("a")
+    world.replay("a", "d")
+    assert [(lost.session, lost.incarnation) for lost in world.lost] == [("a", 1)]
+    world.tick(1.0)
+    world.get_ready("a")
+    replays = [m.connection for m in world.sessions["a"].mailbox if isinstance(m, Replay)]
+    assert replays == ["d"]
+
+
+KEYS = st.sampled_from(["a", "b", "c", "d"])
+
+
+class RouterMachine(RuleBasedStateMachine):
+    """Anything may happen at any time, to any session."""
+
+    @initialize(recovering=st.lists(KEYS, unique=True))
+    def begin(self, recovering: list[str]) -> None:
+        limits = RouterLimits(max_live=2, max_pending=5, max_starting=1, start_timeout_s=10.0)
+        self.world = World(limits, recovered=False)
+        self.recovering = recovering
+        for key in recovering:
+            self.world.open[key] = [f"old-{key}"]
+        self.sent: dict[str, list[str]] = {}
+        self.stops = 0
+        self.count = 0
+
+    def _ready(self, key: str) -> bool:
+        session = self.world.sessions.get(key)
+        return session is not None and session.is_ready and not session.killed and not session.granted
+
+    @precondition(lambda self: not self.world.core.recovered)
+    @rule()
+    def recover(self) -> None:
+        self.world.do(self.world.core.recover(self.recovering, self.world.now))
+
+    @rule(key=KEYS)
+    def deliver(self, key: str) -> None:
+        self.count += 1
+        name = f"m{self.count}"
+        self.sent.setdefault(key, []).append(name)
+        self.world.deliver(key, name)
+
+    @rule(key=KEYS, queue=st.booleans())
+    def stop(self, key: str, queue: bool) -> None:
+        self.stops += 1
+        self.world.stop(key, queue=queue, connection=f"c{self.stops}")
+
+    @rule(key=KEYS)
+    def follow(self, key: str) -> None:
+        self.world.replay(key)
+
+    @rule(key=KEYS)
+    def unfollow(self, key: str) -> None:
+        self.world.do(self.world.core.unfollow(Unfollow(session=key, channel="websocket")))
+
+    @rule(key=KEYS)
+    def end_session(self, key: str) -> None:
+        self.world.do(self.world.core.end_session(EndSession(session=key), self.world.now))
+
+    @rule()
+    def restart_channel(self) -> None:
+        self.world.do(self.world.core.channel_restarted("websocket"))
+
+    @rule(key=KEYS)
+    def get_ready(self, key: str) -> None:
+        session = self.world.sessions.get(key)
+        if session is not None and not session.is_ready and not session.killed:
+            self.world.get_ready(key)
+
+    @rule(key=KEYS)
+    def handle_one(self, key: str) -> None:
+        if self._ready(key) and self.world.sessions[key].mailbox:
+            self.world.step(key)
+
+    @rule(key=KEYS)
+    def answer(self, key: str) -> None:
+        if self._ready(key) and self.world.open.get(key):
+            self.world.answer(key)
+
+    @rule(key=KEYS)
+    def ask_to_leave(self, key: str) -> None:
+        if self._ready(key):
+            self.world.ask_to_leave(key)
+
+    @rule(key=KEYS)
+    def decline(self, key: str) -> None:
+        session = self.world.sessions.get(key)
+        if session is not None and session.granted and not session.killed:
+            session.asked = False
+            self.world.decline(key)
+
+    @rule(key=KEYS)
+    def die(self, key: str) -> None:
+        if key in self.world.sessions:
+            self.world.die(key)
+
+    @rule(key=KEYS)
+    def restart_by_hand(self, key: str) -> None:
+        self.world.do(self.world.core.restart_by_hand(key, self.world.now) or [])
+
+    @rule(key=KEYS)
+    def give_up(self, key: str) -> None:
+        if self._ready(key):
+            incarnation = self.world.sessions[key].incarnation
+            self.world.core.gives_up(SessionGivesUp(session=key, incarnation=incarnation, reason="gap"))
+
+    @precondition(lambda self: self.world.endings)
+    @rule()
+    def end_turns(self) -> None:
+        self.world.end_turns()
+
+    @rule(seconds=st.sampled_from([0.1, 0.25, 0.6, 1.0, 5.0, 40.0]))
+    def wait(self, seconds: float) -> None:
+        self.world.tick(seconds)
+
+    @invariant()
+    def places_are_counted_right(self) -> None:
+        if hasattr(self, "world"):
+            assert self.world.core._occupied == len(self.world.sessions)
+
+    def teardown(self) -> None:
+        if not hasattr(self, "world"):
+            return
+        world = self.world
+        if not world.core.recovered:
+            self.recover()
+        world.settle(for_s=300.0)
+        for key, sent in self.sent.items():
+            taken = [name for name in sent if name not in world.refused]
+            assert world.recorded.get(key, []) == taken, "lost, or out of order"
+        assert not any(world.open.values()), "a turn was not resumed"
+        assert len(world.answers) == self.stops, "a stop has no answer"
+        assert {refused.code for refused in world.refused.values()} <= {"busy", "quarantined"}
+        for key in list(world.core.entries):
+            world.do(world.core.unfollow(Unfollow(session=key, channel="websocket")))
+            world.do(world.core.end_session(EndSession(session=key), world.now))
+        world.settle(for_s=300.0)
+        assert not world.core.entries, "an entry is left"
+
+
+RouterMachine.TestCase.settings = settings(max_examples=80, stateful_step_count=40, deadline=None)
+test_nothing_is_lost_and_nothing_waits_for_ever = RouterMachine.TestCase
