@@ -62,9 +62,10 @@ class Service:
             return (f"{self.name}: {self.state}" + (f" ({self.reason})" if self.reason else ""),)
         if self.state == "starting":
             return (f"{self.name}: starting",)
+        failed = (f"{self.name}: failed {self.policy.total} times",) if self.policy.failed else ()
         if self.pong is None:
-            return ()
-        return tuple(f"{self.name}: {problem}" for problem in self.pong.problems)
+            return failed
+        return failed + tuple(f"{self.name}: {problem}" for problem in self.pong.problems)
 
     def node(self, children: tuple[StatusNode, ...] = ()) -> StatusNode:
         """How `status` shows it."""

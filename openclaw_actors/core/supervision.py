@@ -42,33 +42,32 @@ class RestartPolicy:
     backoff: Backoff = field(init=False)
     failed: bool = False
     total: int = 0
+    _started_at: float = 0.0
+    """When it was, or is to be, started after its last death."""
 
     def __post_init__(self) -> None:
         self.backoff = Backoff(self.limits.backoff_s, self.limits.backoff_max_s)
 
     def died(self, now: float) -> Restart:
         """The child died at `now` (monotonic seconds)."""
+        self.lived(now)
+        limits = self.limits
         self.total += 1
-        if self.deaths and now - self.deaths[-1] > self.limits.window_s:
-            self.backoff.reset()
         self.deaths.append(now)
-        while self.deaths and now - self.deaths[0] > self.limits.window_s:
+        while now - self.deaths[0] > limits.window_s or len(self.deaths) > limits.max_restarts + 1:
             self.deaths.popleft()
-        while len(self.deaths) > self.limits.max_restarts + 1:
-            self.deaths.popleft()
-        self.failed = len(self.deaths) > self.limits.max_restarts
-        if self.failed:
-            return Restart(self.limits.backoff_max_s, failed=True)
-        if len(self.deaths) == 1:
-            return Restart(0.0, failed=False)
-        return Restart(self.backoff.next_delay_s(), failed=False)
+        self.failed = self.failed or len(self.deaths) > limits.max_restarts
+        delay_s = limits.backoff_max_s if self.failed else self._delay_s()
+        self._started_at = now + delay_s
+        return Restart(delay_s, failed=self.failed)
+
+    def _delay_s(self) -> float:
+        return 0.0 if len(self.deaths) == 1 and not self.backoff.tries else self.backoff.next_delay_s()
 
     def lived(self, now: float) -> None:
-        """The child is up at `now`; after a whole window without a death it is no longer failed."""
-        if self.failed and self.deaths and now - self.deaths[-1] > self.limits.window_s:
-            self.failed = False
-            self.deaths.clear()
-            self.backoff.reset()
+        """The child is, or was until, up at `now`; a whole window of life makes good what was before."""
+        if self.deaths and now - self._started_at > self.limits.window_s:
+            self.restarted_by_hand()
 
     def restarted_by_hand(self) -> None:
         """A person restarts the child: what it did before no longer counts."""
