@@ -33,7 +33,7 @@ def fault_of(answer: Completed) -> Fault | None:
         if call.name == FAULT_TOOL:
             try:
                 return msgspec.json.decode(call.arguments, type=Fault)
-            except msgspec.MsgspecError:
+            except (msgspec.MsgspecError, UnicodeEncodeError):
                 return None  # anybody can ask for this tool with what is no fault
     return None
 

@@ -84,7 +84,7 @@ class Settled(Plain):
     """A record was written: the message is accepted."""
 
 
-class SessionGivesUp(Message):
+class SessionGivesUp(Plain):
     """session -> router: I exit, because the store refuses what I write; no message is to blame for this end.
 
     My next incarnation opens the conversation anew.
