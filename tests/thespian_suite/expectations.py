@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-__all__ = ["NOT_APPLICABLE", "reason_to_skip"]
+__all__ = ["reason_to_skip"]
+
+from collections.abc import Collection
 
 _CONVENTION = "two systems that find each other by network address: conventions are not supported yet"
-_SECOND_BY_NAME = "makes its second system by the name of a base that ships with Thespian, in this process"
+_REGISTRATION = "registers a remote system by its IP address and port: conventions are not supported yet"
 
-NOT_APPLICABLE: dict[str, str] = {
+_SKIPPED_BY_FIXTURE = {"asys_pair": _CONVENTION, "asys_trio": _CONVENTION}
+"""Name of a fixture that a test asks for -> why it is not run."""
+
+_SKIPPED = {
     "test_manyActorSystems.py::": _CONVENTION,
     "test_multipleActorSystems.py::": _CONVENTION,
     "test_HAConvention.py::": _CONVENTION,
-    "test_ipbase.py::": "IP addresses of actors; ours are paths",
-    "testConnectToExistingActorSystem": _SECOND_BY_NAME,
-    "testConnectToStoppingActorSystem": _SECOND_BY_NAME,
+    "test_preRegistration.py::": _REGISTRATION,
 }
 """Part of a test's id -> why it is not run."""
 
 
-def reason_to_skip(nodeid: str) -> str | None:
+def reason_to_skip(nodeid: str, fixtures: Collection[str]) -> str | None:
     """Return why this test does not apply, or None."""
-    for part, reason in NOT_APPLICABLE.items():
-        if part in nodeid:
+    for fixture, reason in _SKIPPED_BY_FIXTURE.items():
+        if fixture in fixtures:
             return reason
-    return None
+    return next((reason for part, reason in _SKIPPED.items() if part in nodeid), None)

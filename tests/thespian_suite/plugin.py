@@ -1,6 +1,6 @@
 """Decides on what Thespian's own test suite runs: our system base. A pytest plug-in.
 
-    pytest -c /dev/null --import-mode=importlib -p tests.thespian_suite.plugin --pyargs thespian.test
+    pytest -c /dev/null --import-mode=importlib -p no:logging -p tests.thespian_suite.plugin --pyargs thespian.test
 
 Thespian's tests import the fixture `asys` by name from `thespian.test`, where it is parametrised over Thespian's bases.
 The plug-in replaces it there before any test module is imported. Tests that do not apply are skipped with their reason;
@@ -22,53 +22,62 @@ import thespian.test
 from thespian.actors import ActorSystem
 
 from openclaw_actors.actorsystem import Limits, UnixSystemBase
-from tests.thespian_suite.expectations import reason_to_fail, reason_to_skip
+from tests.thespian_suite.expectations import reason_to_skip
 
-BASE_NAME = "openclawUnixBase"
+BASE_NAME = "multiprocUnixBase"
+"""Thespian's tests ask the name of a base what they can do on it; "multiproc": signal its actors."""
+
 LIMITS = Limits(frame=64 * 1024 * 1024, peer_queue=128 * 1024 * 1024, stop_s=2.0)
+"""Some of its tests send messages of 50 MB."""
+
+_stack = contextlib.ExitStack()
 
 
-@contextlib.contextmanager
-def _system(capabilities: dict[str, Any]) -> Iterator[ActorSystem]:
+def _system(stack: contextlib.ExitStack, capabilities: dict[str, Any]) -> ActorSystem:
+    """Start a system that ends with `stack`."""
     run_dir = tempfile.mkdtemp(prefix="ths-")
+    stack.callback(shutil.rmtree, run_dir)
     base = UnixSystemBase(run_dir=run_dir, capabilities=capabilities, limits=LIMITS)
     system = ActorSystem(systemBase=base, capabilities=capabilities, transientUnique=True)
+    stack.callback(system.shutdown)
     system.base_name = BASE_NAME
     system.port_num = None
     system.txonly = False
-    try:
-        yield system
-    finally:
-        system.shutdown()
-        shutil.rmtree(run_dir)
+    return system
 
 
 @pytest.fixture
 def asys() -> Iterator[ActorSystem]:
     """An actor system on our base, with the capabilities that Thespian's tests expect."""
-    with _system({"Foo Allowed": True, "Cows Allowed": True, "Dogs Allowed": True, "dog": "food"}) as system:
-        yield system
+    with _stack:
+        yield _system(
+            _stack, {"Foo Allowed": True, "Cows Allowed": True, "Dogs Allowed": True, "dog": "food"}
+        )
 
 
 @pytest.fixture
-def asys2(asys: ActorSystem) -> Iterator[ActorSystem]:
+def asys2(asys: ActorSystem) -> ActorSystem:
     """A second, unrelated actor system."""
-    with _system({}) as system:
-        yield system
+    return similar_asys(asys)
+
+
+def similar_asys(
+    _asys: ActorSystem, *, capabilities: dict[str, Any] | None = None, **_options: bool
+) -> ActorSystem:
+    """Start an unrelated system beside another; it ends with the test. Thespian's name and arguments."""
+    return _system(_stack, dict(capabilities or {}))
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Put our fixtures where Thespian's tests import them from."""
     thespian.test.asys = asys
     thespian.test.asys2 = asys2
+    thespian.test.similar_asys = similar_asys
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what does not apply, and expect to fail what is listed as failing, each with its reason."""
+    """Skip what does not apply, each with its reason."""
     for item in items:
-        fixtures = list(getattr(item, "fixturenames", ()))
-        skip, fail = reason_to_skip(item.nodeid, fixtures), reason_to_fail(item.nodeid)
-        if skip is not None:
-            item.add_marker(pytest.mark.skip(reason=skip))
-        elif fail is not None:
-            item.add_marker(pytest.mark.xfail(reason=fail, strict=True))
+        reason = reason_to_skip(item.nodeid, list(getattr(item, "fixturenames", ())))
+        if reason is not None:
+            item.add_marker(pytest.mark.skip(reason=reason))
