@@ -10,7 +10,7 @@ is made of the same parts and fits into a running event loop.
 # ruff: noqa: N802 - the names and signatures are Thespian's
 from __future__ import annotations
 
-__all__ = ["UnixSystemBase", "prepare_run_dir"]
+__all__ = ["UnixSystemBase", "prepare_run_dir", "remove_sockets"]
 
 import os
 import select
@@ -32,6 +32,9 @@ from openclaw_actors.actorsystem.limits import DEFAULT_LIMITS, Limits
 from openclaw_actors.actorsystem.process import raise_open_files_limit
 from openclaw_actors.actorsystem.transport import UnixTransport
 from openclaw_actors.errors import StateDirError
+
+_ADMIN_END_S = 2.0
+"""How long an admin may take to exit after it has said that all is shut down."""
 
 
 def prepare_run_dir(run_dir: str | os.PathLike[str]) -> str:
@@ -55,6 +58,13 @@ def prepare_run_dir(run_dir: str | os.PathLike[str]) -> str:
     return path
 
 
+def remove_sockets(run_dir: str) -> None:
+    """Remove all sockets of actors, admins and endpoints in `run_dir`, and nothing else."""
+    for entry in os.scandir(run_dir):
+        if entry.name[:1] in "amx" and stat.S_ISSOCK(entry.stat(follow_symlinks=False).st_mode):
+            os.unlink(entry.path)
+
+
 def system_capabilities(capabilities: dict[str, Any]) -> dict[str, Any]:
     """Add what Thespian's multi-process bases tell of themselves (`multiprocCommon.py:84`)."""
     capabilities["Python Version"] = tuple(sys.version_info)
@@ -62,6 +72,7 @@ def system_capabilities(capabilities: dict[str, Any]) -> dict[str, Any]:
     capabilities["Thespian Version"] = str(int(time.time() * 1000))
     capabilities["Thespian ActorSystem Name"] = "openclawUnixBase"
     capabilities["Thespian ActorSystem Version"] = 1
+    capabilities["Thespian Watch Supported"] = True
     return capabilities
 
 
@@ -101,21 +112,24 @@ class UnixSystemBase(systemBase):
     def _admin_ended(self, child: Child, _status: int) -> None:
         self.admin = None
         self.transport.hub.peer_exited(address_key(child.address))
+        self.transport.abort_run()  # nobody is left to answer what this process waits for
 
     def shutdown(self) -> None:
-        """Shut the system down and wait for its end; what does not end in 10 s is killed."""
-        super().shutdown()
-        if self.admin is None or self.transport.loop.is_closed():
-            self._reap()
-            return
+        """Shut the system down and wait for its end; what does not end in 10 s is killed. Leaves no socket."""
+        try:
+            super().shutdown()
+        finally:
+            self._end_admin()
+            self.transport.close()  # Thespian leaves it open where the admin is dead already
+            remove_sockets(self.transport.run_dir)
 
-    def _reap(self) -> None:
+    def _end_admin(self) -> None:
         child = self.admin
         if child is None:
             return
-        readable, _, _ = select.select([child.pidfd], [], [], 2.0)
+        readable, _, _ = select.select([child.pidfd], [], [], _ADMIN_END_S)
         if not readable:
             self.children.kill(child)
         os.waitpid(child.pid, 0)
-        os.close(child.pidfd)
+        self.children.close()
         self.admin = None

@@ -26,7 +26,7 @@ from thespian.system.messages.admin import PendingActor, PendingActorResponse, S
 
 from openclaw_actors.actorsystem.address import Address, address_key
 from openclaw_actors.actorsystem.admin import run_admin
-from openclaw_actors.actorsystem.base import prepare_run_dir, system_capabilities
+from openclaw_actors.actorsystem.base import prepare_run_dir, remove_sockets, system_capabilities
 from openclaw_actors.actorsystem.children import Child, Children
 from openclaw_actors.actorsystem.endpoint import Endpoint
 from openclaw_actors.actorsystem.limits import DEFAULT_LIMITS, Limits
@@ -170,6 +170,4 @@ class GatewaySystem:
 
     def clear(self) -> None:
         """Remove all sockets of the run directory."""
-        for entry in os.scandir(self.run_dir):
-            if not entry.is_dir(follow_symlinks=False) and entry.name[:1] in "amx":
-                os.unlink(entry.path)
+        remove_sockets(self.run_dir)
