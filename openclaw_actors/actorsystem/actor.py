@@ -173,6 +173,7 @@ class AsyncActor(Actor):
             self._stopping = True
             logger.debug("%s stops: %s", type(self).__name__, reason)
             self._ending = self.loop.create_task(self._stop(), name="stop")
+            self._ending.add_done_callback(self._task_done)
 
     # -- for subclasses: hooks ------------------------------------------------------
 
@@ -244,6 +245,8 @@ class AsyncActor(Actor):
             self._handling -= 1
             self._tasks.discard(task)
             if task.cancelled():
+                if ask_id and not self._stopping:
+                    self._refuse(sender, ask_id, AskRefused("cancelled", "what was asked for was cancelled"))
                 return
             error = task.exception()
             if error is None:
@@ -317,6 +320,8 @@ class AsyncActor(Actor):
                 await self.on_stop()
         except TimeoutError:
             logger.warning("%s: on_stop took longer than %.0f s", type(self).__name__, limit_s)
+        except asyncio.CancelledError:
+            logger.debug("%s: on_stop waited for something that was cancelled", type(self).__name__)
         except Exception as error:
             self._crash(error, None)
         tasks = [task for task in self._tasks if not task.done()]

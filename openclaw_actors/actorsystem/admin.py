@@ -14,6 +14,7 @@ import logging
 import os
 import socket
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 from thespian.actors import ActorAddress, ActorExitRequest
@@ -79,7 +80,7 @@ def run_admin(
     admin._activate()
     try:
         admin.run()
-        transport.run(TransmitOnly, maximumDuration=None)
+        transport.run(TransmitOnly, maximumDuration=timedelta(seconds=limits.stop_s))
         return 0
     finally:
         transport.close()

@@ -66,7 +66,7 @@ class Children:
         """Fork a child that runs `main(path, listener)` and exits with its result.
 
         Raises:
-            OSError: no process, descriptor or memory is left.
+            OSError: no process, descriptor or memory is left; nothing of the child remains.
         """
         path = os.path.join(run_dir, socket_name(kind))
         listener = listen(path)
@@ -77,12 +77,12 @@ class Children:
                 new_session=new_session,
                 kept_alive=(kept_alive, self._loop, self),
             )
+            child = Child(pid, Address(path), self._open_pidfd(pid))
         except OSError:
             os.unlink(path)
             raise
         finally:
             listener.close()
-        child = Child(pid, Address(path), self._open_pidfd(pid))
         self._by_key[path] = child
         self._loop.add_reader(child.pidfd, self._ended, child)
         return child
@@ -96,7 +96,10 @@ class Children:
             raise
 
     def _ended(self, child: Child) -> None:
-        pid, status = os.waitpid(child.pid, os.WNOHANG)
+        try:
+            pid, status = os.waitpid(child.pid, os.WNOHANG)
+        except ChildProcessError:
+            pid, status = child.pid, 0  # another part of this process reaped it: it has ended all the same
         if pid == 0:
             return
         self._loop.remove_reader(child.pidfd)

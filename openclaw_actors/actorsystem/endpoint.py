@@ -148,10 +148,18 @@ class Endpoint:
                 sender, Kind.REFUSAL, frame.ask_id, encode_refusal(AskRefused("unknown", "an endpoint")), None
             )
         elif self._inbox is not None:
-            try:
-                self._inbox.put_nowait((codec.decode(frame.payload), Address(sender)))
-            except asyncio.QueueFull:
-                logger.warning("a message to an endpoint was dropped: its inbox is full")
+            self._deliver(self._inbox, sender, frame)
+
+    def _deliver(self, inbox: asyncio.Queue[tuple[Any, Address]], sender: str, frame: Frame) -> None:
+        try:
+            message = codec.decode(frame.payload)
+        except Exception:
+            logger.exception("a message to an endpoint cannot be read and is dropped")
+            return
+        try:
+            inbox.put_nowait((message, Address(sender)))
+        except asyncio.QueueFull:
+            logger.warning("a message to an endpoint was dropped: its inbox is full")
 
     def read_ended(self) -> None:
         """Frames are handled as they come."""

@@ -81,16 +81,21 @@ class FrameReader:
     def _wanted(self, buffer: bytearray) -> int:
         if len(buffer) < HEADER_SIZE:
             return HEADER_SIZE
-        return HEADER_SIZE + int(_HEADER.unpack_from(buffer)[0])
+        return HEADER_SIZE + self._header(buffer, 0)[0]
+
+    def _header(self, data: bytes | bytearray, start: int) -> tuple[int, int, int]:
+        header: tuple[int, int, int] = _HEADER.unpack_from(data, start)
+        length, kind, _ = header
+        if length > self._limit or kind not in _KINDS:
+            raise BadFrame(f"kind {kind}, length {length}, limit {self._limit}")
+        return header
 
     def _cut(self, data: bytes | bytearray) -> tuple[list[Frame], int]:
         frames: list[Frame] = []
         view = memoryview(data)
-        start, size, limit = 0, len(data), self._limit
+        start, size = 0, len(data)
         while start + HEADER_SIZE <= size:
-            length, kind, ask_id = _HEADER.unpack_from(data, start)
-            if length > limit or kind not in _KINDS:
-                raise BadFrame(f"kind {kind}, length {length}, limit {limit}")
+            length, kind, ask_id = self._header(data, start)
             end = start + HEADER_SIZE + length
             if end > size:
                 break

@@ -382,6 +382,8 @@ class Hub:
     def flush_blocking(self, key: str, timeout_s: float) -> None:
         """Write what waits for one peer now, and wait for it at most `timeout_s`. For last words only."""
         link = self.outgoing.get(key)
+        if link is not None and link.sock is None:
+            link.flush()  # it may stand in the list of a flush that is under way, so that ours has passed it by
         if link is None or link.sock is None:
             return
         rest = b"".join([bytes(link.head or b""), *(frame for frame, _ in link.queue)])
@@ -409,6 +411,8 @@ class Hub:
             peer = _Incoming(self, sock)
             self._strangers.add(peer)
             peer.read_once()
+            if peer in self._strangers:
+                self.loop.call_later(self.limits.greet_s, self._end_stranger, peer)
         self.owner.read_ended()
 
     def _accept_failed(self, error: OSError) -> None:
@@ -429,6 +433,14 @@ class Hub:
             return True
         logger.error("a connection of another user (uid %d) was refused", uid)
         return False
+
+    def _end_stranger(self, peer: _Incoming) -> None:
+        if peer not in self._strangers:
+            return
+        peer.read_once()  # its greeting may have come while nothing was read
+        if peer in self._strangers:
+            logger.error("a connection did not greet within %.0f s and was closed", self.limits.greet_s)
+            peer.close()
 
     def greeted(self, peer: _Incoming) -> None:
         """A connection has said whose it is."""
@@ -451,6 +463,10 @@ class Hub:
         """Read all that the peer `key` has sent, beyond every limit: it is dead, so the kernel bounds it."""
         if self._listener.fileno() >= 0:
             self._accept()
+        for stranger in list(
+            self._strangers
+        ):  # one of them may be the peer, accepted before its greeting came
+            stranger.read_once()
         peer = self._incoming.get(key)
         while peer is not None and peer.sock.fileno() >= 0 and peer.read_once():
             pass

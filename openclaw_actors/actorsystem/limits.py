@@ -17,7 +17,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Bytes that wait for one peer. Beyond it `on_overflow` is called and an `ask` raises `QueueFull`."""
 
     peer_queue_frames: int = 20_000
-    """Frames that wait for one peer; as `peer_queue`."""
+    """Frames that wait for one peer, or for the sender itself; as `peer_queue`."""
 
     mailbox: int = 64 * 1024 * 1024
     """Bytes that are received and not handled. Beyond it nothing is read, so the senders' queues fill."""
@@ -27,6 +27,9 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
     connect_s: float = 30.0
     """How long a peer whose backlog is full, or a lack of descriptors, is waited for. Then it counts as dead."""
+
+    greet_s: float = 30.0
+    """How long a new connection may take to say whose it is. Then it is closed."""
 
     last_words_s: float = 0.5
     """How long a crashing actor waits until its parent's connection has taken its `ActorFailed`."""

@@ -21,6 +21,7 @@ import asyncio
 import logging
 import os
 import socket
+import threading
 import traceback
 from collections.abc import Callable
 from functools import partial
@@ -307,7 +308,14 @@ class UnixActorManager(Replicator, ActorManager):
         globalName: str | None = None,
         sourceHash: str | None = None,
     ) -> ActorAddress:
-        """Create a child. Returns its true address at once; a failure is told by `ChildActorExited`."""
+        """Create a child. Returns its true address at once; a failure is told by `ChildActorExited`.
+
+        Raises:
+            RuntimeError: this is an `AsyncActor` with threads; its child could wait for a lock of theirs for ever.
+        """
+        if isinstance(self.actorInst, AsyncActor) and threading.active_count() > 1:
+            names = ", ".join(sorted(each.name for each in threading.enumerate()))
+            raise RuntimeError(f"an actor that creates actors has one thread; found {names}")
         plain = isinstance(newActorClass, type) and not (globalName or sourceHash or self._sourceHash)
         if not plain or self.is_exiting:
             return super().createActor(newActorClass, targetActorRequirements, globalName, sourceHash)
@@ -374,6 +382,7 @@ class UnixActorManager(Replicator, ActorManager):
     def crash(self, failed: ActorFailed) -> None:
         """Say the last words to the parent and end this process at once. Does not return."""
         transport, parent = self.transport, address_key(self._parentAddr)
+        transport.end_handling()
         transport.hub.flush()
         transport.send(self._parentAddr, failed)
         transport.hub.flush()

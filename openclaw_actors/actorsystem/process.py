@@ -97,13 +97,25 @@ def fork_process(
 
     Returns:
         The child's pid.
+
+    Raises:
+        OSError: no process or memory is left.
+        RuntimeError: called on another than the main thread.
     """
-    assert threading.active_count() == 1 or threading.current_thread() is threading.main_thread()
+    if threading.current_thread() is not threading.main_thread():
+        raise RuntimeError("only the main thread may fork an actor: the child dies with the thread")
     sys.stdout.flush()
     sys.stderr.flush()
     parent = os.getpid()
-    pid = os.fork()
+    # A signal that comes before the child has its own handlers would wake the parent's loop through a shared socket.
+    unblocked = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    try:
+        pid = os.fork()
+    except OSError:
+        signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
+        raise
     if pid:
+        signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
         return pid
     code = 1
     try:

@@ -31,7 +31,7 @@ from openclaw_actors.actorsystem.children import Child, Children
 from openclaw_actors.actorsystem.endpoint import Endpoint
 from openclaw_actors.actorsystem.limits import DEFAULT_LIMITS, Limits
 from openclaw_actors.actorsystem.process import become_subreaper, end_descendants, raise_open_files_limit
-from openclaw_actors.errors import ActorGone, AskTimeout
+from openclaw_actors.errors import ActorGone, AskTimeout, QueueFull
 
 logger = logging.getLogger(__name__)
 
@@ -65,6 +65,7 @@ class GatewaySystem:
         self._admin: Child | None = None
         self._children: Children | None = None
         self._created = 0
+        self._creating = asyncio.Lock()
 
     @property
     def admin_pid(self) -> int | None:
@@ -109,27 +110,43 @@ class GatewaySystem:
             AskTimeout: the admin did not answer in time.
             RuntimeError: the admin could not create the actor; its log says why.
         """
-        if self._admin is None:
-            raise ActorGone("admin")
-        self._created += 1
-        answers: asyncio.Queue[tuple[Any, Address]] = asyncio.Queue(maxsize=16)
-        self.endpoint.subscribe(answers)
-        name = f"{actor_class.__module__}.{actor_class.__qualname__}"
-        self.endpoint.send(self._admin.address, PendingActor(name, None, self._created, None, None))
-        try:
-            async with asyncio.timeout(timeout_s):
-                while True:
-                    answer, _ = await answers.get()
-                    if isinstance(answer, PendingActorResponse) and answer.instanceNum == self._created:
-                        break
-        except TimeoutError:
-            raise AskTimeout("admin", timeout_s) from None
-        finally:
-            self.endpoint.unsubscribe()
+        async with self._creating:
+            if self._admin is None:
+                raise ActorGone("admin")
+            self._created += 1
+            name = f"{actor_class.__module__}.{actor_class.__qualname__}"
+            try:
+                async with asyncio.timeout(timeout_s):
+                    answer = await self._request(
+                        self._admin.address, PendingActor(name, None, self._created, None, None)
+                    )
+            except TimeoutError:
+                raise AskTimeout("admin", timeout_s) from None
         if answer.errorCode:
             raise RuntimeError(f"{name} cannot be created: {answer.errorStr or hex(answer.errorCode)}")
         address: Address = answer.actualAddress
         return address
+
+    async def _request(self, admin: Address, request: PendingActor) -> PendingActorResponse:
+        answers: asyncio.Queue[tuple[Any, Address]] = asyncio.Queue(maxsize=16)
+        self.endpoint.subscribe(answers)
+        ended = asyncio.ensure_future(self.admin_exited.wait())
+        try:
+            self.endpoint.send(admin, request)
+            while True:
+                next_answer = asyncio.ensure_future(answers.get())
+                try:
+                    await asyncio.wait((next_answer, ended), return_when=asyncio.FIRST_COMPLETED)
+                    if not next_answer.done():
+                        raise ActorGone("admin")
+                    answer, _ = next_answer.result()
+                finally:
+                    next_answer.cancel()
+                if isinstance(answer, PendingActorResponse) and answer.instanceNum == request.instanceNum:
+                    return answer
+        finally:
+            ended.cancel()
+            self.endpoint.unsubscribe()
 
     async def ping_admin(self, *, timeout_s: float) -> None:
         """Ask the admin for a sign of life.
@@ -145,13 +162,16 @@ class GatewaySystem:
     async def shutdown(self, *, timeout_s: float = 10.0) -> None:
         """End everything: in order within `timeout_s` seconds, then by SIGKILL. Leaves no process and no socket."""
         if self._admin is not None:
-            self.endpoint.send(self._admin.address, SystemShutdown())
             try:
+                self.endpoint.send(self._admin.address, SystemShutdown())
                 async with asyncio.timeout(timeout_s):
                     await self.admin_exited.wait()
-            except TimeoutError:
+            except (TimeoutError, QueueFull):
                 logger.warning("the actors did not end within %.0f s and are killed", timeout_s)
-        self.end()
+            finally:
+                self.end()
+        else:
+            self.end()
 
     def end(self) -> set[int]:
         """Kill and reap what is left below this process, at once, and remove the sockets.

@@ -72,6 +72,10 @@ class Envelope(ReceiveEnvelope):
         return type(self._message).__name__
 
 
+class OwnEnvelope(Envelope):
+    """A message of the actor to itself."""
+
+
 class Post:
     """A message on its way, kept until the kernel has taken it. What `undelivered` tells about it."""
 
@@ -120,12 +124,13 @@ class UnixTransport:
         self._key = own
         self._owner_thread = None if is_external else threading.get_ident()
         self._running_thread: int | None = None
-        self._handed_over = 0  # transmits that other threads handed to the loop and that it has not seen
+        self._handed_over: deque[tuple[TransmitIntent, bytes]] = deque()  # by other threads, not seen yet
         self._handler: Any = None
         self._result: Any = None
         self._fatal: BaseException | None = None
         self._mailbox: deque[Any] = deque()
         self._mailbox_bytes = 0
+        self._own_waiting = 0
         self._pumping = False
         self._pump_planned = False
         self._watched: set[int] = set()
@@ -151,7 +156,10 @@ class UnixTransport:
         """
         key = address_key(address)
         if key == self._key:
-            self.deliver(Envelope(self.myAddress, message))
+            if self._own_waiting >= self.limits.peer_queue_frames:
+                return False
+            self._own_waiting += 1
+            self.deliver(OwnEnvelope(self.myAddress, message))
             return True
         return self.hub.post(key, Kind.TELL, 0, self.encode(message), Post(address, message))
 
@@ -191,12 +199,11 @@ class UnixTransport:
         if threading.get_ident() in (self._running_thread, self._owner_thread):
             self._transmit(intent, payload)
             return
-        self._handed_over += 1
-        self.loop.call_soon_threadsafe(self._transmit_handed_over, intent, payload)
+        self._handed_over.append((intent, payload))
+        self.loop.call_soon_threadsafe(self._transmit_handed_over)
 
-    def _transmit_handed_over(self, intent: TransmitIntent, payload: bytes) -> None:
-        self._handed_over -= 1
-        self._transmit(intent, payload)
+    def _transmit_handed_over(self) -> None:
+        self._transmit(*self._handed_over.popleft())
 
     def _transmit(self, intent: TransmitIntent, payload: bytes) -> None:
         key = str(intent.targetAddr.addressDetails)
@@ -291,6 +298,9 @@ class UnixTransport:
                 self._open_frame(*item)
             elif item.__class__ is Envelope:
                 self._handle(item)
+            elif item.__class__ is OwnEnvelope:
+                self._own_waiting -= 1
+                self._handle(item)
             else:
                 item()
             if self.loop.time() > end:
@@ -321,6 +331,11 @@ class UnixTransport:
         result = self._handler(envelope)
         if not result and self._result is None:
             self._stop(Thespian__Run_HandlerResult(result))
+
+    def end_handling(self) -> None:
+        """Handle nothing any more: this process crashes, and only what it has to say is still sent."""
+        self._pumping = True
+        self.on_undelivered = None
 
     # -- running -------------------------------------------------------------------
 
@@ -373,7 +388,7 @@ class UnixTransport:
             timer = self.loop.call_later(_POLL_S, self.loop.stop)
             self._run_loop()
             timer.cancel()
-        return self._handed_over + self.hub.pending
+        return len(self._handed_over) + self.hub.pending
 
     def _stop(self, result: Any) -> None:
         if self._result is None:
@@ -423,9 +438,11 @@ class UnixTransport:
         if not filenos and not self._watched:
             return
         wanted = set(filenos)
-        for fd in self._watched - wanted:
+        for (
+            fd
+        ) in self._watched:  # all of them: one that was closed and opened anew has left the kernel's list
             self.loop.remove_reader(fd)
-        for fd in wanted - self._watched:
+        for fd in sorted(wanted):
             try:
                 self.loop.add_reader(fd, self._watch_ready, fd)
             except (OSError, ValueError) as error:
