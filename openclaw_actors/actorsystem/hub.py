@@ -313,7 +313,9 @@ class Hub:
         self.hello = encode(Kind.HELLO, 0, os.fsencode(path))
         self._listener = listener
         self._incoming: dict[str, _Incoming] = {}
-        self._strangers: set[_Incoming] = set()
+        self._strangers: dict[_Incoming, float] = {}
+        """Connections that have not said whose they are, oldest first, and when they were accepted."""
+        self._strangers_timed = False
         self._dirty: list[_Outgoing] = []
         self._flush_planned = False
         self._flushed_by_owner = flushed_by_owner
@@ -409,10 +411,11 @@ class Hub:
                 sock.close()
                 continue
             peer = _Incoming(self, sock)
-            self._strangers.add(peer)
+            self._strangers[peer] = self.loop.time()
             peer.read_once()
-            if peer in self._strangers:
-                self.loop.call_later(self.limits.greet_s, self._end_stranger, peer)
+            if self._strangers and not self._strangers_timed:
+                self._strangers_timed = True
+                self.loop.call_later(self.limits.greet_s, self._end_strangers)
         self.owner.read_ended()
 
     def _accept_failed(self, error: OSError) -> None:
@@ -434,18 +437,23 @@ class Hub:
         logger.error("a connection of another user (uid %d) was refused", uid)
         return False
 
-    def _end_stranger(self, peer: _Incoming) -> None:
-        if peer not in self._strangers:
-            return
-        peer.read_once()  # its greeting may have come while nothing was read
-        if peer in self._strangers:
-            logger.error("a connection did not greet within %.0f s and was closed", self.limits.greet_s)
-            peer.close()
+    def _end_strangers(self) -> None:
+        self._strangers_timed = False
+        now, limit_s = self.loop.time(), self.limits.greet_s
+        for peer, since in list(self._strangers.items()):
+            if now - since < limit_s:
+                self._strangers_timed = True
+                self.loop.call_later(since + limit_s - now, self._end_strangers)
+                return
+            peer.read_once()  # its greeting may have come while nothing was read
+            if peer in self._strangers:
+                logger.error("a connection did not greet within %.0f s and was closed", limit_s)
+                peer.close()
 
     def greeted(self, peer: _Incoming) -> None:
         """A connection has said whose it is."""
         assert peer.sender is not None
-        self._strangers.discard(peer)
+        self._strangers.pop(peer, None)
         earlier = self._incoming.get(peer.sender)
         if earlier is not None and earlier is not peer:
             while earlier.sock.fileno() >= 0 and earlier.read_once():
@@ -455,7 +463,7 @@ class Hub:
 
     def forget(self, peer: _Incoming) -> None:
         """A connection was closed."""
-        self._strangers.discard(peer)
+        self._strangers.pop(peer, None)
         if peer.sender is not None and self._incoming.get(peer.sender) is peer:
             del self._incoming[peer.sender]
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 __all__ = [
+    "AskMany",
+    "Churn",
     "Crash",
     "Flood",
     "Leader",
@@ -17,17 +19,22 @@ __all__ = [
     "Self",
     "Sizes",
     "Sleep",
+    "Thread",
     "View",
+    "WaitForCancelled",
+    "Wake",
 ]
 
 import asyncio
 import os
+import threading
 from pathlib import Path
 from typing import Any
 
 import msgspec
+from thespian.actors import WakeupMessage
 
-from openclaw_actors.actorsystem import ActorFailed, AsyncActor, handles
+from openclaw_actors.actorsystem import ActorFailed, AsyncActor, address_key, handles
 from openclaw_actors.errors import AskRefused, FrameTooLarge, OpenClawError
 
 
@@ -106,6 +113,41 @@ class Leave(msgspec.Struct, frozen=True):
     child: Any = None
 
 
+class AskMany(msgspec.Struct, frozen=True):
+    """Ask `target` (yourself, if None) `count` times at once; answered by the names of what came of it."""
+
+    count: int
+    message: Any
+    target: Any = None
+    timeout_s: float = 20.0
+
+
+class WaitForCancelled(msgspec.Struct, frozen=True):
+    """Wait for a task that is cancelled: in the handler, or in `on_stop`."""
+
+    when_stopping: bool = False
+
+
+class Churn(msgspec.Struct, frozen=True):
+    """Create `count` children one after another, each of which is asked, then leaves; answered when all are gone.
+
+    The answer is the anonymous memory of the parent in kB.
+    """
+
+    count: int
+
+
+class Thread(msgspec.Struct, frozen=True):
+    """Start a thread that waits for ever."""
+
+
+class Wake(msgspec.Struct, frozen=True):
+    """Ask for wake-ups `numbers`, all after `delay_s`, and for a timer that is cancelled before it is due."""
+
+    numbers: tuple[int, ...]
+    delay_s: float
+
+
 class Sizes(msgspec.Struct, frozen=True):
     """Asks for the sizes of the actor's tables, by name."""
 
@@ -115,6 +157,8 @@ class Puppet(AsyncActor):
 
     def __init__(self) -> None:
         self.seen: list[Any] = []
+        self.goners: dict[str, asyncio.Event] = {}
+        self.stops_badly = False
 
     @handles(Look)
     def look(self, message: Look, sender: Any) -> View:
@@ -227,8 +271,61 @@ class Puppet(AsyncActor):
             "files": len(os.listdir(transport.run_dir)),
         }
 
+    @handles(AskMany)
+    async def ask_many(self, message: AskMany, sender: Any) -> list[str]:
+        target = self.myAddress if message.target is None else message.target
+        asks = [self.ask(target, message.message, timeout_s=message.timeout_s) for _ in range(message.count)]
+        results = await asyncio.gather(*asks, return_exceptions=True)
+        return sorted({type(result).__name__ for result in results})
+
+    @handles(WaitForCancelled)
+    async def wait_for_cancelled(self, message: WaitForCancelled, sender: Any) -> None:
+        if message.when_stopping:
+            self.stops_badly = True
+        else:
+            await self._cancelled()
+
+    async def _cancelled(self) -> None:
+        task = self.spawn(asyncio.sleep(60), name="cancelled")
+        task.cancel()
+        await task
+
+    async def on_stop(self) -> None:
+        if self.stops_badly:
+            await self._cancelled()
+
+    @handles(Churn)
+    async def churn(self, message: Churn, sender: Any) -> int:
+        for _ in range(message.count):
+            child = self.create(Puppet)
+            gone = self.goners[address_key(child)] = asyncio.Event()
+            await self.ask(child, Seen(), timeout_s=20)
+            self.send(child, Leave())
+            async with asyncio.timeout(20):
+                await gone.wait()
+        memory = Path("/proc/self/smaps_rollup").read_text()  # noqa: ASYNC240 - it is no disk
+        return next(int(line.split()[1]) for line in memory.splitlines() if line.startswith("Anonymous:"))
+
+    @handles(Thread)
+    def thread(self, message: Thread, sender: Any) -> None:
+        threading.Thread(target=threading.Event().wait, daemon=True).start()
+
+    @handles(Wake)
+    def wake(self, message: Wake, sender: Any) -> None:
+        for number in message.numbers:
+            self.wakeupAfter(message.delay_s, number)
+        self.call_later(message.delay_s / 2, self.seen.append, "cancelled").cancel()
+
+    @handles(WakeupMessage)
+    def woken(self, message: WakeupMessage, sender: Any) -> None:
+        self.seen.append(message.payload)
+
     def on_child_exited(self, address: Any) -> None:
-        self.seen.append(("exited", address))
+        goner = self.goners.pop(address_key(address), None)
+        if goner is not None:
+            goner.set()
+        else:
+            self.seen.append(("exited", address))
 
     def on_child_failed(self, failed: ActorFailed) -> None:
         self.seen.append(("failed", failed.address, failed.reason, failed.message_id))

@@ -2,28 +2,37 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
+import socket
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from openclaw_actors.actorsystem import GatewaySystem, Limits
+from openclaw_actors.actorsystem import GatewaySystem, Limits, address_key
+from openclaw_actors.actorsystem.framing import Kind, encode
 from openclaw_actors.errors import ActorGone, AskRefused, AskTimeout
 from tests.system.actorsystem.cast import (
+    AskMany,
+    Churn,
     Crash,
     Flood,
     Leave,
     Look,
     Make,
     Note,
+    Puppet,
     Refuse,
     Relay,
     Seen,
     Self,
     Sizes,
     Sleep,
+    Thread,
+    WaitForCancelled,
+    Wake,
 )
 from tests.system.actorsystem.stage import eventually, on_stage
 from tests.system.proc import is_alive
@@ -212,5 +221,142 @@ def test_the_death_of_the_admin_is_the_death_of_all() -> None:
         with pytest.raises(ActorGone):
             await system.ping_admin(timeout_s=5)
         system.endpoint.send(puppet, Note(1))  # to the dead: no error
+
+    on_stage(play)
+
+
+def test_all_asks_that_wait_end_when_their_actor_dies() -> None:
+    async def play(system: GatewaySystem, puppet: Any) -> None:
+        ask = system.endpoint.ask
+        child, pid = await ask(puppet, Make(), timeout_s=5)
+        asking = asyncio.ensure_future(
+            ask(puppet, AskMany(2000, Sleep(60), target=child, timeout_s=60), timeout_s=25)
+        )
+
+        async def all_asked() -> bool:
+            return (await ask(puppet, Sizes(), timeout_s=5))["asks"] == 2000
+
+        await eventually(all_asked)
+        os.kill(pid, signal.SIGKILL)
+        assert await asking == ["ActorGone"]
+        assert (await ask(puppet, Sizes(), timeout_s=5))["asks"] == 0
+
+    on_stage(play)
+
+
+def test_an_actor_can_ask_itself() -> None:
+    async def play(system: GatewaySystem, puppet: Any) -> None:
+        assert await system.endpoint.ask(puppet, AskMany(20, Look()), timeout_s=10) == ["View"]
+        assert await system.endpoint.ask(puppet, AskMany(1, Refuse()), timeout_s=10) == ["AskRefused"]
+
+    on_stage(play)
+
+
+def test_an_ask_whose_handler_waits_for_something_cancelled_is_refused() -> None:
+    async def play(system: GatewaySystem, puppet: Any) -> None:
+        with pytest.raises(AskRefused, match="cancelled"):
+            await system.endpoint.ask(puppet, WaitForCancelled(), timeout_s=20)
+        await system.endpoint.ask(puppet, Look(), timeout_s=5)
+
+    on_stage(play)
+
+
+def test_an_actor_ends_though_its_on_stop_waits_for_something_cancelled() -> None:
+    async def play(system: GatewaySystem, puppet: Any) -> None:
+        child, pid = await system.endpoint.ask(puppet, Make(), timeout_s=5)
+        await system.endpoint.ask(child, WaitForCancelled(when_stopping=True), timeout_s=5)
+        system.endpoint.send(child, Leave())
+        await eventually(lambda: not is_alive(pid))
+
+    on_stage(play)
+
+
+def test_an_actor_with_threads_may_not_create_actors() -> None:
+    async def play(system: GatewaySystem, puppet: Any) -> None:
+        ask = system.endpoint.ask
+        child, pid = await ask(puppet, Make(), timeout_s=5)
+        await ask(child, Thread(), timeout_s=5)
+        system.endpoint.send(child, Make())
+        await eventually(lambda: not is_alive(pid))
+
+        async def told() -> bool:
+            return len(await ask(puppet, Seen(), timeout_s=5)) >= 2
+
+        await eventually(told)
+        assert (await ask(puppet, Seen(), timeout_s=5))[0][2].startswith("RuntimeError")
+
+    on_stage(play)
+
+
+def test_wakeups_come_in_order_and_a_cancelled_timer_never() -> None:
+    async def play(system: GatewaySystem, puppet: Any) -> None:
+        ask = system.endpoint.ask
+        await ask(puppet, Wake((3, 1, 2), delay_s=0.02), timeout_s=5)
+
+        async def all_there() -> bool:
+            return len(await ask(puppet, Seen(), timeout_s=5)) >= 3
+
+        await eventually(all_there)
+        assert await ask(puppet, Seen(), timeout_s=5) == [3, 1, 2]
+
+    on_stage(play)
+
+
+def test_garbage_on_an_actors_socket_harms_nobody() -> None:
+    async def play(system: GatewaySystem, puppet: Any) -> None:
+        key = address_key(puppet)
+        for garbage in (b"GET / HTTP/1.1\r\n\r\n", b"\xff" * 70_000, encode(Kind.HELLO, 0, b"/r/x")[:7]):
+            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as stranger:
+                stranger.connect(key)
+                try:
+                    stranger.sendall(garbage)
+                except OSError:
+                    continue  # it was closed before all was sent
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as stranger:
+            stranger.connect(key)
+            stranger.sendall(encode(Kind.HELLO, 0, b"/r/x") + encode(Kind.TELL, 0, b"no pickle"))
+            stranger.sendall(encode(Kind.ANSWER, 12345, b"no pickle") + encode(Kind.ASK, 1, b"no pickle"))
+            await system.endpoint.ask(puppet, Look(), timeout_s=10)
+
+        async def forgotten() -> bool:
+            return (await system.endpoint.ask(puppet, Sizes(), timeout_s=5))["incoming"] == 1
+
+        await eventually(forgotten)
+
+    on_stage(play)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(150)
+def test_a_parent_is_the_same_after_2000_children() -> None:
+    async def play(system: GatewaySystem, puppet: Any) -> None:
+        ask = system.endpoint.ask
+        before_kb = await ask(puppet, Churn(200), timeout_s=60)
+        before = await ask(puppet, Sizes(), timeout_s=5)
+        after_kb = await ask(puppet, Churn(2000), timeout_s=120)
+        assert await ask(puppet, Sizes(), timeout_s=5) == before
+        assert after_kb - before_kb < 256  # 130 bytes a child
+
+    on_stage(play, timeout_s=140)
+
+
+def test_creating_ends_at_once_when_the_admin_dies() -> None:
+    async def play(system: GatewaySystem, puppet: Any) -> None:
+        assert system.admin_pid is not None
+        os.kill(system.admin_pid, signal.SIGSTOP)
+        creating = asyncio.ensure_future(system.create(Puppet, timeout_s=60))
+        await asyncio.sleep(0)
+        os.kill(system.admin_pid, signal.SIGKILL)
+        with pytest.raises(ActorGone):
+            await creating
+
+    on_stage(play)
+
+
+def test_actors_can_be_created_at_the_same_time() -> None:
+    async def play(system: GatewaySystem, puppet: Any) -> None:
+        addresses = await asyncio.gather(*(system.create(Puppet) for _ in range(5)))
+        views = [await system.endpoint.ask(address, Look(), timeout_s=5) for address in addresses]
+        assert len({view.pid for view in views}) == 5
 
     on_stage(play)

@@ -208,7 +208,7 @@ def test_what_is_no_frame_ends_its_own_connection_only(run_dir: str, garbage: by
         other.post(one, b"after")
         await one.notes.until(lambda: one.notes.heard == [b"before", b"after"])
         assert len(one.hub._incoming) == 1
-        assert one.hub._strangers == set()
+        assert one.hub._strangers == {}
         one.hub.close()
         other.hub.close()
 
@@ -247,10 +247,13 @@ def test_a_greeting_with_an_impossible_name_harms_nobody_who_answers_it(run_dir:
 def test_a_connection_that_never_greets_is_closed(run_dir: str) -> None:
     async def scene() -> None:
         one = Party(run_dir, "a1", Limits(greet_s=0.05))
-        silent = raw(one.path)
-        await ended(silent)
-        silent.close()
-        assert one.hub._strangers == set()
+        silent = [raw(one.path)]
+        await one.notes.until(lambda: len(one.hub._strangers) == 1)
+        silent.append(raw(one.path))  # its time is not up when the first one's is
+        for each in silent:
+            await ended(each)
+            each.close()
+        assert one.hub._strangers == {}
         one.hub.close()
 
     play(scene)
@@ -380,5 +383,21 @@ def test_the_sockets_of_the_dead_are_removed_in_our_directory_only(run_dir: str)
         one.hub.close()
         assert os.listdir(run_dir) == ["sub"]
         assert os.listdir(elsewhere) == ["a9"]
+
+    play(scene)
+
+
+def test_last_words_are_sent_though_a_flush_is_under_way(run_dir: str) -> None:
+    async def scene() -> None:
+        one, other = Party(run_dir, "a1"), Party(run_dir, "a2")
+        one.post(other, b"earlier")
+        under_way, one.hub._dirty = one.hub._dirty, []  # as within `flush`, which comes to this link later
+        assert len(under_way) == 1
+        one.post(other, b"last words")
+        one.hub.flush()
+        one.hub.flush_blocking(other.path, 1.0)
+        await other.notes.until(lambda: other.notes.heard == [b"earlier", b"last words"])
+        one.hub.close()
+        other.hub.close()
 
     play(scene)

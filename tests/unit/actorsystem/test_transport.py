@@ -57,7 +57,7 @@ def test_self_sends_wakeups_and_frames_share_one_order(transports: Any) -> None:
     transport = transports()
     own: ActorAddress = transport.myAddress
     transport.send(own, "sent first")
-    transport.frame_received("/r/a1", Frame(Kind.TELL, 0, memoryview(transport.pickle("received second"))))
+    transport.frame_received("/r/a1", Frame(Kind.TELL, 0, memoryview(transport.encode("received second"))))
     transport.deliver(Envelope(own, "delivered third"))
     transport._wakeup_due(0, "woken fourth")
     transport.send(own, "sent fifth")
@@ -103,7 +103,7 @@ def test_a_flood_to_oneself_is_limited_and_taken_again_when_handled(transports: 
 
 def test_a_mailbox_over_its_limit_stops_reading_until_half_is_handled(transports: Any) -> None:
     transport = transports(Limits(mailbox_frames=10))
-    payload = memoryview(transport.pickle("x"))
+    payload = memoryview(transport.encode("x"))
     for _ in range(11):
         transport.frame_received("/r/a1", Frame(Kind.TELL, 0, payload))
     assert transport.hub.paused
@@ -119,7 +119,7 @@ def test_a_mailbox_over_its_limit_stops_reading_until_half_is_handled(transports
 
 def test_a_mailbox_is_limited_in_bytes_too(transports: Any) -> None:
     transport = transports(Limits(mailbox=10_000))
-    transport.frame_received("/r/a1", Frame(Kind.TELL, 0, memoryview(transport.pickle("x" * 20_000))))
+    transport.frame_received("/r/a1", Frame(Kind.TELL, 0, memoryview(transport.encode("x" * 20_000))))
     assert transport.hub.paused
     gather(transport, 1)
     assert not transport.hub.paused
@@ -149,6 +149,21 @@ def test_an_exception_in_a_callback_ends_the_run(transports: Any) -> None:
     transport.send(transport.myAddress, "x")
     with pytest.raises(ZeroDivisionError):
         transport.run(lambda _envelope: 1 // 0, _LONG)
+
+
+def test_nothing_is_handled_by_a_timer_that_crashes(transports: Any) -> None:
+    transport = transports()
+    handled: list[Any] = []
+
+    def crash() -> None:
+        transport.end_handling()
+        transport.frame_received("/r/a1", Frame(Kind.TELL, 0, memoryview(transport.encode("later"))))
+        transport.read_ended()
+        transport.abort_run()
+
+    transport.loop.call_soon(crash)
+    transport.run(lambda envelope: handled.append(envelope) or True, _LONG)
+    assert handled == []
 
 
 def test_a_watched_descriptor_that_was_closed_and_opened_anew_is_seen(transports: Any) -> None:
