@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 from openclaw_actors.actorsystem.wakeups import Wakeups
@@ -23,3 +25,42 @@ def test_wakeups_come_in_order() -> None:
         return due
 
     assert asyncio.run(run()) == ["now", 0, 1, 2, 3, 4, "late"]
+
+
+class _StoppedClock:
+    """A loop whose clock stands still until told otherwise."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+        self.timers: list[tuple[float, Any]] = []
+
+    def time(self) -> float:
+        return self.now
+
+    def call_at(self, when: float, fn: Any) -> Any:
+        self.timers.append((when, fn))
+        return SimpleNamespace(cancel=lambda: self.timers.remove((when, fn)))
+
+
+def test_wakeups_of_the_same_deadline_come_in_the_order_of_their_requests() -> None:
+    clock: Any = _StoppedClock()
+    due: list[Any] = []
+    wakeups = Wakeups(clock, lambda _period, payload: due.append(payload))
+    for number in range(20):
+        wakeups.add(1.0, number)
+    assert [round(seconds, 3) for seconds, _ in wakeups.pending()] == [1.0] * 20
+    clock.now += 1.0
+    ((_, expire),) = clock.timers
+    expire()
+    assert due == list(range(20))
+
+
+def test_forgotten_wakeups_leave_no_timer() -> None:
+    clock: Any = _StoppedClock()
+    wakeups = Wakeups(clock, lambda _period, _payload: None)
+    wakeups.add(timedelta(seconds=5), "x")
+    wakeups.add(2.0, "y")
+    assert [when for when, _ in clock.timers] == [102.0]  # one timer, for the soonest
+    wakeups.close()
+    assert clock.timers == []
+    assert len(wakeups) == 0
