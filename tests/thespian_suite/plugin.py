@@ -12,17 +12,22 @@ from __future__ import annotations
 __all__ = ["pytest_collection_modifyitems", "pytest_configure"]
 
 import contextlib
+import functools
+import os
+import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 import thespian.test
-from thespian.actors import ActorSystem
+from thespian.actors import ActorExitRequest, ActorSystem
+from thespian.system.timing import timePeriodSeconds
 
 from openclaw_actors.actorsystem import Limits, UnixSystemBase
-from tests.thespian_suite.expectations import reason_to_skip
+from tests.thespian_suite.expectations import is_hurried, reason_to_skip
 
 BASE_NAME = "multiprocUnixBase"
 """Thespian's tests ask the name of a base what they can do on it; "multiproc": signal its actors."""
@@ -30,12 +35,18 @@ BASE_NAME = "multiprocUnixBase"
 LIMITS = Limits(frame=64 * 1024 * 1024, peer_queue=128 * 1024 * 1024, stop_s=2.0)
 """Some of its tests send messages of 50 MB."""
 
+_PAUSE_S = 1.0
+"""What an actor may take to exit and its parent to know of it, on a busy machine. The tests themselves wait for 0.05 s
+and more, which is enough on an idle one."""
+
 _stack = contextlib.ExitStack()
 
 
 def _system(stack: contextlib.ExitStack, capabilities: dict[str, Any]) -> ActorSystem:
     """Start a system that ends with `stack`."""
-    run_dir = tempfile.mkdtemp(prefix="ths-")
+    # Not mkdtemp: a test allows no underscore in an address.
+    run_dir = os.path.join(tempfile.gettempdir(), "ths-" + secrets.token_hex(6))
+    os.mkdir(run_dir, 0o700)
     stack.callback(shutil.rmtree, run_dir)
     base = UnixSystemBase(run_dir=run_dir, capabilities=capabilities, limits=LIMITS)
     system = ActorSystem(systemBase=base, capabilities=capabilities, transientUnique=True)
@@ -47,12 +58,20 @@ def _system(stack: contextlib.ExitStack, capabilities: dict[str, Any]) -> ActorS
 
 
 @pytest.fixture
-def asys() -> Iterator[ActorSystem]:
+def asys(request: pytest.FixtureRequest) -> Iterator[ActorSystem]:
     """An actor system on our base, with the capabilities that Thespian's tests expect."""
     with _stack:
-        yield _system(
-            _stack, {"Foo Allowed": True, "Cows Allowed": True, "Dogs Allowed": True, "dog": "food"}
-        )
+        capabilities = {"Foo Allowed": True, "Cows Allowed": True, "Dogs Allowed": True, "dog": "food"}
+        system = _system(_stack, capabilities)
+        if is_hurried(request.node.nodeid):
+            system.tell = functools.partial(_tell_and_pause, system.tell)
+        yield system
+
+
+def _tell_and_pause(tell: Callable[[Any, Any], None], address: Any, message: Any) -> None:
+    tell(address, message)
+    if isinstance(message, ActorExitRequest):
+        time.sleep(_PAUSE_S)
 
 
 @pytest.fixture
@@ -69,10 +88,12 @@ def similar_asys(
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Put our fixtures where Thespian's tests import them from."""
+    """Put our fixtures and waits where Thespian's tests import them from."""
     thespian.test.asys = asys
     thespian.test.asys2 = asys2
     thespian.test.similar_asys = similar_asys
+    thespian.test.delay_for_next_of_kin_notification = lambda _system: time.sleep(_PAUSE_S)
+    thespian.test.inTestDelay = lambda period: time.sleep(_PAUSE_S + timePeriodSeconds(period))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
