@@ -19,6 +19,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -35,9 +36,12 @@ BASE_NAME = "multiprocUnixBase"
 LIMITS = Limits(frame=64 * 1024 * 1024, peer_queue=128 * 1024 * 1024, stop_s=2.0)
 """Some of its tests send messages of 50 MB."""
 
-_PAUSE_S = 1.0
+_PAUSE_S = 0.7
 """What an actor may take to exit and its parent to know of it, on a busy machine. The tests themselves wait for 0.05 s
 and more, which is enough on an idle one."""
+
+_PATIENCE_S = 4.0
+"""What an answer may take; some of the tests would wait for 0.2 s."""
 
 _stack = contextlib.ExitStack()
 
@@ -63,9 +67,16 @@ def asys(request: pytest.FixtureRequest) -> Iterator[ActorSystem]:
     with _stack:
         capabilities = {"Foo Allowed": True, "Cows Allowed": True, "Dogs Allowed": True, "dog": "food"}
         system = _system(_stack, capabilities)
+        system.ask = functools.partial(_ask_patiently, system.ask)
         if is_hurried(request.node.nodeid):
             system.tell = functools.partial(_tell_and_pause, system.tell)
         yield system
+
+
+def _ask_patiently(
+    ask: Callable[[Any, Any, Any], Any], address: Any, message: Any, timeout: float | timedelta | None = None
+) -> Any:
+    return ask(address, message, None if timeout is None else max(timePeriodSeconds(timeout), _PATIENCE_S))
 
 
 def _tell_and_pause(tell: Callable[[Any, Any], None], address: Any, message: Any) -> None:
@@ -96,9 +107,11 @@ def pytest_configure(config: pytest.Config) -> None:
     thespian.test.inTestDelay = lambda period: time.sleep(_PAUSE_S + timePeriodSeconds(period))
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
     """Skip what does not apply, each with its reason."""
     for item in items:
+        if hasattr(item.module, "max_replacement_delay"):  # how long its actors wait for a child's successor
+            item.module.max_replacement_delay = timedelta(seconds=_PATIENCE_S - 1.0)
         reason = reason_to_skip(item.nodeid, list(getattr(item, "fixturenames", ())))
         if reason is not None:
             item.add_marker(pytest.mark.skip(reason=reason))
