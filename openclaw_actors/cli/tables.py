@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["age", "column_table", "console", "printable", "size", "status_view", "when"]
+__all__ = ["age", "column_table", "console", "size", "status_view", "when"]
 
 import sys
 from datetime import datetime
@@ -12,6 +12,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from openclaw_actors.cli.plain import one_line
 from openclaw_actors.messages.admin import Status, StatusNode
 
 PLAIN_WIDTH = 240
@@ -80,13 +81,13 @@ def _headline(status: Status) -> Text:
     if status.draining:
         text.append(", draining", style="yellow")
     for problem in status.problems:
-        text.append(f"\n  {problem}", style="red")
+        text.append(f"\n  {one_line(problem)}", style="red")
     return text
 
 
 def _add_node(table: Table, node: StatusNode, *, lead: str, branch: str) -> None:
     table.add_row(
-        Text(f"{lead}{branch}{printable(node.name)}"),
+        Text(f"{lead}{branch}{one_line(node.name)}"),
         Text(node.state, style=_STATE_STYLES.get(node.state, "")),
         "-" if node.pid is None else str(node.pid),
         str(node.incarnation),
@@ -94,7 +95,7 @@ def _add_node(table: Table, node: StatusNode, *, lead: str, branch: str) -> None
         str(node.mailbox_depth),
         age(node.age_seconds),
         size(node.rss_bytes),
-        Text(node.doing),
+        Text(one_line(node.doing)),
     )
     below = lead + {"": "", "├─ ": "│  ", "└─ ": "   "}[branch]
     for child in node.children:
@@ -107,8 +108,3 @@ def _counters(counters: dict[str, float]) -> Table:
     for name, value in sorted(counters.items()):
         table.add_row(Text(name), f"{value:g}")
     return table
-
-
-def printable(text: str) -> str:
-    """A name as it can be shown: what could move a terminal's cursor is escaped."""
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["Transcript", "clean"]
+__all__ = ["Transcript"]
 
 from openclaw_actors.cli.conversation import (
     AnswerRestarted,
@@ -16,19 +16,9 @@ from openclaw_actors.cli.conversation import (
     ToolEnded,
     TurnEnded,
 )
+from openclaw_actors.cli.plain import clean
 
 ARGUMENTS_SHOWN = 200
-_KEPT = "\n\t"
-
-
-def clean(text: str) -> str:
-    """Text without what could move a terminal's cursor or change its state."""
-    if text.isprintable():
-        return text
-    return "".join(
-        char if char.isprintable() or char in _KEPT else char.encode("unicode_escape").decode()
-        for char in text.replace("\r\n", "\n")
-    )
 
 
 class Transcript:
@@ -63,6 +53,8 @@ class Transcript:
                 return self.line(f"May this run? {asked}   (/approve or /deny)")
             case TurnEnded():
                 return self._turn_ended(effect)
+            case Noticed(code="session_restarted"):
+                return self.line(f"(the conversation was restarted: {effect.text})")
             case Noticed():
                 return self.line(f"({effect.text})")
             case Refused():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from openclaw_actors.cli.tables import age, printable, size
+from openclaw_actors.cli.tables import age, size
 
 
 @pytest.mark.parametrize(
@@ -29,7 +29,3 @@ def test_ages(seconds: float, text: str) -> None:
 )
 def test_sizes(amount: int, text: str) -> None:
     assert size(amount) == text
-
-
-def test_a_name_cannot_move_the_cursor() -> None:
-    assert printable("a\x1b[1Ab") == "a\\x1b[1Ab"

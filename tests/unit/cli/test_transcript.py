@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from openclaw_actors.cli.conversation import AnswerText, MessageTaken, Noticed, Refused, ToolBegan, TurnEnded
-from openclaw_actors.cli.transcript import Transcript, clean
+from openclaw_actors.cli.transcript import Transcript
 
 
 def turn_ended(**changes: object) -> TurnEnded:
@@ -73,5 +73,9 @@ def test_a_message_of_another_client_is_shown() -> None:
 
 
 def test_nothing_that_moves_the_cursor_reaches_the_terminal() -> None:
-    assert clean("a\x1b[2Jb\rc\x9bd\n\te\r\nf") == "a\\x1b[2Jb\\rc\\x9bd\n\te\nf"
     assert "\x1b" not in read(AnswerText(text="\x1b]0;title\x07", mine=True))
+
+
+def test_a_restarted_session_is_named_as_such() -> None:
+    text = read(Noticed(code="session_restarted", text="its process ended unexpectedly"))
+    assert text == "(the conversation was restarted: its process ended unexpectedly)\n"
