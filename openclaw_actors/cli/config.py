@@ -12,7 +12,7 @@ from openclaw_actors.cli.common import Invocation, common_options, json_option, 
 from openclaw_actors.errors import ConfigError
 
 
-@click.group("config")
+@click.group("config", no_args_is_help=False)
 @common_options
 def command() -> None:
     """Check and show the configuration."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 __all__ = ["command"]
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import click
@@ -13,7 +15,7 @@ from openclaw_actors.cli.common import Invocation, common_options, json_option, 
 TIMEOUT_S = 15.0
 
 
-@click.group("sessions")
+@click.group("sessions", no_args_is_help=False)
 @common_options
 def command() -> None:
     """See and act on conversations, live and stored alike. KEY is a session's key as `status` prints it."""
@@ -42,7 +44,8 @@ def list_(invocation: Invocation, *, contains: str, offset: int, limit: int, as_
 def _print_list(found: Any, offset: int) -> None:
     from rich.text import Text
 
-    from openclaw_actors.cli.tables import column_table, console, printable, size, when
+    from openclaw_actors.cli.plain import one_line
+    from openclaw_actors.cli.tables import column_table, console, size, when
 
     if not found.sessions:
         click.echo("no sessions" if not found.total else f"no more sessions; there are {found.total}")
@@ -51,7 +54,7 @@ def _print_list(found: Any, offset: int) -> None:
     for each in found.sessions:
         last_active = when(each.last_active_at) if each.last_active_at else "-"
         row = (each.state, last_active, str(each.turns), size(each.size_bytes))
-        table.add_row(Text(printable(each.session)), *row)
+        table.add_row(Text(one_line(each.session)), *row)
     console().print(table)
     end = offset + len(found.sessions)
     if found.total > end:
@@ -71,7 +74,8 @@ def show(invocation: Invocation, *, key: str, last: int, as_json: bool) -> None:
     from openclaw_actors.cli.running import ask
     from openclaw_actors.messages.admin import SessionDetail, ShowSession
 
-    detail = ask(invocation, ShowSession(session=key, last=last), SessionDetail, timeout_s=TIMEOUT_S)
+    with _known_session(invocation, key):
+        detail = ask(invocation, ShowSession(session=key, last=last), SessionDetail, timeout_s=TIMEOUT_S)
     if as_json:
         print_json(detail)
     else:
@@ -79,10 +83,11 @@ def show(invocation: Invocation, *, key: str, last: int, as_json: bool) -> None:
 
 
 def _print_detail(detail: Any) -> None:
-    from openclaw_actors.cli.tables import age, printable, size, when
+    from openclaw_actors.cli.plain import one_line
+    from openclaw_actors.cli.tables import age, size, when
 
     summary, live = detail.summary, detail.live
-    lines = [printable(summary.session)]
+    lines = [one_line(summary.session)]
     if live is None:
         lines.append(f"  {summary.state}")
     else:
@@ -113,10 +118,24 @@ def _event_line(event: Any) -> str:
     return ""
 
 
-def _indented(text: str) -> str:
-    from openclaw_actors.cli.tables import printable
+@contextlib.contextmanager
+def _known_session(invocation: Invocation, key: str) -> Iterator[None]:
+    """Turn the refusal of an unknown key into one that names the known ones."""
+    from openclaw_actors.cli.names import nobody_is_called, session_keys
+    from openclaw_actors.errors import AskRefused
 
-    return "\n                   ".join(printable(line) for line in text.splitlines())
+    try:
+        yield
+    except AskRefused as refused:
+        if refused.code != "unknown":
+            raise
+        raise nobody_is_called("session", key, session_keys(invocation), more="sessions list") from None
+
+
+def _indented(text: str) -> str:
+    from openclaw_actors.cli.plain import one_line
+
+    return "\n                   ".join(one_line(line) for line in text.splitlines())
 
 
 @command.command("stop")
@@ -126,10 +145,20 @@ def _indented(text: str) -> str:
 @pass_invocation
 def stop(invocation: Invocation, *, key: str, queue: bool) -> None:
     """End the running turn of a conversation."""
+    from openclaw_actors.cli.names import nobody_is_called, session_keys
     from openclaw_actors.cli.running import ask
+    from openclaw_actors.errors import ActorError
     from openclaw_actors.messages.admin import Done, StopSession
 
+    # First of all it is stopped: whether there is such a session only matters if there was nothing to stop.
     done = ask(invocation, StopSession(session=key, queue=queue), Done, timeout_s=TIMEOUT_S)
+    if done.text.startswith("nothing"):
+        try:
+            known = key in session_keys(invocation, key)
+        except ActorError:
+            known = True  # nobody can say at the moment
+        if not known:
+            raise nobody_is_called("session", key, session_keys(invocation), more="sessions list")
     click.echo(done.text or f"{key}: stopped")
 
 
@@ -139,8 +168,16 @@ def stop(invocation: Invocation, *, key: str, queue: bool) -> None:
 @pass_invocation
 def restart(invocation: Invocation, key: str) -> None:
     """Restart a conversation's process; it continues where it was."""
+    from openclaw_actors.cli.names import session_keys
     from openclaw_actors.cli.running import ask
+    from openclaw_actors.errors import AskRefused
     from openclaw_actors.messages.admin import Done, RestartSession
 
-    done = ask(invocation, RestartSession(session=key), Done, timeout_s=TIMEOUT_S)
+    with _known_session(invocation, key):
+        try:
+            done = ask(invocation, RestartSession(session=key), Done, timeout_s=TIMEOUT_S)
+        except AskRefused as refused:
+            if refused.code != "unknown" or key not in session_keys(invocation, key):
+                raise
+            done = Done(text=f"{key} has no process now; its next message starts one")
     click.echo(done.text or f"{key}: restarted")

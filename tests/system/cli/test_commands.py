@@ -80,6 +80,35 @@ def test_status_watch_goes_on_until_it_is_interrupted(gateway: Gateway) -> None:
             process.kill()
 
 
+def test_sessions_stand_in_the_order_of_their_last_activity(gateway: Gateway) -> None:
+    for name in ("a", "b", "c", "a"):
+        assert gateway.cli("send", "hello", "--session", name).returncode == 0
+    router = gateway.nodes()["router"]
+    assert [node["name"] for node in router["children"]] == [session_key(name) for name in "acb"]
+
+
+def test_output_that_cannot_be_written_is_said_in_one_line(gateway: Gateway) -> None:
+    for arguments in (("status",), ("status", "--json"), ("health",), ("send", "hello"), ("--help",)):
+        command, environment = gateway.cli_command()
+        command = [*command[:3], *arguments]
+        environment["OPENCLAW_STATE_DIR"] = str(gateway.state_dir)
+        with open("/dev/full", "w") as full:
+            result = subprocess.run(
+                command, env=environment, stdout=full, stderr=subprocess.PIPE, text=True, check=False
+            )
+        assert (result.returncode, result.stderr) == (1, "Error: No space left on device; make room first\n")
+
+
+@pytest.mark.parametrize("closed", [0, 1, 2])
+def test_a_closed_stream_is_no_error(gateway: Gateway, closed: int) -> None:
+    command, environment = gateway.cli_command("send", "hello")
+    redirected = ["sh", "-c", f'exec "$@" {closed}>&-', "sh", *command]
+    result = subprocess.run(redirected, env=environment, capture_output=True, text=True, check=False)
+    assert result.returncode == 0
+    assert result.stderr == ""
+    assert result.stdout == ("" if closed == 1 else "echo: hello\n")
+
+
 # health
 
 
@@ -172,13 +201,24 @@ def test_sessions_list_show_stop_restart(gateway: Gateway) -> None:
 
 
 def test_a_session_that_is_not_there_is_said_to_be_unknown(gateway: Gateway) -> None:
-    result = gateway.cli("sessions", "stop", "websocket:local:nobody")
-    assert result.stdout == "nothing runs in websocket:local:nobody\n"
-    for command in ("show", "restart"):
-        result = gateway.cli("sessions", command, "websocket:local:nobody")
+    assert "and no other" in gateway.cli("sessions", "show", "a").stderr
+    assert gateway.cli("send", "hello", "--session", "a").returncode == 0
+    for command in ("show", "restart", "stop"):
+        result = gateway.cli("sessions", command, "a")
         assert result.returncode == 1, command
-        assert result.stderr.startswith("Error: ")
-        assert result.stderr.count("\n") == 1
+        assert result.stderr == f"Error: there is no session 'a'; there are {session_key('a')}\n"
+    result = gateway.cli("sessions", "stop", session_key("a"))
+    assert (result.returncode, result.stdout) == (0, f"nothing runs in {session_key('a')}\n")
+
+
+def test_a_stored_session_needs_no_restart(gateway: Gateway) -> None:
+    assert gateway.cli("send", "hello", "--session", "a").returncode == 0
+    gateway.stop()
+    gateway.restart()
+    for command in ("sessions", "actors"):
+        result = gateway.cli(command, "restart", session_key("a"))
+        assert result.returncode == 0, result.stderr
+        assert "its next message starts one" in result.stdout
 
 
 def test_sessions_stop_ends_the_running_turn(gateway: Gateway) -> None:
@@ -213,9 +253,10 @@ def test_actors_restart_of_the_supervisor_and_of_nobody(gateway: Gateway) -> Non
     assert gateway.cli("actors", "restart", "supervisor").returncode == 0
     wait_until(lambda: not Path(f"/proc/{pid}").exists(), what="the supervisor has ended")
     assert gateway.cli("send", "hello").stdout == "echo: hello\n"
-    result = gateway.cli("actors", "restart", "nobody")
+    result = gateway.cli("actors", "restart", "websoket")
     assert result.returncode == 1
-    assert result.stderr.startswith("Error: ")
+    assert result.stderr.startswith("Error: there is no actor 'websoket'; there are websocket, supervisor, ")
+    assert session_key("main") in result.stderr
 
 
 # send
