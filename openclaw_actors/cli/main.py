@@ -8,8 +8,9 @@ from __future__ import annotations
 
 __all__ = ["EXIT_FAILED", "EXIT_INTERRUPTED", "EXIT_NOT_RUNNING", "EXIT_USAGE", "cli", "exit_code_of", "main"]
 
+import difflib
+import errno
 import importlib
-import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -18,6 +19,7 @@ import click
 
 from openclaw_actors import __version__
 from openclaw_actors.cli.common import common_options
+from openclaw_actors.cli.streams import drop_unwritten, prepare_streams
 from openclaw_actors.errors import (
     ActorGone,
     AlreadyRunning,
@@ -56,7 +58,9 @@ class _LazyGroup(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
-            return None
+            near = difflib.get_close_matches(cmd_name, _COMMANDS, n=1)
+            hint = f" Did you mean '{near[0]}'?" if near else ""
+            raise click.UsageError(f"No such command '{cmd_name}'.{hint}", ctx)
         module = importlib.import_module(_COMMANDS[cmd_name][0])
         command: click.Command = module.command
         return command
@@ -79,25 +83,32 @@ def cli(context: click.Context) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    debug = "--debug" in arguments
     try:
+        prepare_streams()
         code = cli.main(arguments, prog_name=PROGRAM, standalone_mode=False)
         sys.stdout.flush()
     except BrokenPipeError:
-        # The reader has left, as `| head` does. Python would complain at exit that it cannot flush.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        drop_unwritten()  # the reader has left, as `| head` does
         return EXIT_FAILED
     except click.exceptions.Exit as exit_:
         return exit_.exit_code
     except (KeyboardInterrupt, click.Abort):
         return EXIT_INTERRUPTED
     except Exception as error:
-        if debug:
+        _tell(error, with_traceback="--debug" in arguments)
+        return exit_code_of(error)
+    return code if isinstance(code, int) else 0
+
+
+def _tell(error: Exception, *, with_traceback: bool) -> None:
+    try:
+        if with_traceback:
             traceback.print_exc()
         for line in describe(error):
             click.echo(f"Error: {line}", err=True)
-        return exit_code_of(error)
-    return code if isinstance(code, int) else 0
+        sys.stdout.flush()
+    except OSError:
+        drop_unwritten()
 
 
 def describe(error: Exception) -> list[str]:
@@ -123,8 +134,9 @@ def describe(error: Exception) -> list[str]:
             return [error.text or error.code]
         case OpenClawError():
             return [str(error) or type(error).__name__]
-        case OSError():
-            return [_one_line(error)]
+        case OSError() if error.strerror:
+            text = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+            return [f"{text}; make room first" if error.errno == errno.ENOSPC else text]
     return [f"internal error: {type(error).__name__}: {_one_line(error)} (--debug shows where)"]
 
 
