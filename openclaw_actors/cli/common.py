@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
-__all__ = ["Invocation", "common_options", "json_option", "pass_invocation", "paths_of", "print_json"]
+__all__ = [
+    "Invocation",
+    "Seconds",
+    "common_options",
+    "json_option",
+    "pass_invocation",
+    "paths_of",
+    "print_json",
+]
 
 import functools
+import math
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -48,6 +57,22 @@ def paths_of(loaded: Loaded) -> StatePaths:
     from openclaw_actors.config import find_paths
 
     return find_paths(loaded.config.state_dir, loaded.config.memory.storage_path, os.environ)
+
+
+class Seconds(click.FloatRange):
+    """A duration, from nothing to `longest` seconds."""
+
+    name = "seconds"
+
+    def __init__(self, *, longest: float) -> None:
+        super().__init__(min=0.0, max=longest)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The number of seconds. `nan` compares with nothing, so a range alone lets it pass."""
+        seconds = super().convert(value, param, ctx)
+        if math.isnan(seconds):
+            self.fail(f"{value} is not a number of seconds.", param, ctx)
+        return seconds
 
 
 def _invocation() -> Invocation:

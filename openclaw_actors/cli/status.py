@@ -24,7 +24,7 @@ TIMEOUT_S = 10.0
 def command(invocation: Invocation, *, watch: bool, as_json: bool) -> None:
     """Show the tree of actors, their memory and what they do."""
     if watch and as_json:
-        raise click.UsageError("--watch and --json do not go together")
+        raise click.UsageError("--watch and --json do not go together.")
     if watch:
         _watch(invocation)
     elif as_json:

@@ -13,7 +13,7 @@ import time
 import click
 
 from openclaw_actors.actors.rundir import RunRecord, process_start_ticks
-from openclaw_actors.cli.common import Invocation, common_options, pass_invocation, paths_of
+from openclaw_actors.cli.common import Invocation, Seconds, common_options, pass_invocation, paths_of
 from openclaw_actors.errors import ActorError, OpenClawError
 
 MARGIN_S = 30.0
@@ -23,9 +23,7 @@ ASK_TIMEOUT_S = 2.0
 
 
 @click.command("stop")
-@click.option(
-    "--grace", type=click.FloatRange(min=0, max=86_400), metavar="S", help="Seconds for running turns."
-)
+@click.option("--grace", type=Seconds(longest=86_400.0), metavar="S", help="Seconds for running turns.")
 @common_options
 @pass_invocation
 def command(invocation: Invocation, grace: float | None) -> None:
