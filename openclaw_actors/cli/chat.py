@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-__all__ = ["Chat", "command"]
+__all__ = ["Chat", "command", "history_path"]
 
 import asyncio
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from openclaw_actors.cli.common import Invocation, common_options, pass_invocation, paths_of
+from openclaw_actors.cli.plain import is_text
 
 if TYPE_CHECKING:
     from openclaw_actors.cli.conversation import Effect
@@ -21,13 +23,18 @@ if TYPE_CHECKING:
 DEFAULT_SESSION = "main"
 HISTORY_NAME = "chat_history"
 
+DUMB_TERMINALS = ("", "dumb", "unknown")
+"""They cannot move the cursor: a message a line there too."""
+
 HELP = """\
 /status        what the conversation does now
-/stop [all]    end the running turn; with `all` also what waits
+/stop [all]    end the running turn; with `all` also what waits behind it
 /approve       let the tool run that asks; /deny refuses
 /session ID    go to another conversation
+/help          this
 /quit          leave; Ctrl-D does too
-Ctrl-C ends the running turn, or leaves if there is none. Text that starts with // is sent with one slash."""
+Ctrl-C ends the running turn, or leaves if there is none. Up and Down bring back what was entered before; Alt-Enter
+begins a new line. Text that starts with // is sent with one slash."""
 
 SENT_AS_TEXT = ("/demo",)
 """Commands of the demo provider: the model reads them, not we."""
@@ -40,7 +47,7 @@ SENT_AS_TEXT = ("/demo",)
 def command(invocation: Invocation, *, session: str) -> None:
     """Hold a conversation. Without a terminal: a message a line in, the answers out."""
     loaded = invocation.load()
-    if sys.stdin.isatty() and sys.stdout.isatty():
+    if sys.stdin.isatty() and sys.stdout.isatty() and os.environ.get("TERM", "") not in DUMB_TERMINALS:
         from openclaw_actors.cli.chat_screen import run
     else:
         from openclaw_actors.cli.chat_lines import run
@@ -61,11 +68,11 @@ class Chat:
         self, loaded: Loaded, session: str, *, write: Callable[[str], None], remark: Callable[[str], None]
     ) -> None:
         self._loaded = loaded
-        self._paths = paths_of(loaded)
         self._write = write
         self.remark = remark
         self._stop_asked = False
         self._connected = False
+        self._told_lost = False
         self.connected = asyncio.Event()
         """Set once the first connection stands."""
         self.changed = asyncio.Event()
@@ -82,10 +89,11 @@ class Chat:
         config = self._loaded.config
         self.transcript = Transcript()
         self.conversation = Conversation(session=session, follow=True)
+        self._connected = self._stop_asked = False
         self._approvals: list[str] = []
         self._link = Link(
             self.conversation,
-            lambda: websocket_target(self._paths, config),
+            lambda: websocket_target(self._loaded),
             token=token_of(config),
             show=self._show,
             changed=self._connection_changed,
@@ -107,33 +115,40 @@ class Chat:
                 await asyncio.gather(link, switched, return_exceptions=True)
 
     def _show(self, effect: Effect) -> None:
-        from openclaw_actors.cli.conversation import ApprovalAsked, TurnEnded
+        from openclaw_actors.cli.conversation import ApprovalAsked, Noticed, TurnEnded
 
         if isinstance(effect, ApprovalAsked):
             self._approvals.append(effect.approval_id)
         elif isinstance(effect, TurnEnded):
             self._stop_asked = False
             self._approvals.clear()
+        elif isinstance(effect, Noticed) and effect.code == "nothing_to_stop":
+            self._stop_asked = False
         self._write(self.transcript.show(effect))
         self.changed.set()
 
     def _connection_changed(self, connected: bool, reason: str) -> None:  # noqa: FBT001 - the link's callback
-        lost = self._connected and not connected
-        returned = connected and not self._connected and self.connected.is_set()
         self._connected = connected
-        if lost:
-            self._stop_asked = False
-            self.remark(f"({reason}; connecting again)")
-        elif returned:
-            self.remark("(connected again)")
         if connected:
+            if self._told_lost:
+                self.remark("(connected again)" if self.connected.is_set() else "(connected)")
+            self._told_lost = False
             self.connected.set()
+            return
+        self._stop_asked = False
+        if not self._told_lost:
+            self._told_lost = True
+            self.remark(f"({reason}; connecting again)")
 
     # What the person does
 
     def entered(self, text: str) -> str:
         """The person has entered something; returns the id of the message that it was, or ""."""
         if not text.strip():
+            return ""
+        if not is_text(text):
+            self.remark("Error: this is not UTF-8 and was not sent")
+            self.transcript.failed = True
             return ""
         if text.startswith("//"):
             return self._link.say(text[1:])
@@ -156,6 +171,7 @@ class Chat:
             case "/approve" | "/deny":
                 self._decide(approved=name == "/approve")
             case "/session" if rest:
+                self.say_what_is_lost()
                 self._begin(rest)
                 self._switched.set()
                 self.remark(f"(conversation {rest})")
@@ -178,7 +194,7 @@ class Chat:
         if not self._connected:
             self.remark("(not connected; the turn cannot be stopped now)")
             return
-        self._stop_asked = True
+        self._stop_asked = self.conversation.answering
         self._link.perform(self.conversation.stop(queue=queue))
 
     def _decide(self, *, approved: bool) -> None:
@@ -186,6 +202,12 @@ class Chat:
             self.remark("(nothing asks)")
             return
         self._link.perform(self.conversation.decide(self._approvals.pop(0), approved=approved))
+
+    def say_what_is_lost(self) -> None:
+        """Before the conversation is left: say which messages the gateway does not have for sure."""
+        if untaken := self.conversation.untaken:
+            messages = "1 message has" if untaken == 1 else f"{untaken} messages have"
+            self.remark(f"({messages} no receipt from the gateway and may be lost)")
 
     def interrupted(self) -> bool:
         """Ctrl-C: end the running turn; returns whether the person leaves instead."""
@@ -195,11 +217,6 @@ class Chat:
         return True
 
 
-def history_file(loaded: Loaded) -> str | None:
-    """A file of this user's own for what was entered; None where none can be made."""
-    path = paths_of(loaded).state / HISTORY_NAME
-    try:
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-    except OSError:
-        return None
-    return str(path)
+def history_path(loaded: Loaded) -> Path:
+    """Where what was entered is kept."""
+    return paths_of(loaded).state / HISTORY_NAME

@@ -1,18 +1,20 @@
-"""Owns a conversation without a terminal: a message a line in, the answers out, one after the other."""
+"""Owns a conversation without a screen: a message a line in, the answers out, one after the other."""
 
 from __future__ import annotations
 
 __all__ = ["run"]
 
 import asyncio
+import os
 import signal
 import sys
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from openclaw_actors.cli.chat import Chat
+from openclaw_actors.cli.plain import clean
 
 if TYPE_CHECKING:
     from openclaw_actors.config import Loaded
@@ -20,23 +22,30 @@ if TYPE_CHECKING:
 INTERRUPTED = 130
 STOP_WITHIN_S = 1.5
 
+LINES_AHEAD = 16
+"""So many lines are read before they are wanted."""
+
+READ_BYTES = 65_536
+MAX_LINE_BYTES = 16 * 1024 * 1024
+"""More than any message that a gateway takes; what is longer is sent in parts."""
+
 
 async def run(loaded: Loaded, session: str) -> int:
     """Converse until the end of the input; returns the exit code: 1 if a message was not answered in full."""
-    chat = Chat(loaded, session, write=_write, remark=lambda text: click.echo(text, err=True))
-    interrupted = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGINT, interrupted.set)
-    tasks = {
-        asyncio.create_task(chat.run()),
-        asyncio.create_task(_converse(chat)),
-        asyncio.create_task(interrupted.wait()),
-    }
+    chat = Chat(loaded, session, write=_write, remark=_remark)
+    interrupts: asyncio.Queue[None] = asyncio.Queue()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGINT, interrupts.put_nowait, None)
+    connection = asyncio.create_task(chat.run())
+    conversing = asyncio.create_task(_converse(chat))
+    interrupted = asyncio.create_task(_until_interrupted(chat, interrupts))
+    tasks: set[asyncio.Task[Any]] = {connection, conversing, interrupted}
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        if interrupted.is_set():
-            return await _interrupted(chat)
         for task in done:
             task.result()  # raises what ended it
+        chat.say_what_is_lost()
+        if interrupted in done:
+            return INTERRUPTED
         return 1 if chat.transcript.failed else 0
     finally:
         for task in tasks:
@@ -44,14 +53,20 @@ async def run(loaded: Loaded, session: str) -> int:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _interrupted(chat: Chat) -> int:
-    if not chat.interrupted():
+async def _until_interrupted(chat: Chat, interrupts: asyncio.Queue[None]) -> None:
+    """Returns when Ctrl-C means leaving: always without a person, else when there is nothing to stop."""
+    while True:
+        await interrupts.get()
+        if chat.interrupted():
+            return
+        if sys.stdin.isatty():
+            continue
         try:
             async with asyncio.timeout(STOP_WITHIN_S):
                 await _until_answered(chat)
         except TimeoutError:
             pass  # the turn goes on, as it would after any disconnect
-    return INTERRUPTED
+        return
 
 
 async def _converse(chat: Chat) -> None:
@@ -73,18 +88,29 @@ async def _until_answered(chat: Chat) -> None:
 
 def _read_lines() -> asyncio.Queue[str | None]:
     """The lines of standard input, then None. A thread reads: a file cannot be waited for, and a pipe may block."""
-    lines: asyncio.Queue[str | None] = asyncio.Queue()
+    lines: asyncio.Queue[str | None] = asyncio.Queue(LINES_AHEAD)
     loop = asyncio.get_running_loop()
 
-    def put(line: str | None) -> None:
+    def put(line: bytes | None) -> None:
+        text = None if line is None else line.decode(errors="surrogateescape").removesuffix("\r")
+        putting = lines.put(text)
         try:
-            loop.call_soon_threadsafe(lines.put_nowait, line)
+            asyncio.run_coroutine_threadsafe(putting, loop).result()
         except RuntimeError:
-            pass  # the loop is closed: nobody waits for the line any more
+            putting.close()  # the loop is closed: nobody waits for the line any more
 
     def read() -> None:
-        for line in sys.stdin:
-            put(line.rstrip("\n"))
+        # Not `sys.stdin`: its lock, held while it waits, would abort the interpreter at its end.
+        rest = b""
+        while data := os.read(0, READ_BYTES):
+            *whole, rest = (rest + data).split(b"\n")
+            for line in whole:
+                put(line)
+            if len(rest) > MAX_LINE_BYTES:
+                put(rest)
+                rest = b""
+        if rest:
+            put(rest)
         put(None)
 
     threading.Thread(target=read, daemon=True, name="stdin").start()
@@ -95,3 +121,7 @@ def _write(text: str) -> None:
     if text:
         sys.stdout.write(text)
         sys.stdout.flush()
+
+
+def _remark(text: str) -> None:
+    click.echo(clean(text), err=True)

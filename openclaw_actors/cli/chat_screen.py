@@ -11,17 +11,22 @@ from typing import TYPE_CHECKING, Any
 
 from prompt_toolkit import PromptSession
 from prompt_toolkit.formatted_text import FormattedText
-from prompt_toolkit.history import FileHistory, History, InMemoryHistory
+from prompt_toolkit.history import History
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+from prompt_toolkit.output import Output, create_output
+from prompt_toolkit.output.vt100 import Vt100_Output
 from prompt_toolkit.utils import get_cwidth
 
-from openclaw_actors.cli.chat import Chat, history_file
-from openclaw_actors.cli.transcript import clean
+from openclaw_actors.cli.chat import Chat, history_path
+from openclaw_actors.cli.chat_history import KeptHistory
+from openclaw_actors.cli.plain import clean
 
 if TYPE_CHECKING:
     from openclaw_actors.config import Loaded
 
 PROMPT = "> "
+BELOW_PROMPT = "  "
+TAB_CELLS = 8
 INTERRUPTED = 130
 OPEN_LINE_ROWS = 4
 """A line that is not complete yet is part of the prompt; beyond so many rows its beginning is written out."""
@@ -41,10 +46,13 @@ class Screen:
             key_bindings=self.keys,
             erase_when_done=True,
             enable_open_in_editor=False,
+            enable_suspend=True,
+            prompt_continuation=BELOW_PROMPT,
+            output=_output(),
         )
 
     def _message(self) -> FormattedText:
-        above = f"{self._open_line}\n" if self._open_line else ""
+        above = f"{self._open_line.expandtabs(TAB_CELLS)}\n" if self._open_line else ""
         return FormattedText([("", above), ("bold", PROMPT)])
 
     def write(self, text: str) -> None:
@@ -94,6 +102,14 @@ class Screen:
         self._done, self._open_line = [], ""
 
 
+def _output() -> Output:
+    output = create_output()
+    if isinstance(output, Vt100_Output):
+        # Where the cursor is would be answered after we have written above it, and the screen would scroll for nothing.
+        output.enable_cpr = False
+    return output
+
+
 def _fitting(text: str, width: int) -> int:
     """How many characters to put on a row of this width: up to its last space, if there is one."""
     cells = 0
@@ -112,8 +128,7 @@ def _write(text: str) -> None:
 
 async def run(loaded: Loaded, session: str) -> int:
     """Converse until the person leaves; returns the exit code."""
-    file = history_file(loaded)
-    screen = Screen(FileHistory(file) if file else InMemoryHistory())
+    screen = Screen(KeptHistory(history_path(loaded)))
     chat = Chat(loaded, session, write=screen.write, remark=screen.remark)
     _bind_keys(screen, chat)
     connection = asyncio.create_task(chat.run())
@@ -129,6 +144,7 @@ async def run(loaded: Loaded, session: str) -> int:
         await asyncio.wait({connection, conversing}, return_when=asyncio.FIRST_COMPLETED)
         if connection.done():
             connection.result()
+        chat.say_what_is_lost()
         return conversing.result()
     finally:
         for task in tasks:
@@ -169,6 +185,6 @@ async def _converse(screen: Screen, chat: Chat) -> int:
         except KeyboardInterrupt:
             return INTERRUPTED
         if text.strip():
-            screen.remark(f"{PROMPT}{text}")
+            screen.remark(PROMPT + text.replace("\n", f"\n{BELOW_PROMPT}"))
             chat.entered(text)
     return 0

@@ -203,6 +203,11 @@ class Conversation:
         return len(self._mine)
 
     @property
+    def untaken(self) -> int:
+        """How many messages of ours have no receipt."""
+        return sum(not mine.taken for mine in self._mine.values())
+
+    @property
     def answering(self) -> bool:
         """Whether a turn of this session is running, or one of ours is about to."""
         return self._running is not None or bool(self._mine)

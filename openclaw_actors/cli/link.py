@@ -17,12 +17,13 @@ from websockets.typing import Subprotocol
 
 from openclaw_actors.actors.answering import reachable
 from openclaw_actors.actors.rundir import read_record
+from openclaw_actors.cli.common import paths_of
 from openclaw_actors.cli.conversation import Conversation, Effect, Frame
 from openclaw_actors.core.backoff import Backoff
 from openclaw_actors.errors import NotRunning, OpenClawError
 
 if TYPE_CHECKING:
-    from openclaw_actors.config import GatewayConfig, StatePaths
+    from openclaw_actors.config import GatewayConfig, Loaded
 
 OPEN_TIMEOUT_S = 5.0
 CLOSE_TIMEOUT_S = 1.0
@@ -46,9 +47,17 @@ class Target:
     """Whether a gateway of this state directory lives; else the address is a guess from the configuration."""
 
 
-def websocket_target(paths: StatePaths, config: GatewayConfig) -> Target:
-    """Where the WebSocket channel is: what the running gateway says, else what the configuration says."""
+def websocket_target(loaded: Loaded) -> Target:
+    """Where the WebSocket channel is: what the running gateway says, else what the configuration says.
+
+    Raises:
+        NotRunning: none runs on the state directory that the command line names. Another one might be at the
+            configured address, and it is not the one that is meant.
+    """
+    config, paths = loaded.config, paths_of(loaded)
     record = read_record(paths.run)
+    if record is None and loaded.sources.get("state_dir") == "command line":
+        raise NotRunning(str(paths.state))
     configured = f"{config.bind_address}:{config.port}"
     address = record.ws if record is not None and record.ws else configured
     host, port = reachable(address)
@@ -89,6 +98,7 @@ class Link:
     ) -> None:
         self.conversation = conversation
         self._target = target
+        self._known: Target | None = None
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._show = show
         self._changed = changed
@@ -118,17 +128,31 @@ class Link:
             LinkRefused: the gateway will not have us.
         """
         while True:
-            target = self._target()
+            target = self._current_target()
             try:
-                reason = await self._connect_and_serve(target.url)
+                connection = await self._connect(target.url)
             except InvalidStatus as error:
                 reason = self._status_reason(error.response.status_code)
-            except (OSError, TimeoutError, InvalidHandshake) as error:
+            except (OSError, TimeoutError, InvalidHandshake):
                 if not self._connected_once and not target.running:
                     raise NotRunning(target.url) from None
-                reason = f"cannot connect: {type(error).__name__}"
+                reason = f"no connection to {target.url}"
+            else:
+                self._known = target
+                async with connection:
+                    reason = await self._serve(connection)
             self._changed(False, reason)
             await asyncio.sleep(self._backoff.next_delay_s())
+
+    def _current_target(self) -> Target:
+        """Where to connect. While the gateway that we know is away, no other one will do."""
+        if self._known is None:
+            return self._target()
+        try:
+            target = self._target()
+        except NotRunning:
+            return self._known
+        return target if target.running else self._known
 
     @staticmethod
     def _status_reason(status: int) -> str:
@@ -141,9 +165,8 @@ class Link:
                 )
         return "the gateway is draining" if status == 503 else f"the gateway answers HTTP {status}"
 
-    async def _connect_and_serve(self, url: str) -> str:
-        """Serve one connection to its end; returns why it ended."""
-        async with connect(
+    async def _connect(self, url: str) -> ClientConnection:
+        return await connect(
             url,
             subprotocols=[Subprotocol("openclaw.v2")],
             additional_headers=self._headers,
@@ -151,21 +174,24 @@ class Link:
             close_timeout=CLOSE_TIMEOUT_S,
             max_size=MAX_FRAME_BYTES,
             proxy=None,
-        ) as connection:
-            if connection.subprotocol != "openclaw.v2":
-                raise LinkRefused(f"{url} does not speak openclaw.v2")
-            self._connected_once = True
-            self._frames = asyncio.Queue(
-                MAX_WAITING_FRAMES
-            )  # what was lost with the last connection is made anew
-            self._changed(True, "")
-            self.perform(self.conversation.connected())
-            writer = asyncio.create_task(self._write(connection))
-            try:
-                return await self._read(connection)
-            finally:
-                self.conversation.disconnected()
-                writer.cancel()
+        )
+
+    async def _serve(self, connection: ClientConnection) -> str:
+        """Serve one connection to its end; returns why it ended."""
+        if connection.subprotocol != "openclaw.v2":
+            raise LinkRefused("what answers there does not speak openclaw.v2; is it an openclaw gateway?")
+        self._connected_once = True
+        self._frames = asyncio.Queue(
+            MAX_WAITING_FRAMES
+        )  # what was lost with the last connection is made anew
+        self._changed(True, "")
+        self.perform(self.conversation.connected())
+        writer = asyncio.create_task(self._write(connection))
+        try:
+            return await self._read(connection)
+        finally:
+            self.conversation.disconnected()
+            writer.cancel()
 
     async def _write(self, connection: ClientConnection) -> None:
         while True:
@@ -178,14 +204,18 @@ class Link:
     async def _read(self, connection: ClientConnection) -> str:
         try:
             while True:
-                event = _parse(await connection.recv())
+                effects = self._understood(await connection.recv())
                 self._backoff.reset()
-                self.perform(self.conversation.received(event))
+                self.perform(effects)
         except ConnectionClosed as closed:
             frame = closed.rcvd
             if frame is not None and frame.code == _TOO_BIG:
                 self.perform(self.conversation.abandon("too_big", "The message is too big."))
             return (frame.reason if frame is not None else "") or "the connection was lost"
+
+    def _understood(self, frame: str | bytes) -> list[Effect]:
+        try:
+            return self.conversation.received(_parse(frame))
         except (KeyError, TypeError, ValueError) as error:
             raise LinkRefused(f"the gateway sent what this version does not understand: {error!r}") from error
 

@@ -12,13 +12,18 @@ from typing import TYPE_CHECKING
 
 import click
 
-from openclaw_actors.cli.common import Invocation, common_options, json_option, pass_invocation, paths_of
+from openclaw_actors.cli.common import Invocation, Seconds, common_options, json_option, pass_invocation
+from openclaw_actors.cli.plain import clean, is_text
 
 if TYPE_CHECKING:
     from openclaw_actors.cli.conversation import Effect, TurnEnded
 
 DEFAULT_SESSION = "main"
 DEFAULT_TIMEOUT_S = 900.0
+MAX_TIMEOUT_S = 30 * 86_400.0
+MAX_INPUT_BYTES = 16 * 1024 * 1024
+"""More than any message that a gateway takes."""
+
 STOP_WITHIN_S = 1.5
 """For so long Ctrl-C waits for the turn to be stopped."""
 
@@ -30,7 +35,7 @@ INTERRUPTED = 130
 @click.option("--session", default=DEFAULT_SESSION, show_default=True, metavar="ID", help="The conversation.")
 @click.option(
     "--timeout",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Seconds(longest=MAX_TIMEOUT_S),
     default=DEFAULT_TIMEOUT_S,
     show_default=True,
     metavar="S",
@@ -41,11 +46,19 @@ INTERRUPTED = 130
 @pass_invocation
 def command(invocation: Invocation, *, text: str, session: str, timeout: float, as_json: bool) -> None:
     """Send TEXT and stream the answer; `-` reads it from standard input. With --json, the events, a line each."""
-    if text == "-":
-        text = sys.stdin.read()
+    text = _from_standard_input() if text == "-" else text
+    if not is_text(text):
+        raise click.UsageError("the text is not UTF-8.")
     answer = Answer(as_json=as_json)
     code = asyncio.run(_send(invocation, answer, text=text, session=session, timeout_s=timeout))
     click.get_current_context().exit(code)
+
+
+def _from_standard_input() -> str:
+    data = sys.stdin.buffer.read(MAX_INPUT_BYTES + 1)
+    if len(data) > MAX_INPUT_BYTES:
+        raise click.UsageError(f"standard input is longer than {MAX_INPUT_BYTES} bytes.")
+    return data.decode(errors="surrogateescape")
 
 
 class Answer:
@@ -111,7 +124,7 @@ class Answer:
 
     def _write(self, text: str) -> None:
         if text and not self._as_json:
-            sys.stdout.write(text)
+            sys.stdout.write(clean(text) if sys.stdout.isatty() else text)
             sys.stdout.flush()
             self._at_line_start = text.endswith("\n")
 
@@ -123,7 +136,7 @@ class Answer:
         if not self._as_json:
             if not self._at_line_start and sys.stderr.isatty():
                 click.echo(err=True)
-            click.echo(text, err=True)
+            click.echo(clean(text), err=True)
 
     def connection_changed(self, connected: bool, reason: str) -> None:  # noqa: FBT001 - the link's callback
         """Say that the connection is lost; that it stands again shows by itself."""
@@ -137,10 +150,9 @@ async def _send(invocation: Invocation, answer: Answer, *, text: str, session: s
     from openclaw_actors.errors import OpenClawError
 
     loaded = invocation.load()
-    paths = paths_of(loaded)
     link = Link(
         Conversation(session=session),
-        lambda: websocket_target(paths, loaded.config),
+        lambda: websocket_target(loaded),
         token=token_of(loaded.config),
         show=answer.show,
         changed=answer.connection_changed,

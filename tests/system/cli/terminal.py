@@ -33,15 +33,19 @@ class Terminal:
         command: the program and its arguments.
         environment: of the program.
         directory: its working directory.
+        kind: the value of TERM.
     """
 
-    def __init__(self, command: Sequence[str], environment: Mapping[str, str], directory: Path) -> None:
+    def __init__(
+        self, command: Sequence[str], environment: Mapping[str, str], directory: Path, *, kind: str = "xterm"
+    ) -> None:
         self._master, slave = pty.openpty()
+        self._modes_before = termios.tcgetattr(self._master)
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
         self.process = subprocess.Popen(
             command,
             cwd=directory,
-            env={**environment, "TERM": "xterm", "PROMPT_TOOLKIT_NO_CPR": "1"},
+            env={**environment, "TERM": kind},
             stdin=slave,
             stdout=slave,
             stderr=slave,
@@ -82,8 +86,18 @@ class Terminal:
         """All that was ever shown, without what moves the cursor."""
         return _ESCAPES.sub("", self._raw.decode(errors="replace"))
 
-    def press(self, keys: str) -> None:
-        os.write(self._master, keys.encode())
+    @property
+    def raw(self) -> bytes:
+        """All that the program has written."""
+        return self._raw
+
+    @property
+    def is_as_before(self) -> bool:
+        """Whether the terminal has the modes that it had when the program began: echo, lines, signals."""
+        return termios.tcgetattr(self._master) == self._modes_before
+
+    def press(self, keys: str | bytes) -> None:
+        os.write(self._master, keys.encode() if isinstance(keys, str) else keys)
 
     def enter(self, line: str) -> None:
         """Type a line."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import select
 import signal
 import subprocess
 from pathlib import Path
@@ -19,6 +21,13 @@ def chat(gateway: Gateway, *arguments: str) -> Terminal:
     terminal = Terminal(command, environment, gateway.directory)
     terminal.wait_for(GREETING)
     return terminal
+
+
+def leave(terminal: Terminal, *, code: int, keys: str = "") -> None:
+    """Press keys that end it; the terminal must be as it was."""
+    terminal.press(keys)
+    assert terminal.wait() == code
+    assert terminal.is_as_before
 
 
 def wait_until_idle(terminal: Terminal) -> None:
@@ -44,8 +53,7 @@ def test_a_conversation_with_arrow_keys_and_ctrl_d(gateway: Gateway) -> None:
         at = terminal.wait_for("echo: second", after=at)
         terminal.press(UP + UP + ENTER)
         at = terminal.wait_for("echo: hello there", after=at)
-        terminal.press(CTRL_D)
-        assert terminal.wait() == 0
+        leave(terminal, keys=CTRL_D, code=0)
     history = gateway.state_dir / "chat_history"
     assert history.stat().st_mode & 0o777 == 0o600
     with chat(gateway) as terminal:
@@ -74,8 +82,123 @@ def test_ctrl_c_stops_the_turn_and_then_leaves(gateway: Gateway) -> None:
         terminal.enter("still here")
         terminal.wait_for("echo: still here", after=at)
         wait_until_idle(terminal)
+        leave(terminal, keys=CTRL_C, code=130)
+
+
+def test_ctrl_c_stops_the_turn_also_after_a_stop_that_had_nothing_to_do(gateway: Gateway) -> None:
+    with chat(gateway) as terminal:
+        terminal.enter("/stop")
+        at = terminal.wait_for("nothing to stop")
+        terminal.enter("/demo slow 30")
+        at = terminal.wait_for("> /demo slow 30", after=at)
+        at = terminal.wait_for(" 3", after=at)
         terminal.press(CTRL_C)
-        assert terminal.wait() == 130
+        at = terminal.wait_for("(stopped", after=at)
+        terminal.enter("still here")
+        terminal.wait_for("echo: still here", after=at)
+
+
+def test_a_stop_straight_after_a_change_of_the_conversation_is_not_lost_in_silence(gateway: Gateway) -> None:
+    with chat(gateway) as terminal:
+        terminal.press(f"/session other{ENTER}/stop{ENTER}")
+        wait_until(
+            lambda: "nothing to stop" in terminal.shown or "cannot be stopped now" in terminal.shown,
+            what="something is said",
+        )
+
+
+def test_nothing_is_asked_of_the_terminal_and_nothing_is_scrolled(gateway: Gateway) -> None:
+    with chat(gateway) as terminal:
+        for number in range(3):
+            terminal.enter(f"line {number}")
+            terminal.wait_for(f"echo: line {number}")
+        leave(terminal, keys=CTRL_D, code=0)
+        assert b"\x1b[6n" not in terminal.raw  # an answer that comes late moves everything
+        assert terminal.raw.count(b"\n") < 30
+
+
+def test_lines_that_are_pasted_at_once_are_one_message(gateway: Gateway) -> None:
+    with chat(gateway) as terminal:
+        terminal.press("\x1b[200~first\nsecond\x1b[201~")
+        terminal.press(ENTER)
+        terminal.wait_for("echo: first\nsecond")
+        terminal.press(f"third\x1b{ENTER}fourth{ENTER}")
+        terminal.wait_for("echo: third\nfourth")
+
+
+def test_what_is_not_utf_8_is_refused_and_the_conversation_goes_on(gateway: Gateway) -> None:
+    with chat(gateway) as terminal:
+        terminal.press(b"a\xffb\r")
+        at = terminal.wait_for("not UTF-8")
+        terminal.enter("hello")
+        terminal.wait_for("echo: hello", after=at)
+
+
+def test_a_history_that_cannot_be_kept_ends_nothing(gateway: Gateway) -> None:
+    (gateway.state_dir / "chat_history").mkdir()
+    with chat(gateway) as terminal:
+        terminal.enter("hello")
+        at = terminal.wait_for("echo: hello")
+        terminal.press(UP + ENTER)
+        terminal.wait_for("echo: hello", after=at)
+        leave(terminal, keys=CTRL_D, code=0)
+
+
+def test_wide_text_and_tabs_are_shown_as_they_are(gateway: Gateway) -> None:
+    family = "\U0001f469\u200d\U0001f469\u200d\U0001f467"
+    with chat(gateway) as terminal:
+        terminal.enter(f"{family}\u3000\u5bbf" * 3)
+        terminal.wait_for(f"echo: {family}\u3000\u5bbf")
+        assert "\\u" not in terminal.shown
+
+
+def test_a_dumb_terminal_has_lines_and_ctrl_c(gateway: Gateway) -> None:
+    command, environment = gateway.cli_command("chat")
+    with Terminal(command, environment, gateway.directory, kind="dumb") as terminal:
+        terminal.enter("hello")
+        at = terminal.wait_for("echo: hello")
+        terminal.enter("/demo slow 30")
+        at = terminal.wait_for("1 2 3", after=at)
+        terminal.press(CTRL_C)
+        at = terminal.wait_for("(stopped", after=at)
+        terminal.enter("still here")
+        at = terminal.wait_for("echo: still here", after=at)
+        assert b"\x1b" not in terminal.raw
+        wait_until_idle(terminal)
+        leave(terminal, keys=CTRL_C, code=130)
+
+
+def test_a_gateway_that_cannot_be_reached_yet_is_said(gateway: Gateway) -> None:
+    pid = gateway.kill("websocket", signal.SIGSTOP)
+    command, environment = gateway.cli_command("chat")
+    with Terminal(command, environment, gateway.directory) as terminal:
+        terminal.wait_for("connecting again)", deadline_s=20.0)
+        os.kill(pid, signal.SIGCONT)
+        terminal.wait_for(GREETING, deadline_s=30.0)
+
+
+def test_it_does_not_go_to_another_gateway_when_its_own_is_away(make_gateway: GatewayFactory) -> None:
+    other = make_gateway().start()
+    port = int(other.ws_url.rpartition(":")[2].partition("/")[0])
+    gateway = make_gateway(config={"port": port}).start()
+    with chat(gateway) as terminal:
+        gateway.stop(check=False)
+        at = terminal.wait_for("connecting again)")
+        terminal.enter("for my own")
+        terminal.wait_for("> for my own", after=at)
+        gateway.restart()
+        terminal.wait_for("echo: for my own", after=at, deadline_s=20.0)
+    assert other.cli("sessions", "list").stdout == "no sessions\n"
+
+
+def test_who_leaves_before_a_message_was_taken_is_told(gateway: Gateway) -> None:
+    with chat(gateway) as terminal:
+        gateway.stop(check=False)
+        terminal.wait_for("connecting again)")
+        terminal.enter("too late")
+        at = terminal.wait_for("> too late")
+        leave(terminal, keys=CTRL_D, code=0)
+        terminal.wait_for("1 message has no receipt", after=at)
 
 
 def test_commands(gateway: Gateway) -> None:
@@ -128,7 +251,7 @@ def test_what_was_entered_while_the_gateway_was_down_is_sent_once(gateway: Gatew
 def test_the_end_from_outside_leaves_the_terminal_in_order(gateway: Gateway) -> None:
     with chat(gateway) as terminal:
         terminal.process.send_signal(signal.SIGTERM)
-        assert terminal.wait() == 130
+        leave(terminal, code=130)
 
 
 # Without a terminal
@@ -172,6 +295,58 @@ def test_a_file_as_input(gateway: Gateway, tmp_path: Path) -> None:
             command, env=environment, stdin=lines, capture_output=True, text=True, timeout=20.0, check=True
         )
     assert output.stdout == "echo: one\necho: two\n"
+
+
+def test_input_is_read_no_faster_than_it_is_answered(gateway: Gateway) -> None:
+    command, environment = gateway.cli_command("chat")
+    with subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        process.stdin.write(b"/demo slow 60\n")
+        process.stdin.flush()
+        fd, written = process.stdin.fileno(), 0
+        os.set_blocking(fd, False)
+        while written < 16_000_000 and select.select([], [fd], [], 3.0)[1]:
+            written += os.write(fd, b"y\n" * 2_000)
+        process.kill()
+    assert written < 8_000_000
+
+
+def test_a_reader_that_leaves_ends_it(gateway: Gateway) -> None:
+    for command in (("chat",), ("send", "-")):
+        arguments, environment = gateway.cli_command(*command, "--session", command[0])
+        with subprocess.Popen(
+            arguments,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        ) as process:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            assert process.stderr is not None
+            process.stdin.write(b"/demo slow 60\n")
+            process.stdin.close() if command == ("send", "-") else process.stdin.flush()
+            assert process.stdout.read(1)
+            process.stdout.close()
+            assert process.wait(20.0) == 1
+            assert process.stderr.read() == b""
+
+
+def test_ctrl_c_without_a_terminal_stops_the_turn_and_leaves(gateway: Gateway) -> None:
+    command, environment = gateway.cli_command("chat")
+    with subprocess.Popen(
+        command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdin.write(b"/demo slow 60\n")
+        process.stdin.flush()
+        assert process.stdout.read(1)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(10.0) == 130
+        assert process.stderr.read() == b""
+        assert process.stdout.read().endswith(b"(stopped)\n")
 
 
 def test_without_a_gateway_it_says_so(make_gateway: GatewayFactory) -> None:
