@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 DEFAULT_SESSION = "main"
 HISTORY_NAME = "chat_history"
 
+MAX_SESSION_ID = 128
 DUMB_TERMINALS = ("", "dumb", "unknown")
 """They cannot move the cursor: a message a line there too."""
 
@@ -170,13 +171,15 @@ class Chat:
                 self._stop(queue=rest == "all")
             case "/approve" | "/deny":
                 self._decide(approved=name == "/approve")
-            case "/session" if rest:
+            case "/session" if not (rest.isprintable() and 1 <= len(rest) <= MAX_SESSION_ID):
+                self.remark(
+                    f"/session needs the id of a conversation: 1 to {MAX_SESSION_ID} printable characters"
+                )
+            case "/session":
                 self.say_what_is_lost()
                 self._begin(rest)
                 self._switched.set()
                 self.remark(f"(conversation {rest})")
-            case "/session":
-                self.remark("/session needs the id of a conversation")
             case _:
                 text = f"{name} is no command; /help lists them. To send it as text, write /{name}"
                 self.remark(text)

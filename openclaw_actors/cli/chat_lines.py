@@ -70,6 +70,7 @@ async def _until_interrupted(chat: Chat, interrupts: asyncio.Queue[None]) -> Non
 
 
 async def _converse(chat: Chat) -> None:
+    await chat.connected.wait()  # whether there is a gateway is said also if the input is empty
     lines = _read_lines()
     while not chat.leaving:
         line = await lines.get()

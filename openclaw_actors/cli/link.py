@@ -43,6 +43,7 @@ class Target:
     """Where to connect now."""
 
     url: str
+    """Empty while the gateway starts and has not said where it is."""
     running: bool
     """Whether a gateway of this state directory lives; else the address is a guess from the configuration."""
 
@@ -58,8 +59,9 @@ def websocket_target(loaded: Loaded) -> Target:
     record = read_record(paths.run)
     if record is None and loaded.sources.get("state_dir") == "command line":
         raise NotRunning(str(paths.state))
-    configured = f"{config.bind_address}:{config.port}"
-    address = record.ws if record is not None and record.ws else configured
+    if record is not None and not record.ws:
+        return Target(url="", running=True)
+    address = record.ws if record is not None else f"{config.bind_address}:{config.port}"
     host, port = reachable(address)
     return Target(url=f"ws://{f'[{host}]' if ':' in host else host}:{port}/ws", running=record is not None)
 
@@ -130,7 +132,7 @@ class Link:
         while True:
             target = self._current_target()
             try:
-                connection = await self._connect(target.url)
+                connection = await self._connect(target.url) if target.url else None
             except InvalidStatus as error:
                 reason = self._status_reason(error.response.status_code)
             except (OSError, TimeoutError, InvalidHandshake):
@@ -138,9 +140,11 @@ class Link:
                     raise NotRunning(target.url) from None
                 reason = f"no connection to {target.url}"
             else:
-                self._known = target
-                async with connection:
-                    reason = await self._serve(connection)
+                reason = "the gateway is starting"
+                if connection is not None:
+                    self._known = target
+                    async with connection:
+                        reason = await self._serve(connection)
             self._changed(False, reason)
             await asyncio.sleep(self._backoff.next_delay_s())
 
@@ -152,7 +156,7 @@ class Link:
             target = self._target()
         except NotRunning:
             return self._known
-        return target if target.running else self._known
+        return target if target.running and target.url else self._known
 
     @staticmethod
     def _status_reason(status: int) -> str:

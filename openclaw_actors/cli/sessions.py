@@ -133,9 +133,9 @@ def _known_session(invocation: Invocation, key: str) -> Iterator[None]:
 
 
 def _indented(text: str) -> str:
-    from openclaw_actors.cli.plain import one_line
+    from openclaw_actors.cli.plain import clean
 
-    return "\n                   ".join(one_line(line) for line in text.splitlines())
+    return "\n                   ".join(clean(line) for line in text.splitlines())
 
 
 @command.command("stop")

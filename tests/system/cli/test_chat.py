@@ -19,7 +19,7 @@ def chat(gateway: Gateway, *arguments: str) -> Terminal:
     """A chat on a terminal, ready for the first key."""
     command, environment = gateway.cli_command("chat", *arguments)
     terminal = Terminal(command, environment, gateway.directory)
-    terminal.wait_for(GREETING)
+    terminal.wait_for(">", after=terminal.wait_for(GREETING))
     return terminal
 
 
@@ -207,6 +207,10 @@ def test_commands(gateway: Gateway) -> None:
         at = terminal.wait_for("/session ID")
         terminal.enter("/nonsense")
         at = terminal.wait_for("/nonsense is no command", after=at)
+        terminal.enter("/session")
+        at = terminal.wait_for("/session needs the id", after=at)
+        terminal.enter("/session " + "x" * 129)
+        at = terminal.wait_for("/session needs the id", after=at)
         terminal.enter("//slash")
         at = terminal.wait_for("echo: /slash", after=at)
         terminal.enter("/session other")
@@ -351,7 +355,8 @@ def test_ctrl_c_without_a_terminal_stops_the_turn_and_leaves(gateway: Gateway) -
 
 def test_without_a_gateway_it_says_so(make_gateway: GatewayFactory) -> None:
     gateway = make_gateway()
-    assert gateway.cli("chat", stdin="one\n").returncode == 3
+    for text in ("one\n", ""):
+        assert gateway.cli("chat", stdin=text).returncode == 3
     command, environment = gateway.cli_command("chat")
     with Terminal(command, environment, gateway.directory) as terminal:
         terminal.wait_for("no gateway is running")

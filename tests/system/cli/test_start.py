@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
+import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,13 @@ QUICK_PINGS = {"supervision": {"ping_interval_seconds": 0.1, "ping_timeout_secon
 def stub(make_gateway: GatewayFactory) -> Gateway:
     """A running gateway with the stub as its supervisor."""
     return make_gateway(module=STUB).start()
+
+
+def fill(path: Path) -> None:
+    """Write a file until the disk is full."""
+    with path.open("wb", buffering=0) as file:
+        while shutil.disk_usage(path.parent).free:
+            file.write(bytes(4096))
 
 
 def record_of(gateway: Gateway) -> dict[str, Any]:
@@ -169,6 +178,23 @@ def test_a_state_directory_that_cannot_be_used_is_refused(
     assert str(state) in result.stderr
     assert "--state-dir" in result.stderr
     assert result.stderr.count("\n") == 1
+
+
+def test_a_full_disk_is_said_in_one_line(make_gateway: GatewayFactory) -> None:
+    gateway = make_gateway(module=STUB)
+    disk = gateway.state_dir
+    disk.mkdir(mode=0o700)
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", disk], check=False).returncode:
+        pytest.skip("only root can mount a small disk")
+    try:
+        fill(disk / "fill")
+        result = gateway.cli("start", "--demo", "--port", "0", "--http-port", "0")
+        assert result.returncode == 1
+        assert result.stderr.startswith("Error: ")
+        assert "No space left on device" in result.stderr
+        assert result.stderr.count("\n") == 1
+    finally:
+        subprocess.run(["umount", disk], check=True)
 
 
 def test_a_state_directory_too_long_for_a_socket_works(make_gateway: GatewayFactory, tmp_path: Path) -> None:

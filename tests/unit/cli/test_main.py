@@ -58,13 +58,34 @@ def test_without_a_gateway_the_exit_code_is_3(
 
 
 @pytest.mark.parametrize(
-    "command", [("nonsense",), ("status", "--nonsense"), ("send",), ("sessions", "show")], ids=" ".join
+    "command",
+    [
+        ("nonsense",),
+        ("status", "--nonsense"),
+        ("status", "--watch", "--json"),
+        ("send",),
+        ("send", "x", "--timeout", "nan"),
+        ("send", "a\udcffb"),
+        ("sessions",),
+        ("sessions", "show"),
+        ("actors",),
+        ("stop", "--grace", "nan"),
+        ("stop", "--grace", "inf"),
+        ("stop", "--grace", "-1"),
+    ],
+    ids=lambda command: ascii(" ".join(command)),
 )
 def test_wrong_usage_is_2(command: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(command) == 2
     printed = capsys.readouterr()
     assert printed.err.startswith("Error: ")
     assert "--help" in printed.err
+    assert printed.err.count("\n") == 1
+
+
+def test_a_mistyped_command_is_guessed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["statsu"]) == 2
+    assert "Did you mean 'status'?" in capsys.readouterr().err
 
 
 def test_a_wrong_configuration_is_2_with_every_problem(
