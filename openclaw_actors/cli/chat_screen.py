@@ -10,6 +10,8 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from prompt_toolkit import PromptSession
+from prompt_toolkit.enums import DEFAULT_BUFFER
+from prompt_toolkit.filters import has_focus
 from prompt_toolkit.formatted_text import FormattedText
 from prompt_toolkit.history import History
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
@@ -139,7 +141,7 @@ async def run(loaded: Loaded, session: str) -> int:
         if connection.done():
             connection.result()
         screen.remark(f"conversation {session}; /help shows what can be done here")
-        conversing = asyncio.create_task(_converse(screen, chat))
+        conversing = asyncio.create_task(_converse(screen))
         tasks.append(conversing)
         await asyncio.wait({connection, conversing}, return_when=asyncio.FIRST_COMPLETED)
         if connection.done():
@@ -164,6 +166,17 @@ def _bind_keys(screen: Screen, chat: Chat) -> None:
         elif chat.interrupted():
             event.app.exit(exception=KeyboardInterrupt())
 
+    # The prompt never ends by being answered: between two prompts what is typed would be echoed, and Ctrl-D lost.
+    @keys.add("enter", filter=has_focus(DEFAULT_BUFFER))
+    def enter(event: KeyPressEvent) -> None:
+        text = event.current_buffer.text
+        event.current_buffer.reset(append_to_history=bool(text.strip()))
+        if text.strip():
+            screen.remark(PROMPT + text.replace("\n", f"\n{BELOW_PROMPT}"))
+            chat.entered(text)
+        if chat.leaving:
+            event.app.exit(result="")
+
     @keys.add("escape", "enter")
     def new_line(event: KeyPressEvent) -> None:
         event.current_buffer.insert_text("\n")
@@ -176,15 +189,11 @@ def _bind_keys(screen: Screen, chat: Chat) -> None:
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended_from_outside)
 
 
-async def _converse(screen: Screen, chat: Chat) -> int:
-    while not chat.leaving:
-        try:
-            text = await screen.session.prompt_async()
-        except EOFError:
-            return 0
-        except KeyboardInterrupt:
-            return INTERRUPTED
-        if text.strip():
-            screen.remark(PROMPT + text.replace("\n", f"\n{BELOW_PROMPT}"))
-            chat.entered(text)
+async def _converse(screen: Screen) -> int:
+    try:
+        await screen.session.prompt_async()
+    except EOFError:
+        return 0
+    except KeyboardInterrupt:
+        return INTERRUPTED
     return 0

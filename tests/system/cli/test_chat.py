@@ -117,6 +117,14 @@ def test_nothing_is_asked_of_the_terminal_and_nothing_is_scrolled(gateway: Gatew
         assert terminal.raw.count(b"\n") < 30
 
 
+def test_keys_that_come_faster_than_they_are_read_are_all_heard(gateway: Gateway) -> None:
+    with chat(gateway) as terminal:
+        terminal.press(f"one{ENTER}two{ENTER}three{ENTER}{CTRL_D}")
+        leave(terminal, code=0)
+        assert [f"> {word}" in terminal.shown for word in ("one", "two", "three")] == [True] * 3
+        assert b"^D" not in terminal.raw
+
+
 def test_lines_that_are_pasted_at_once_are_one_message(gateway: Gateway) -> None:
     with chat(gateway) as terminal:
         terminal.press("\x1b[200~first\nsecond\x1b[201~")
