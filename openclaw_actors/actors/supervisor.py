@@ -113,11 +113,10 @@ class Supervisor(AsyncActor):
         )
 
     def _create(self, service: Service) -> None:
-        """Forks the service's next incarnation and tells everybody where it lives, before it can do anything."""
+        """Forks the service's next incarnation; `_initialise` follows at once."""
         address = self.create(load(service.name))
         service.begin(address, self.child_pid(address))
         self._by_address[address_key(address)] = service
-        self._broadcast()
 
     def _broadcast(self) -> None:
         self._generation += 1
@@ -146,7 +145,11 @@ class Supervisor(AsyncActor):
         return failure
 
     async def _initialise(self, service: Service) -> InitFailed | None:
-        """Asks the new incarnation to set itself up; returns why it could not."""
+        """Asks the new incarnation to set itself up, and tells everybody where it lives, before it can do anything.
+
+        Returns:
+            Why it could not.
+        """
         address = service.address
         init = Init(
             name=service.name,
@@ -156,8 +159,13 @@ class Supervisor(AsyncActor):
             directory=self._directory(),
             secrets=self._secrets_for(service.name),
         )
+        asking = asyncio.ensure_future(
+            self.ask(address, init, timeout_s=self._config.actors.start_timeout_seconds)
+        )
+        await asyncio.sleep(0)  # it is on its way: nobody's message may come before it
+        self._broadcast()
         try:
-            answer = await self.ask(address, init, timeout_s=self._config.actors.start_timeout_seconds)
+            answer = await asking
         except AskTimeout:
             answer = InitFailed(
                 reason=f"it was not ready within {self._config.actors.start_timeout_seconds:g} s"
