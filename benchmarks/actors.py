@@ -21,7 +21,7 @@ from typing import Any
 from thespian.actors import Actor, ActorExitRequest, ActorSystem, ChildActorExited
 
 from benchmarks.table import Row, as_json, markdown, median
-from openclaw_actors.actorsystem import UnixSystemBase
+from openclaw_actors.actorsystem import UnixSystemBase, descendants
 
 _WINDOWS = (1, 10, 100)
 _WAIT = timedelta(seconds=120)
@@ -191,15 +191,17 @@ def measure(*, runs: int = 5, quick: bool = False, churn: int = 200) -> list[Row
                 name="create one actor beside 100", value=median(created), unit="ms", target=8.0, runs=created
             )
         )
-        pids = [int(p) for p in os.listdir("/proc") if p.isdigit() and _is_echo(int(p))]
-        sizes = [_pss_kb(pid) / 1024 for pid in pids]
+        sizes = [_pss_kb(pid) / 1024 for pid in descendants() if _is_echo(pid)]
         rows.append(Row(name="PSS of an idle actor", value=median(sizes), unit="MB", target=4.0))
     with _Ours() as system:
         driver = system.createActor(Driver)
         _ask(system, driver, "churn", 50)
+        _ask(system, driver, "populate", 1)
+        quick_ms = [1000 * _ask(system, driver, "populate", 1) for _ in range(runs)]
         before = _ask(system, driver, "memory")
-        _ask(system, driver, "churn", churn)
+        _churn(system, driver, churn)
         after = _ask(system, driver, "memory")
+        late_ms = [1000 * _ask(system, driver, "populate", 1) for _ in range(runs)]
         growth = (after[0] - before[0]) / 1024
         beside = f"{before[1]} descriptors before, {after[1]} after"
         rows.append(
@@ -211,7 +213,24 @@ def measure(*, runs: int = 5, quick: bool = False, churn: int = 200) -> list[Row
                 beside=beside,
             )
         )
+        rows.append(
+            Row(
+                name=f"create one actor after {churn} lost ones : before",
+                value=median(late_ms) / median(quick_ms),
+                unit=": 1",
+                target=1.25,
+                digits=2,
+                runs=[late / median(quick_ms) for late in late_ms],
+                beside=f"{median(late_ms):.1f} ms after, {median(quick_ms):.1f} ms before",
+            )
+        )
     return rows
+
+
+def _churn(system: Any, driver: Any, count: int) -> None:
+    """Have `count` actors come and go, in portions that fit into the deadline of an ask."""
+    for done in range(0, count, 1000):
+        _ask(system, driver, "churn", min(1000, count - done))
 
 
 def _is_echo(pid: int) -> bool:
