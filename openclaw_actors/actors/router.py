@@ -465,7 +465,7 @@ def _limits(config: GatewayConfig) -> RouterLimits:
     sessions, supervision = config.sessions, config.supervision
     return RouterLimits(
         max_live=sessions.max_live,
-        max_pending=sessions.max_pending,
+        max_pending=sessions.max_pending + 1,  # the running one, too, whose receipt may still be on its way
         ping_timeout_s=sessions.ping_timeout_seconds,
         start_timeout_s=max(sessions.start_timeout_seconds, 1.0),
         restarts=RestartLimits(

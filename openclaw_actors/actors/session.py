@@ -98,6 +98,8 @@ class SessionActor(AsyncActor):
         self._events: list[Event] = []
         self._flush_due = False
         self._ends = False
+        self._bound_to: str | None = None
+        """The channel's instance, where the conversation belongs to one of its connections."""
         self._asked_to_leave = False
         self._active_at = time.monotonic()
         self._turn_clock: asyncio.TimerHandle | None = None
@@ -120,6 +122,8 @@ class SessionActor(AsyncActor):
         self._followers = message.followers
         self._config = decode(message.settings)
         limit_memory(self._config.sessions.max_memory_mb)
+        llm = self._config.llm
+        self._obeys_faults = llm.demo_faults and llm.provider == "demo"
         try:
             opened: SessionOpened = await self._directory.ask(
                 self, "persistence", OpenSession(session=self._key), timeout_s=_STORE_TIMEOUT_S
@@ -130,6 +134,8 @@ class SessionActor(AsyncActor):
         self.incarnation = opened.token
         self._core = SessionCore(decode_state(opened.state), opened.token, session_limits(self._config))
         self._replays = ReplayReader(self, self._directory, self._core)
+        if self._core.state.open:
+            self._bound_to = self._core.state.open[0].bound_to
         resumes = {"resumes": "a turn"} if self._core.resumes else {}
         self._carry_out(
             self._core.resume(
@@ -140,6 +146,7 @@ class SessionActor(AsyncActor):
         early, self._early = self._early or [], None
         for each, its_sender in early:
             self._entered(each, its_sender)
+        self._end_with_its_channel()
         return Ready(pid=os.getpid(), incarnation=opened.token, detail=resumes)
 
     @handles(Directory)
@@ -156,6 +163,12 @@ class SessionActor(AsyncActor):
         lost, self._undelivered_receipts = self._undelivered_receipts, []
         for receipt in lost:
             self._tell(self._channel_of.get(receipt.delivery_id, ""), receipt)
+        self._end_with_its_channel()
+
+    def _end_with_its_channel(self) -> None:
+        if self._bound_to is not None and self._bound_to not in self._directory.instances():
+            self._ends = True
+            self._ask_to_leave_if_idle()
 
     @handles(Ping)
     def sign_of_life(self, message: Ping, sender: Address) -> Pong:
@@ -206,6 +219,7 @@ class SessionActor(AsyncActor):
         match message:
             case Deliver():
                 self._active_at = time.monotonic()
+                self._bound_to = message.bound_to
                 self._carry_out(self._core.delivered(message, time.time()))
             case StopTurn():
                 self._carry_out(self._core.stop(message, time.time()))
@@ -252,7 +266,7 @@ class SessionActor(AsyncActor):
     @handles(Completed)
     def model_done(self, message: Completed, sender: Address) -> None:
         """The whole answer; of the demo provider it may be a fault to commit."""
-        fault = fault_of(message) if self._config.llm.demo_faults else None
+        fault = fault_of(message) if self._obeys_faults else None
         if fault is not None and self._core.waits_for(message.call_id):
             message = Completed(call_id=message.call_id, text=commit_fault(fault), usage=message.usage)
         self._carry_out(self._core.model_done(message, time.time()))
@@ -405,7 +419,7 @@ class SessionActor(AsyncActor):
             event = await self._replays.find_event(self._key, effect.ended_seq)
         except AskRefused as refusal:
             logger.warning("the outcome of a repeated message cannot be read: %s", refusal)
-            event = None
+            return  # without an end there is no answer: the channel tells that the message was not taken
         self._tell(
             deliver.channel,
             Accepted(

@@ -54,7 +54,7 @@ class Known:
 
     accepted: Accepted
     ended_seq: int
-    """The number of its turn's end; 0: the turn still runs or waits, or the repetition is our own."""
+    """The number of its turn's end; 0: the turn still runs or waits."""
 
 
 @dataclass(slots=True)
@@ -89,22 +89,20 @@ class Admission:
     def _known(self, deliver: Deliver, known: RememberedId) -> Known | Refused:
         if known.digest != text_digest(deliver.text):
             return self.refuse(deliver, "message_id_conflict", _CONFLICT)
-        receipt = None
-        if known.delivery_id != deliver.delivery_id:
-            receipt = MessageAccepted(
-                seq=known.seq,
-                message_id=deliver.message_id,
-                text=deliver.text,
-                queued=known.queued,
-                duplicate=True,
-            )
+        receipt = MessageAccepted(
+            seq=known.seq,
+            message_id=deliver.message_id,
+            text=deliver.text,
+            queued=known.queued,
+            duplicate=True,
+        )
         accepted = Accepted(
             session=deliver.session,
             delivery_id=deliver.delivery_id,
             message_id=deliver.message_id,
             duplicate=receipt,
         )
-        return Known(accepted, known.ended_seq if receipt is not None else 0)
+        return Known(accepted, known.ended_seq)
 
     def _refusal(
         self, deliver: Deliver, state: Conversation, *, waiting: int, now: float

@@ -72,6 +72,8 @@ class SessionCore:
         self.draining = False
         self.degraded = False
         self._stops: list[StopTurn] = []
+        self._admits_first = False
+        """A stop of the queue waits until what came before it is recorded, and ends that, too."""
         self._facts: list[Record] = []
         self._writing: WriteRecords | None = None
         self._waits_for_store = False
@@ -126,6 +128,7 @@ class SessionCore:
     def stop(self, request: StopTurn, now: float) -> list[Effect]:
         """Somebody wants the running turn ended."""
         self._stops.append(request)
+        self._admits_first |= request.queue and len(self.intake) > 0
         return self._silence() + self._pump(now)
 
     def written(self, now: float, *, durable: bool) -> list[Effect]:
@@ -259,7 +262,14 @@ class SessionCore:
     def _pump(self, now: float) -> list[Effect]:
         if self._writing is not None or self._waits_for_store:
             return []
-        effects = self._answer_stops()
+        effects: list[Effect] = []
+        if self._admits_first and not self._facts:
+            self._admits_first = False
+            said, effects = self.intake.admit(self.state, now, turn_runs=self.turn is not None)
+            if said:
+                return [*effects, self._write(said, "drop", now)]
+        if not self._admits_first:
+            effects += self._answer_stops()
         if self._facts:
             drafts, self._facts = self._facts, []
             if any(isinstance(draft, TurnEnded) for draft in drafts):
@@ -316,8 +326,10 @@ class SessionCore:
         running = self.state.open[0] if self.state.open else None
         match record:
             case TurnBegan() if running is not None and running.message_id == record.message_id:
-                restarts = self.turn.restarts if self.turn is not None else 0
-                self.turn = Turn.of(running, restarts=restarts)
+                before = self.turn
+                self.turn = Turn.of(running, restarts=before.restarts if before is not None else 0)
+                if before is not None and before.message_id == record.message_id:
+                    self.turn.usage = before.usage  # what the attempt that broke has used is used
                 self.turn.ending = any(isinstance(fact, TurnEnded) for fact in self._facts)
                 said = self.turn.said_so_far()
                 again: list[Effect] = [Publish((said,))] if said is not None else []

@@ -143,6 +143,21 @@ def test_a_stop_of_the_queue_ends_all_of_it() -> None:
     assert [outcome.stopped for outcome in world.outcomes] == [3]
 
 
+def test_a_stop_of_the_queue_ends_what_came_before_it_and_is_not_recorded_yet() -> None:
+    world = World()
+    for name in ("m1", "m2", "m3"):
+        world.deliver(delivery(name))
+    world.stop(queue=True)
+    world.deliver(delivery("m4"))
+    world.settle()
+    assert [(end.message_id, end.status) for end in world.ends()][:3] == [
+        ("m1", "stopped"),
+        ("m2", "stopped"),
+        ("m3", "stopped"),
+    ]
+    assert world.core.idle
+
+
 def test_a_stop_of_nothing_says_so() -> None:
     world = World()
     world.stop()
