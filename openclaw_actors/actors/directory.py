@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 from openclaw_actors.actorsystem import AsyncActor
-from openclaw_actors.errors import ActorGone, AskTimeout, QueueFull
+from openclaw_actors.errors import ActorError, ActorGone, AskRefused, AskTimeout, QueueFull
 from openclaw_actors.messages import Address, Directory, Message, ServiceRef
 
 __all__ = ["ServiceDirectory"]
 
 _RETRY_S = 0.5
+
+Answered: TypeAlias = Callable[[Any, AskRefused | None], None]
 
 
 class ServiceDirectory:
@@ -52,6 +55,43 @@ class ServiceDirectory:
     def instances(self) -> frozenset[str]:
         """The instances of all services that live now."""
         return frozenset(ref.instance for ref in self._directory.services.values())
+
+    def ask_then(
+        self, actor: AsyncActor, name: str, message: Message, done: Answered, *, timeout_s: float
+    ) -> None:
+        """Does as `ask`, and calls `done(answer, refusal)`, without a task while all goes well.
+
+        Args:
+            done: takes the answer and None, or None and the refusal.
+        """
+
+        def first(answer: Any, error: ActorError | None) -> None:
+            if error is None or isinstance(error, AskRefused):
+                done(answer, error)
+            else:
+                again()
+
+        def again() -> None:
+            actor.spawn(self._ask_again(actor, name, message, done, timeout_s), name=f"ask {name} again")
+
+        address = self.address(name)
+        if address is None:
+            again()
+            return
+        try:
+            actor.ask_then(address, message, first, timeout_s=timeout_s)
+        except QueueFull:
+            again()
+
+    async def _ask_again(
+        self, actor: AsyncActor, name: str, message: Message, done: Answered, timeout_s: float
+    ) -> None:
+        try:
+            answer = await self.ask(actor, name, message, timeout_s=timeout_s)
+        except AskRefused as refusal:
+            done(None, refusal)
+        else:
+            done(answer, None)
 
     async def ask(self, actor: AsyncActor, name: str, message: Message, *, timeout_s: float) -> Any:
         """Asks a service until it answers or refuses, its next incarnations included.

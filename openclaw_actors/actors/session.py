@@ -285,7 +285,7 @@ class SessionActor(AsyncActor):
                 case Publish():
                     self._publish(effect.events)
                 case WriteRecords():
-                    self.spawn(self._write(effect), name="write")
+                    self._write(effect)
                 case TryAgainLater():
                     self.call_later(_LOOK_AGAIN_S, self._try_again)
                 case TellChannel():
@@ -305,24 +305,22 @@ class SessionActor(AsyncActor):
                     self.loop.call_soon(self._refuse_tool, effect)
         self._note_idleness()
 
-    async def _write(self, write: WriteRecords) -> None:
+    def _write(self, write: WriteRecords) -> None:
         append = Append(
             session=self._key,
             token=self._core_token,
             records=write.records,
             when_exhausted=write.when_exhausted,
         )
-        try:
-            stored: Appended = await self._directory.ask(
-                self, "persistence", append, timeout_s=_STORE_TIMEOUT_S
-            )
-        except AskRefused as refusal:
-            if refusal.code != "persistence_failed":
-                self._give_up(refusal)
-                return
+        self._directory.ask_then(self, "persistence", append, self._written, timeout_s=_STORE_TIMEOUT_S)
+
+    def _written(self, stored: Appended, refusal: AskRefused | None) -> None:
+        if refusal is None:
+            self._carry_out(self._core.written(time.time(), durable=stored.durable))
+        elif refusal.code == "persistence_failed":
             self._carry_out(self._core.write_failed(time.time()))
         else:
-            self._carry_out(self._core.written(time.time(), durable=stored.durable))
+            self._give_up(refusal)
 
     def _try_again(self) -> None:
         self._carry_out(self._core.try_again(time.time()))

@@ -38,7 +38,7 @@ from thespian.actors import Actor, ActorAddress
 from openclaw_actors import logs
 from openclaw_actors.actorsystem import eager
 from openclaw_actors.actorsystem.address import address_key
-from openclaw_actors.actorsystem.asks import encode_refusal
+from openclaw_actors.actorsystem.asks import Done, encode_refusal
 from openclaw_actors.actorsystem.failed import ActorFailed
 from openclaw_actors.actorsystem.framing import Kind
 from openclaw_actors.errors import AskRefused, FrameTooLarge
@@ -115,6 +115,20 @@ class AsyncActor(Actor):
         """
         transport = self._runtime.transport
         return await transport.asks.ask(address_key(address), transport.encode(message), timeout_s)
+
+    def ask_then(self, address: Any, message: Any, done: Done, *, timeout_s: float) -> None:
+        """Send a message and have `done(answer, error)` called with what `ask` would return or raise.
+
+        For asks on a hot path: no task waits, and the answer is handled in the tick in which it comes. An exception in
+        `done` crashes the actor.
+
+        Raises:
+            QueueFull, FrameTooLarge: nothing was sent.
+        """
+        transport = self._runtime.transport
+        transport.asks.begin(
+            address_key(address), transport.encode(message), timeout_s, partial(self._call, done)
+        )
 
     def send(self, targetAddr: ActorAddress, msg: Any) -> None:
         """Send a message and go on. Never blocks.

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-__all__ = ["Asks", "encode_refusal"]
+__all__ = ["Asks", "Done", "encode_refusal"]
 
 import asyncio
 import itertools
 import logging
 import pickle
 from collections.abc import Callable
-from typing import Any
+from functools import partial
+from typing import Any, TypeAlias
 
 from openclaw_actors.actorsystem import codec
 from openclaw_actors.actorsystem.framing import Frame, Kind
-from openclaw_actors.errors import ActorGone, AskRefused, AskTimeout, QueueFull
+from openclaw_actors.errors import ActorError, ActorGone, AskRefused, AskTimeout, QueueFull
 
 logger = logging.getLogger(__name__)
+
+Done: TypeAlias = Callable[[Any, ActorError | None], None]
+_Waiting: TypeAlias = tuple[str, Done, asyncio.TimerHandle]
 
 
 def encode_refusal(error: AskRefused) -> bytes:
@@ -39,7 +43,7 @@ class Asks:
     def __init__(self, post: Callable[[str, int, bytes], bool]) -> None:
         self._post = post
         self._numbers = itertools.count(1)
-        self._waiting: dict[int, tuple[str, asyncio.Future[Any]]] = {}
+        self._waiting: dict[int, _Waiting] = {}
         self._by_peer: dict[str, set[int]] = {}
 
     def __len__(self) -> int:
@@ -58,54 +62,78 @@ class Asks:
             ActorGone: the peer is dead or died before it answered.
             AskRefused: the peer said no.
         """
-        loop = asyncio.get_running_loop()
-        ask_id = next(self._numbers)
-        if not self._post(key, ask_id, payload):
-            raise QueueFull(key)
-        future: asyncio.Future[Any] = loop.create_future()
-        self._waiting[ask_id] = (key, future)
-        self._by_peer.setdefault(key, set()).add(ask_id)
-        timer = loop.call_later(timeout_s, _expire, future, key, timeout_s)
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        ask_id = self.begin(key, payload, timeout_s, partial(_settle, future))
         try:
             return await future
         finally:
-            timer.cancel()
-            self._forget(ask_id, key)
+            self._end(ask_id)
 
-    def _forget(self, ask_id: int, key: str) -> None:
-        self._waiting.pop(ask_id, None)
-        asked = self._by_peer.get(key)
-        if asked is not None:
-            asked.discard(ask_id)
-            if not asked:
-                del self._by_peer[key]
+    def begin(self, key: str, payload: bytes, timeout_s: float, done: Done) -> int:
+        """Send an ask and go on; returns its number.
+
+        Args:
+            done: called once with (answer, None), or with (None, what `ask` would raise), in the tick of the loop in
+                which the answer comes: without a task and a future an ask costs half.
+
+        Raises:
+            QueueFull: the peer's queue is full, nothing was sent.
+        """
+        ask_id = next(self._numbers)
+        if not self._post(key, ask_id, payload):
+            raise QueueFull(key)
+        timer = asyncio.get_running_loop().call_later(timeout_s, self._expired, ask_id, timeout_s)
+        self._waiting[ask_id] = (key, done, timer)
+        self._by_peer.setdefault(key, set()).add(ask_id)
+        return ask_id
+
+    def _end(self, ask_id: int) -> _Waiting | None:
+        waiting = self._waiting.pop(ask_id, None)
+        if waiting is not None:
+            key, _, timer = waiting
+            timer.cancel()
+            asked = self._by_peer.get(key)
+            if asked is not None:
+                asked.discard(ask_id)
+                if not asked:
+                    del self._by_peer[key]
+        return waiting
 
     def answered(self, sender: str, frame: Frame) -> None:
         """Take an answer or a refusal. One that nobody waits for is dropped unread."""
-        key, future = self._waiting.get(frame.ask_id, (None, None))
-        if future is None or key != sender or future.done():
+        waiting = self._waiting.get(frame.ask_id)
+        if waiting is None or waiting[0] != sender:
             return
+        self._end(frame.ask_id)
+        done = waiting[1]
         try:
             value = codec.decode(frame.payload)
         except Exception as error:
             logger.exception("an answer cannot be read")
-            future.set_exception(
-                AskRefused("unreadable", f"the answer cannot be read: {type(error).__name__}")
-            )
+            done(None, AskRefused("unreadable", f"the answer cannot be read: {type(error).__name__}"))
             return
         if frame.kind == Kind.REFUSAL:
-            future.set_exception(value if isinstance(value, AskRefused) else AskRefused("refused"))
+            done(None, value if isinstance(value, AskRefused) else AskRefused("refused"))
         else:
-            future.set_result(value)
+            done(value, None)
 
     def peer_lost(self, key: str) -> None:
         """End all asks of a peer that is gone with `ActorGone`."""
-        for ask_id in self._by_peer.pop(key, ()):
-            _, future = self._waiting.pop(ask_id)
-            if not future.done():
-                future.set_exception(ActorGone(key))
+        for ask_id in list(self._by_peer.get(key, ())):
+            waiting = self._end(ask_id)
+            if waiting is not None:
+                waiting[1](None, ActorGone(key))
+
+    def _expired(self, ask_id: int, timeout_s: float) -> None:
+        waiting = self._end(ask_id)
+        if waiting is not None:
+            waiting[1](None, AskTimeout(waiting[0], timeout_s))
 
 
-def _expire(future: asyncio.Future[Any], key: str, timeout_s: float) -> None:
-    if not future.done():
-        future.set_exception(AskTimeout(key, timeout_s))
+def _settle(future: asyncio.Future[Any], answer: Any, error: ActorError | None) -> None:
+    if future.done():
+        return
+    if error is not None:
+        future.set_exception(error)
+    else:
+        future.set_result(answer)
