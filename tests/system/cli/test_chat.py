@@ -30,6 +30,14 @@ def leave(terminal: Terminal, *, code: int, keys: str = "") -> None:
     assert terminal.is_as_before
 
 
+def kill_the_root(gateway: Gateway) -> None:
+    """Kill the supervisor, and wait until what was below it is dead too and cannot begin an answer any more."""
+    pids = {node["pid"] for node in gateway.nodes().values()}
+    below = [process for process in gateway.processes() if process.pid in pids]
+    gateway.kill("supervisor")
+    wait_until(lambda: not any(process.alive for process in below), what="everything below start has ended")
+
+
 def wait_until_idle(terminal: Terminal) -> None:
     """Ask until no answer is running any more."""
 
@@ -293,7 +301,7 @@ def test_without_a_terminal_it_comes_back_too_and_shows_everything_once(gateway:
         for number in range(3):
             process.stdin.write(f"message {number}\n")
             assert process.stdout.readline() == f"echo: message {number}\n"
-            gateway.kill("supervisor")
+            kill_the_root(gateway)
         output, _ = process.communicate("the last one", timeout=30.0)
         assert output == "echo: the last one\n"
         assert process.returncode == 0
