@@ -10,7 +10,6 @@ from collections.abc import Awaitable, Callable
 import msgspec
 from aiohttp import web
 
-from openclaw_actors import logs
 from openclaw_actors.actors.health import HealthWatch
 from openclaw_actors.actors.listening import ListenFailed, listen, shown_address
 from openclaw_actors.actorsystem import AsyncActor, handles
@@ -69,7 +68,6 @@ class HttpChannel(AsyncActor):
     async def set_up(self, message: Init, sender: Address) -> Ready | InitFailed:
         """Binds the port."""
         self.incarnation = message.incarnation
-        logs.register_secrets(message.secrets.values())
         config = decode(message.settings)
         self._health = HealthWatch(self, sender)
         try:

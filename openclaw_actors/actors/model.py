@@ -12,9 +12,11 @@ import time
 from collections import Counter
 
 from openclaw_actors import logs
+from openclaw_actors.actors.own_secrets import own_secrets
 from openclaw_actors.actorsystem import AsyncActor, address_key, handles
 from openclaw_actors.config import decode
 from openclaw_actors.core.breaker import BreakerState
+from openclaw_actors.errors import ConfigError
 from openclaw_actors.messages import (
     Address,
     CallFailed,
@@ -83,10 +85,9 @@ class ModelActor(AsyncActor):
         """Gets ready to call; nothing is called yet."""
         self.incarnation = message.incarnation
         llm = decode(message.settings).llm
-        logs.register_secrets(message.secrets.values())
         try:
-            self._caller = create_caller(llm, message.secrets.get("llm.api_key"))
-        except Unusable as error:
+            self._caller = create_caller(llm, own_secrets(message).get("llm.api_key"))
+        except (ConfigError, Unusable) as error:
             self.call_later(_EXIT_AFTER_ANSWER_S, self.stop, "not usable")
             return InitFailed(reason=str(error), code="configuration")
         return Ready(

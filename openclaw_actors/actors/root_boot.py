@@ -21,8 +21,7 @@ import msgspec
 from openclaw_actors.actors.rundir import make_boot_dir, remove_boot_dir
 from openclaw_actors.actorsystem import AsyncActor, GatewaySystem, Limits, address_key, end_descendants
 from openclaw_actors.actorsystem.process import open_pidfd
-from openclaw_actors.config import GatewayConfig
-from openclaw_actors.config.rules import secret_refs
+from openclaw_actors.config import GatewayConfig, encode
 from openclaw_actors.errors import ActorError, ActorGone, AskRefused, AskTimeout, OpenClawError, QueueFull
 from openclaw_actors.messages import Directory, Init, InitFailed, Ping, Ready, Shutdown
 
@@ -57,7 +56,7 @@ class BootPlan(msgspec.Struct, frozen=True, kw_only=True):
 
     config: GatewayConfig
     secrets: Mapping[str, str]
-    """Key path of a reference to its value."""
+    """Key path of a secret to a reference that any of our processes can resolve; no values."""
     run: Path
     supervisor: type[AsyncActor]
 
@@ -123,7 +122,7 @@ class Boot:
             name="supervisor",
             incarnation=self.incarnation,
             instance=uuid.uuid4().hex,
-            settings=_settings(plan.config),
+            settings=encode(plan.config),
             directory=Directory(generation=0, services={}),
             secrets=dict(plan.secrets),
         )
@@ -267,17 +266,3 @@ class Boot:
         """Kill everything now, from within a signal handler."""
         end_descendants(timeout_s=2.0)
         remove_boot_dir(self.run_dir)
-
-
-def _settings(config: GatewayConfig) -> bytes:
-    """The configuration for all actors: without values that stand in it, which travel as secrets."""
-
-    def masked(value: object) -> object:
-        if isinstance(value, dict):
-            return {name: masked(each) for name, each in value.items()}
-        if isinstance(value, list):
-            return [masked(each) for each in value]
-        return "raw:***" if isinstance(value, str) and value in raw else value
-
-    raw = {ref for _, ref in secret_refs(config) if ref.lower().startswith("raw:")}
-    return msgspec.json.encode(masked(msgspec.to_builtins(config)))

@@ -185,11 +185,9 @@ class Supervisor(AsyncActor):
         return None
 
     def _secrets_for(self, name: str) -> dict[str, str]:
-        """The secrets that this service needs, and no others."""
-        wanted = {"model": ("llm.",), "websocket": ("auth",), "http": ("auth",)}.get(name, ())
-        return (
-            {key: value for key, value in self._secrets.items() if key.startswith(wanted)} if wanted else {}
-        )
+        """References to the secrets that this service needs, and no others."""
+        wanted = {"model": ("llm.",), "websocket": ("auth_token", "auth.tokens.")}.get(name, ())
+        return {key: ref for key, ref in self._secrets.items() if key.startswith(wanted)}
 
     def _keep_ports(self) -> None:
         """A channel's next incarnation listens where clients know it, also if any port would have done."""

@@ -6,10 +6,10 @@ import asyncio
 import os
 import time
 
-from openclaw_actors import logs
 from openclaw_actors.actors.directory import ServiceDirectory
 from openclaw_actors.actors.health import HealthWatch
 from openclaw_actors.actors.listening import ListenFailed, listen, shown_address
+from openclaw_actors.actors.own_secrets import own_secrets
 from openclaw_actors.actors.websocket_link import Link
 from openclaw_actors.actors.websocket_server import WebSocketServer
 from openclaw_actors.actorsystem import AsyncActor, handles
@@ -18,7 +18,7 @@ from openclaw_actors.channels.websocket.auth import DEFAULT_PRINCIPAL, Principal
 from openclaw_actors.channels.websocket.channel import WebSocketCore
 from openclaw_actors.channels.websocket.handshake import Page, RequestHead
 from openclaw_actors.config import GatewayConfig, decode
-from openclaw_actors.errors import FrameTooLarge
+from openclaw_actors.errors import ConfigError, FrameTooLarge
 from openclaw_actors.messages import (
     Accepted,
     Address,
@@ -72,7 +72,6 @@ class WebSocketChannel(AsyncActor):
     async def set_up(self, message: Init, sender: Address) -> Ready | InitFailed:
         """Binds the port."""
         self.incarnation = message.incarnation
-        logs.register_secrets(message.secrets.values())
         config = decode(message.settings)
         self._directory = ServiceDirectory(message.directory)
         self._health = HealthWatch(self, sender)
@@ -82,6 +81,9 @@ class WebSocketChannel(AsyncActor):
         except ListenFailed as problem:
             self.call_later(_EXIT_AFTER_ANSWER_S, self.stop, problem.code)
             return InitFailed(reason=problem.reason, code=problem.code)
+        except ConfigError as problem:
+            self.call_later(_EXIT_AFTER_ANSWER_S, self.stop, "configuration")
+            return InitFailed(reason=str(problem), code="configuration")
         self._server, self._core = server, server.core
         address = shown_address(sockets)
         await server.serve(sockets)
@@ -95,7 +97,7 @@ class WebSocketChannel(AsyncActor):
         return WebSocketServer(
             loop=self.loop,
             config=config,
-            principals=Principals(_tokens(config, message.secrets)),
+            principals=Principals(_tokens(config, own_secrets(message))),
             instance=message.instance,
             channel=message.name,
             route=self._route,

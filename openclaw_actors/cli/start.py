@@ -15,7 +15,8 @@ import click
 from openclaw_actors.cli.common import Invocation, common_options, pass_invocation
 
 if TYPE_CHECKING:
-    from openclaw_actors.config import GatewayConfig, Loaded, StatePaths
+    from openclaw_actors.cli.handover import Handover
+    from openclaw_actors.config import StatePaths
 
 LOG_NAME = "gateway.log"
 _PORT = click.IntRange(0, 65_535)
@@ -36,27 +37,32 @@ def command(invocation: Invocation, *, demo: bool, port: int | None, http_port: 
         overrides["port"] = port
     if http_port is not None:
         overrides["http.port"] = http_port
-    loaded = invocation.load(overrides)
-    for warning in loaded.warnings:
-        click.echo(f"Warning: {warning}", err=True)
-    secrets = _take_secrets(loaded.config)
-    _say(f"configuration: {loaded.path or 'built-in defaults'}")
-    code = _run(invocation, loaded, secrets)
+    known = _read_or_take_over(invocation, overrides)
+    _say(f"configuration: {known.file or 'built-in defaults'}")
+    code = _run(invocation, known)
     click.get_current_context().exit(code)
 
 
-def _take_secrets(config: GatewayConfig) -> dict[str, str]:
-    """The values behind all references, which leave the environment before anything is forked."""
-    from openclaw_actors import logs
-    from openclaw_actors.config import collect_secrets, scrub_environment, secret_variables
+def _read_or_take_over(invocation: Invocation, overrides: dict[str, object]) -> Handover:
+    """The configuration, in a process that neither holds a secret nor has ever held one."""
+    from openclaw_actors.cli.handover import VARIABLE, Handover, hand_over, must_hand_over, take_over
 
-    secrets = collect_secrets(config, os.environ)
-    logs.register_secrets(secrets.values())
-    scrub_environment(secret_variables(config, os.environ))
-    return secrets
+    taken = take_over(os.environ)
+    os.environ.pop(VARIABLE, None)
+    if isinstance(taken, Handover):
+        return taken
+    if taken is not None:
+        click.echo(f"Error: {taken}", err=True)
+    loaded = invocation.load(overrides)
+    for warning in loaded.warnings:
+        click.echo(f"Warning: {warning}", err=True)
+    file = None if loaded.path is None else str(loaded.path)
+    if must_hand_over(loaded.config, os.environ):
+        hand_over(loaded.config, file)
+    return Handover(config=loaded.config, file=file)
 
 
-def _run(invocation: Invocation, loaded: Loaded, secrets: dict[str, str]) -> int:
+def _run(invocation: Invocation, known: Handover) -> int:
     from openclaw_actors import logs
     from openclaw_actors.actors import catalogue
     from openclaw_actors.actors.root import Root, check_open_files
@@ -64,14 +70,16 @@ def _run(invocation: Invocation, loaded: Loaded, secrets: dict[str, str]) -> int
     from openclaw_actors.config import prepare_paths
     from openclaw_actors.errors import AlreadyRunning
 
-    config = loaded.config
+    config = known.config
     paths = prepare_paths(config.state_dir, config.memory.storage_path, os.environ)
     check_open_files(config)
     level = "debug" if invocation.debug else config.logging.level
     logs.install(paths.logs / LOG_NAME, process="start", level=level, form=config.logging.format)
     _say(f"state: {paths.state}")
     catalogue.load_all()
-    plan = BootPlan(config=config, secrets=secrets, run=paths.run, supervisor=catalogue.load("supervisor"))
+    plan = BootPlan(
+        config=config, secrets=known.references, run=paths.run, supervisor=catalogue.load("supervisor")
+    )
     gc.collect()
     gc.freeze()
 

@@ -6,7 +6,7 @@ from openclaw_actors.config.model import GatewayConfig, decode, encode
 from openclaw_actors.config.paths import StatePaths, find_paths, prepare_paths
 from openclaw_actors.config.problems import Problem, explain
 from openclaw_actors.config.rules import is_loopback, public_bind_problems
-from openclaw_actors.config.secrets import collect_secrets, scrub_environment, secret_variables
+from openclaw_actors.config.secrets import collect_secrets, resolve_all, secret_variables
 
 __all__ = [
     "GatewayConfig",
@@ -23,6 +23,6 @@ __all__ = [
     "mask",
     "prepare_paths",
     "public_bind_problems",
-    "scrub_environment",
+    "resolve_all",
     "secret_variables",
 ]

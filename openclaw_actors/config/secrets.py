@@ -1,4 +1,4 @@
-"""Decides what a secret reference stands for, and takes secrets out of the process's environment."""
+"""Decides what a secret reference stands for, which variables hold secrets, and what of a secret may travel."""
 
 from __future__ import annotations
 
@@ -6,21 +6,26 @@ __all__ = [
     "SecretUnresolved",
     "collect_secrets",
     "resolve",
-    "scrub_environment",
+    "resolve_all",
     "secret_problems",
     "secret_variables",
+    "travelling",
+    "values_for_vault",
+    "without_values",
 ]
 
-import ctypes
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+
+import msgspec
 
 from openclaw_actors.config.environment import DEDICATED, PREFIX
 from openclaw_actors.config.layers import field_kind
-from openclaw_actors.config.model import GatewayConfig
+from openclaw_actors.config.model import GatewayConfig, decode, encode
 from openclaw_actors.config.paths import expand
 from openclaw_actors.config.problems import Problem
 from openclaw_actors.config.rules import secret_refs
+from openclaw_actors.config.vault import VaultUnusable, read_secret
 from openclaw_actors.errors import ConfigError
 
 _MAX_FILE_BYTES = 65_536
@@ -34,7 +39,9 @@ def resolve(ref: str, environ: Mapping[str, str]) -> str:
     """Get the value behind a reference.
 
     Args:
-        ref: `env:NAME`, `file:PATH` (UTF-8) or `raw:VALUE`; white space around the value is no part of it.
+        ref: `env:NAME`, `file:PATH` (UTF-8) or `raw:VALUE`, or what `travelling` made of one; white space around the
+            value is no part of it.
+        environ: the environment.
 
     Raises:
         SecretUnresolved: there is no value, or it holds a control character or what is not UTF-8.
@@ -49,6 +56,12 @@ def resolve(ref: str, environ: Mapping[str, str]) -> str:
             missing = f"the file {rest} is empty"
         case "raw":
             value, missing = rest, "nothing follows raw:"
+        case "vault":
+            path, _, name = rest.partition(":")
+            try:
+                value, missing = read_secret(path, name), "the vault of start holds an empty value"
+            except VaultUnusable as error:
+                raise SecretUnresolved(str(error)) from None
         case _:
             raise SecretUnresolved("it is no reference")
     value = value.strip()
@@ -79,34 +92,121 @@ def _read_file(name: str, environ: Mapping[str, str]) -> str:
 
 def secret_problems(config: GatewayConfig, environ: Mapping[str, str]) -> Iterator[Problem]:
     """Find references that do not resolve, and tokens that name two principals."""
+    return (each for each in _resolved(dict(secret_refs(config)), environ) if isinstance(each, Problem))
+
+
+def _resolved(refs: Mapping[str, str], environ: Mapping[str, str]) -> Iterator[tuple[str, str] | Problem]:
+    """Key and value of each reference, or what is wrong with it."""
     owners: dict[str, str] = {}
-    for key, ref in secret_refs(config):
+    for key, ref in refs.items():
         try:
             value = resolve(ref, environ)
         except SecretUnresolved as error:
-            shown = "raw:***" if ref.lower().startswith("raw:") else ref
             allowed = "a reference that resolves"
-            yield Problem(kind="secret", key=key, allowed=allowed, value=shown, hint=str(error))
+            yield Problem(kind="secret", key=key, allowed=allowed, value=_shown(ref), hint=str(error))
             continue
-        if key != "auth_token" and not key.startswith("auth.tokens."):
-            continue
-        if value in owners:
-            yield Problem(kind="rule", key=key, allowed=f"another token than {owners[value]}")
-        owners[value] = key
+        if key == "auth_token" or key.startswith("auth.tokens."):
+            if value in owners:
+                yield Problem(kind="rule", key=key, allowed=f"another token than {owners[value]}")
+                continue
+            owners[value] = key
+        yield key, value
+
+
+def _shown(ref: str) -> str:
+    """A reference as it may be shown: as it was written, but for a value."""
+    scheme, _, rest = ref.partition(":")
+    if scheme.lower() == "vault":
+        ref = rest.partition(":")[2]
+    return "raw:***" if ref.lower().startswith("raw:") else ref
+
+
+def resolve_all(refs: Mapping[str, str], environ: Mapping[str, str]) -> dict[str, str]:
+    """Resolve references.
+
+    Args:
+        refs: dotted key -> reference.
+        environ: the environment.
+
+    Returns:
+        Dotted key -> value.
+
+    Raises:
+        ConfigError: one does not resolve, or two tokens are the same; it carries everything that is wrong.
+    """
+    found = list(_resolved(refs, environ))
+    if problems := [each for each in found if isinstance(each, Problem)]:
+        raise ConfigError(problems)
+    return dict(each for each in found if not isinstance(each, Problem))
 
 
 def collect_secrets(config: GatewayConfig, environ: Mapping[str, str]) -> dict[str, str]:
     """Resolve every reference of a configuration that `load` accepted.
 
     Returns:
-        Dotted key -> value; `start` keeps them and hands each actor what it needs.
+        Dotted key -> value.
 
     Raises:
         ConfigError: one does not resolve any more.
     """
-    if problems := list(secret_problems(config, environ)):
-        raise ConfigError(problems)
-    return {key: resolve(ref, environ) for key, ref in secret_refs(config)}
+    return resolve_all(dict(secret_refs(config)), environ)
+
+
+def values_for_vault(config: GatewayConfig, environ: Mapping[str, str]) -> dict[str, str]:
+    """Say what a vault must hold: the values that stand in the environment or in the configuration itself.
+
+    Returns:
+        Name in the vault -> value.
+
+    Raises:
+        ConfigError: a reference does not resolve any more, whichever.
+    """
+    values = collect_secrets(config, environ)
+    names = {key: _name_in_vault(key, ref) for key, ref in secret_refs(config)}
+    return {name: values[key] for key, name in names.items() if name is not None}
+
+
+def travelling(config: GatewayConfig, environ: Mapping[str, str], path: str) -> dict[str, str]:
+    """Put references into the form in which any process of the gateway can resolve them, without an environment.
+
+    Args:
+        config: the configuration; values in it are not needed.
+        environ: the environment, for the home directory.
+        path: of the vault.
+
+    Returns:
+        Dotted key -> reference. A file stays one, so that whoever begins later finds what stands in it then.
+    """
+    found = {}
+    for key, ref in secret_refs(config):
+        name = _name_in_vault(key, ref)
+        found[key] = f"file:{expand(ref[5:], environ)}" if name is None else f"vault:{path}:{name}"
+    return found
+
+
+def _name_in_vault(key: str, ref: str) -> str | None:
+    """None for what stands in a file of its own."""
+    scheme, _, rest = ref.partition(":")
+    match scheme.lower():
+        case "file":
+            return None
+        case "env":
+            return f"env:{rest}"
+    return f"raw:{key}"
+
+
+def without_values(config: GatewayConfig) -> GatewayConfig:
+    """Take out of a configuration the values of secrets that stand in it."""
+
+    def masked(value: object) -> object:
+        if isinstance(value, dict):
+            return {name: masked(each) for name, each in value.items()}
+        if isinstance(value, list):
+            return [masked(each) for each in value]
+        return "raw:***" if isinstance(value, str) and value in raw else value
+
+    raw = {ref for _, ref in secret_refs(config) if ref.lower().startswith("raw:")}
+    return decode(msgspec.json.encode(masked(msgspec.json.decode(encode(config)))))
 
 
 def secret_variables(config: GatewayConfig, environ: Mapping[str, str]) -> frozenset[str]:
@@ -119,47 +219,3 @@ def secret_variables(config: GatewayConfig, environ: Mapping[str, str]) -> froze
     # These may hold `raw:` values, the environment of a skill, a plugin's settings; nobody reads them a second time.
     names |= {name for name in environ if name.startswith(PREFIX)}
     return frozenset(name for name in names if name in environ)
-
-
-def scrub_environment(names: Iterable[str]) -> None:
-    """Take variables out of this process, so that neither a child nor /proc/<pid>/environ shows them.
-
-    `os.environ` forgets them, and the bytes of their values are overwritten in the block that the kernel filled when
-    the process began, which is what /proc shows.
-    """
-    for name in names:
-        encoded = os.fsencode(name)
-        _wipe_current(encoded)
-        os.environ.pop(name, None)
-        _wipe_initial(encoded)
-
-
-def _wipe_current(name: bytes) -> None:
-    """Overwrite the value that getenv finds: the initial block's, or a copy that Python made since."""
-    libc = ctypes.CDLL(None)
-    libc.getenv.restype = ctypes.c_void_p
-    libc.getenv.argtypes = [ctypes.c_char_p]
-    if address := libc.getenv(name):
-        ctypes.memset(address, 0, len(ctypes.string_at(address)))
-
-
-def _wipe_initial(name: bytes) -> None:
-    """Overwrite the value in the initial block, whose bounds stand in /proc/self/stat."""
-    try:
-        with open("/proc/self/stat", "rb") as file:
-            # The second field, the command in parentheses, may hold spaces and parentheses itself.
-            fields = file.read().rpartition(b")")[2].split()
-    except OSError:
-        return  # no /proc, so nothing shows the block either
-    start, end = (
-        int(fields[47]),
-        int(fields[48]),
-    )  # env_start, env_end: 50 and 51 in proc(5), two fields are cut off
-    if not 0 < start < end:
-        return
-    block = ctypes.string_at(start, end - start)
-    position = 0
-    for entry in block.split(b"\0"):
-        if entry.startswith(name + b"="):
-            ctypes.memset(start + position + len(name) + 1, 0, len(entry) - len(name) - 1)
-        position += len(entry) + 1

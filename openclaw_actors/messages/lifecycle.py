@@ -49,7 +49,9 @@ class Init(Message):
     """The configuration, as `config.encode` writes it."""
     directory: Directory
     secrets: dict[str, str] = msgspec.field(default_factory=dict)
-    """Resolved secret references that this service needs, and no others."""
+    """Dotted key -> reference, of the secrets that this service needs and no others. It resolves them itself:
+    `file:PATH`, or `vault:PATH:NAME` for what stood in the environment or in the configuration. `InitFailed` with the
+    code `configuration` if one leads nowhere. The supervisor gets all of them, to pass on."""
 
 
 class InitSession(Message):

@@ -17,7 +17,7 @@ from tests.system.channels.harness import Channel, ChannelFactory
 from tests.system.client import Client
 
 TOKENS: dict[str, Any] = {"auth_token": "env:A", "auth": {"tokens": {"alice": "env:B"}}}
-SECRETS = {"auth_token": "master-secret", "auth.tokens.alice": "alice-secret"}
+SECRETS = {"auth_token": "raw:master-secret", "auth.tokens.alice": "raw:alice-secret"}
 
 
 async def http(channel: Channel, path: str, **options: Any) -> tuple[int, Any, bytes]:
@@ -157,10 +157,13 @@ def test_a_token_that_does_not_resolve_lets_nobody_in(start_channel: ChannelFact
     async def scene() -> None:
         async with start_channel() as channel:
             channel.set(auth_token="env:A", port=0)
-            answer = await channel.start()
-            assert isinstance(answer, InitFailed)
-            assert answer.code == "configuration"
-            assert "auth_token" in answer.reason
+            for references in ({}, {"auth_token": "file:/gone"}, {"auth_token": "vault:/gone:env:A"}):
+                channel.secrets = references
+                answer = await channel.start()
+                assert isinstance(answer, InitFailed)
+                assert answer.code == "configuration"
+                assert answer.reason.startswith("auth_token ")
+                assert "\n" not in answer.reason
 
     asyncio.run(scene())
 

@@ -78,7 +78,7 @@ class Scene:
         self.model: Address
         self.asker: Address
 
-    async def start(self, **llm: Any) -> Ready | InitFailed:
+    async def start(self, *, secrets: dict[str, str] | None = None, **llm: Any) -> Ready | InitFailed:
         self.model = await self.system.create(ModelActor)
         self.asker = await self.system.create(Asker)
         settings = msgspec.convert({"llm": {"demo_faults": True, **llm}}, config.GatewayConfig)
@@ -88,7 +88,7 @@ class Scene:
             instance="i",
             settings=config.encode(settings),
             directory=Directory(generation=1, services={}),
-            secrets={},
+            secrets=secrets or {},
         )
         answer: Ready | InitFailed = await self.ask(self.model, init)
         return answer
@@ -174,6 +174,18 @@ def test_a_streamed_call_that_fails_says_what_it_used() -> None:
         assert failure.usage.output_tokens >= 1
         pong = await scene.ask(scene.model, Ping())
         assert pong.counters['llm_tokens_total{direction="input"}'] == 4
+
+    on_stage(play)
+
+
+def test_a_key_that_does_not_resolve_is_refused_by_its_name_and_reference() -> None:
+    async def play(system: Any, _puppet: Any) -> None:
+        for reference, shown in (("file:/gone", "file:/gone"), ("vault:/gone:env:KEY", "env:KEY")):
+            answer = await Scene(system).start(secrets={"llm.api_key": reference})
+            assert isinstance(answer, InitFailed)
+            assert answer.code == "configuration"
+            said = f"llm.api_key must be a reference that resolves (got {shown}); "
+            assert answer.reason.startswith(said)
 
     on_stage(play)
 

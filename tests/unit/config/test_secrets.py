@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
-import textwrap
 from pathlib import Path
 
 import pytest
 
-from openclaw_actors.config import collect_secrets, mask, secret_variables
-from openclaw_actors.config.secrets import SecretUnresolved, resolve
+from openclaw_actors.config import collect_secrets, mask, resolve_all, secret_variables
+from openclaw_actors.config.secrets import (
+    SecretUnresolved,
+    resolve,
+    travelling,
+    values_for_vault,
+    without_values,
+)
+from openclaw_actors.config.vault import fill_vault, vault_path
 from openclaw_actors.errors import ConfigError
 from tests.unit.config.world import Load, problems_of
 
@@ -72,6 +76,7 @@ def test_a_variable_that_cannot_be_a_secret_is_refused(value: str) -> None:
         ("env:GONE", "the environment variable GONE is not set"),
         ("file:/gone", "the file /gone cannot be read"),
         ("'raw: '", "nothing follows raw:"),
+        ("'vault:/proc/1/fd/3:env:X'", "(got ***)"),
     ],
 )
 @pytest.mark.parametrize("key", ["auth_token", "auth.tokens.a", "llm.api_key", "skills.entries.s.api_key"])
@@ -144,28 +149,53 @@ def test_every_variable_that_can_hold_a_secret_is_known(load: Load) -> None:
     assert secret_variables(config, environ) == environ.keys() - {"OPENCLAW_MODEL", "PATH"}
 
 
-def test_a_scrubbed_variable_is_gone_for_children_and_for_proc() -> None:
-    script = """
-        import os, subprocess, sys
-        from pathlib import Path
-        from openclaw_actors.config import scrub_environment
-        os.environ["LATE"] = "hunter2-late"
-        scrub_environment(["SECRET", "LATE", "NEVER_SET"])
-        child = subprocess.run(["env"], capture_output=True, text=True, check=True).stdout
-        own = Path("/proc/self/environ").read_bytes().decode()
-        assert "hunter2" not in child + own, child + own
-        assert "KEPT=kept" in child and "KEPT=kept" in own and "SECRET_2=kept too" in own
-        if os.fork() == 0:
-            assert "hunter2" not in Path("/proc/self/environ").read_text()
-            os._exit(0)
-        assert os.wait()[1] == 0
-    """
-    environ = {**os.environ, "SECRET": "hunter2", "KEPT": "kept", "SECRET_2": "kept too"}
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(script)],
-        env=environ,
-        capture_output=True,
-        text=True,
-        timeout=30,
+# What travels
+
+
+def test_references_travel_without_values_and_resolve_without_an_environment(
+    load: Load, tmp_path: Path
+) -> None:
+    (tmp_path / "token").write_text("in-file")
+    text = (
+        "auth_token: ENV:ONE\nauth: {tokens: {a.b: 'raw: in-config ', c: 'file:token'}}\n"
+        "llm: {api_key: 'file:~/key'}\n"
     )
-    assert done.returncode == 0, done.stderr
+    environ = {"ONE": " in-environment\n", "HOME": str(tmp_path)}
+    (tmp_path / "key").write_text("of-the-provider")
+    config = load(text, **environ).config
+    kept = values_for_vault(config, environ)
+    assert kept == {"env:ONE": "in-environment", "raw:auth.tokens.a.b": "in-config"}
+    vault = fill_vault(kept, b"{}")
+    try:
+        refs = travelling(without_values(config), environ, vault_path(vault))
+        assert not [value for value in kept.values() if value in str(refs)]
+        assert refs["auth.tokens.c"] == f"file:{tmp_path}/token"
+        assert resolve_all(refs, {}) == collect_secrets(config, environ)
+    finally:
+        os.close(vault)
+    with pytest.raises(ConfigError) as gone:
+        resolve_all(refs, {})
+    lines = str(gone.value).splitlines()
+    said = "must be a reference that resolves"
+    assert lines[0].startswith(f"auth_token {said} (got env:ONE); the vault of start cannot be read")
+    assert lines[1].startswith(f"auth.tokens.a.b {said} (got raw:***); the vault of start cannot be read")
+    assert len(lines) == 2
+
+
+def test_tokens_that_have_become_the_same_are_refused(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).write_text("same")
+    refs = {f"auth.tokens.{name}": f"file:{tmp_path}/{name}" for name in ("a", "b")}
+    with pytest.raises(ConfigError, match="must be another token than auth"):
+        resolve_all(refs, {})
+
+
+def test_a_configuration_without_values_is_one_still(load: Load) -> None:
+    config = load(HIDING, BOB="hunter2z").config
+    bare = without_values(config)
+    assert bare.auth_token == bare.auth.tokens["alice"] == "raw:***"
+    assert bare.auth.tokens["bob"] == "env:BOB"
+    shared = (bare.llm.api_key, bare.channels.sms.twilio.auth_token_ref)
+    assert shared == ("raw:***", "raw:***")
+    assert bare.port == config.port
+    assert without_values(load().config) == load().config
