@@ -7,6 +7,7 @@ import os
 import secrets
 import signal
 import subprocess
+import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 
 from openclaw_actors.cli.handover import VARIABLE
+from openclaw_actors.config.vault import fill_vault, vault_path
 from tests.system.client import Client
 from tests.system.conftest import GatewayFactory
 from tests.system.gateway import Gateway, wait_until
@@ -127,6 +129,31 @@ def test_each_secret_is_in_the_memory_of_the_one_process_that_needs_it(
     gateway.stop()
     for value in (key, token, raw, of_file, unused):
         assert value not in gateway.printed()
+
+
+def test_who_reads_one_secret_of_a_vault_has_no_other_in_memory() -> None:
+    mine, another = made_up(), made_up()
+    # So often that what is freed cannot all be overwritten by chance.
+    vault = fill_vault({"a": another * 1500, "b": mine, "c": another * 1500}, b"{}")
+    script = (
+        "import sys; from openclaw_actors.config.vault import read_secret;"
+        "kept = read_secret(sys.argv[1], 'b'); print('read', flush=True); sys.stdin.read()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script, vault_path(vault)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as reader:
+        assert reader.stdin is not None
+        assert reader.stdout is not None
+        try:
+            assert reader.stdout.readline() == "read\n"
+            assert memory_holds(reader.pid, [mine, another]) == {mine}
+        finally:
+            reader.stdin.close()
+            os.close(vault)
+    assert reader.returncode == 0
 
 
 def test_a_restarted_actor_takes_what_the_file_holds_now(
