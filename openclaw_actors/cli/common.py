@@ -40,16 +40,16 @@ class Invocation:
     state_dir: str | None = None
     debug: bool = False
 
-    def load(self, overrides: Mapping[str, object] | None = None) -> Loaded:
-        """Read the configuration. Raises ConfigError."""
+    def load(self, overrides: Mapping[str, object] | None = None, *, to_start: bool = True) -> Loaded:
+        """Read the configuration; see `config.load`. Raises ConfigError."""
         from openclaw_actors.config import load
 
         state_dir = {} if self.state_dir is None else {"state_dir": self.state_dir}
-        return load(self.config_file, os.environ, {**state_dir, **(overrides or {})})
+        return load(self.config_file, os.environ, {**state_dir, **(overrides or {})}, to_start=to_start)
 
     def paths(self) -> StatePaths:
         """Where the gateway that is meant keeps its state. Raises ConfigError."""
-        return paths_of(self.load())
+        return paths_of(self.load(to_start=False))
 
 
 def paths_of(loaded: Loaded) -> StatePaths:

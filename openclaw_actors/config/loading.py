@@ -39,7 +39,13 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     """The file that was read; None where none was."""
 
 
-def load(path: Path | None, environ: Mapping[str, str], overrides: Mapping[str, object]) -> Loaded:
+def load(
+    path: Path | None,
+    environ: Mapping[str, str],
+    overrides: Mapping[str, object],
+    *,
+    to_start: bool = True,
+) -> Loaded:
     """Read the configuration from all its sources.
 
     Args:
@@ -47,6 +53,8 @@ def load(path: Path | None, environ: Mapping[str, str], overrides: Mapping[str, 
             then none.
         environ: the environment.
         overrides: dotted key -> value, from the command line.
+        to_start: False: it is only to find a gateway that runs, so nothing is asked of rules between keys and of
+            secrets, which another shell need not have.
 
     Raises:
         ConfigError: something is wrong; it carries everything that is.
@@ -63,7 +71,7 @@ def load(path: Path | None, environ: Mapping[str, str], overrides: Mapping[str, 
     config = _derive(merged, environ)
     problems = [
         problem
-        for problem in (*cross_problems(config), *secret_problems(config, environ))
+        for problem in ((*cross_problems(config), *secret_problems(config, environ)) if to_start else ())
         if not any(merged.bad(key) for key in (problem.key, *_keys_named_in(problem.allowed)))
     ]
     merged.problems += [_placed(problem, merged.sources) for problem in problems]

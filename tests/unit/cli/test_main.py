@@ -57,6 +57,17 @@ def test_without_a_gateway_the_exit_code_is_3(
     assert printed.err.count("\n") == 1
 
 
+@pytest.mark.parametrize("command", NEED_A_GATEWAY, ids=" ".join)
+def test_the_running_gateway_is_found_from_a_shell_without_its_secrets(
+    command: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = {"bind_address": "0.0.0.0", "auth_token": "env:NOT_HERE", "llm": {"provider": "openai"}}
+    tmp_path.joinpath("gateway.yaml").write_text(json.dumps(settings))
+    assert main([*command, "--config", "gateway.yaml"]) == 3
+    assert capsys.readouterr().err.startswith("Error: no gateway is running on ")
+    assert main(["config", "check", "--config", "gateway.yaml"]) == 2
+
+
 @pytest.mark.parametrize(
     "command",
     [
