@@ -105,6 +105,7 @@ class SessionActor(AsyncActor):
         self._turn_clock: asyncio.TimerHandle | None = None
         self._turn_clock_of = ""
         self._turn_began_at = 0.0
+        self._turn_correlation: str | None = None
         self._called_incarnation = 0
         self._undelivered_receipts: list[Accepted | Refused] = []
         self._channel_of: dict[str, str] = {}
@@ -122,8 +123,7 @@ class SessionActor(AsyncActor):
         self._followers = message.followers
         self._config = decode(message.settings)
         limit_memory(self._config.sessions.max_memory_mb)
-        llm = self._config.llm
-        self._obeys_faults = llm.demo_faults and llm.provider == "demo"
+        self._obeys_faults = self._config.llm.demo_faults and self._config.llm.provider == "demo"
         try:
             opened: SessionOpened = await self._directory.ask(
                 self, "persistence", OpenSession(session=self._key), timeout_s=_STORE_TIMEOUT_S
@@ -134,8 +134,7 @@ class SessionActor(AsyncActor):
         self.incarnation = opened.token
         self._core = SessionCore(decode_state(opened.state), opened.token, session_limits(self._config))
         self._replays = ReplayReader(self, self._directory, self._core)
-        if self._core.state.open:
-            self._bound_to = self._core.state.open[0].bound_to
+        self._bound_to = next((each.bound_to for each in self._core.state.open), None)
         resumes = {"resumes": "a turn"} if self._core.resumes else {}
         self._carry_out(
             self._core.resume(
@@ -404,6 +403,7 @@ class SessionActor(AsyncActor):
             self._turn_clock.cancel()
         self._turn_clock_of = turn_id
         self._turn_began_at = time.monotonic()
+        self._turn_correlation = self._core.turn.correlation_id if self._core.turn is not None else None
         self._turn_clock = self.call_later(
             self._config.sessions.turn_timeout_seconds, self._turn_timed_out, turn_id
         )
@@ -437,7 +437,10 @@ class SessionActor(AsyncActor):
     def _log_end(self, event: TurnDone) -> None:
         seconds = time.monotonic() - self._turn_began_at if self._turn_began_at else 0.0
         level = logging.INFO if event.status in ("completed", "stopped") else logging.WARNING
-        logger.log(level, "%s ended %s%s after %.3f s", event.turn_id, event.status, because(event), seconds)
+        with logs.bind(correlation=self._turn_correlation):
+            logger.log(
+                level, "%s ended %s%s after %.3f s", event.turn_id, event.status, because(event), seconds
+            )
 
     def _doing(self) -> str:
         if self._core.turn is not None:

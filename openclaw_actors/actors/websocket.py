@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import time
 
+from openclaw_actors import logs
 from openclaw_actors.actors.directory import ServiceDirectory
 from openclaw_actors.actors.health import HealthWatch
 from openclaw_actors.actors.listening import ListenFailed, listen, shown_address
@@ -41,6 +43,8 @@ from openclaw_actors.messages import (
 )
 
 __all__ = ["WebSocketChannel"]
+
+logger = logging.getLogger(__name__)
 
 _EXIT_AFTER_ANSWER_S = 0.05
 _CLOSE_WITHIN_S = 2.0
@@ -160,6 +164,9 @@ class WebSocketChannel(AsyncActor):
         address = self._directory.address("router")
         if address is None:
             return  # what matters is held; the next directory brings the next router
+        if isinstance(message, Deliver) and logger.isEnabledFor(logging.INFO):
+            with logs.bind(correlation=message.correlation_id, session=message.session):
+                logger.info("message of %d characters goes to its session", len(message.text))
         try:
             self.send(address, message)
         except FrameTooLarge:

@@ -45,8 +45,8 @@ def test_the_log_is_quiet_when_all_is_well(make_gateway: GatewayFactory) -> None
     assert gateway.err.text() == ""
 
 
-def test_the_lines_of_a_turn_share_its_id_from_the_session_to_the_model(make_gateway: GatewayFactory) -> None:
-    gateway = make_gateway(config={"logging": {"level": "debug", "format": "json"}}).start()
+def test_the_lines_of_a_turn_share_its_id_from_the_frame_to_the_model(make_gateway: GatewayFactory) -> None:
+    gateway = make_gateway(config={"logging": {"level": "info", "format": "json"}}).start()
     assert gateway.cli("send", "hello").returncode == 0
 
     def turns() -> list[set[str]]:
@@ -55,9 +55,9 @@ def test_the_lines_of_a_turn_share_its_id_from_the_session_to_the_model(make_gat
             fields = json.loads(line)
             if "correlation" in fields:
                 by_id[fields["correlation"]].add(fields["process"].partition(":")[0])
-        return [processes for processes in by_id.values() if {"session", "model"} <= processes]
+        return [processes for processes in by_id.values() if {"websocket", "session", "model"} <= processes]
 
-    wait_until(turns, what="a turn's lines under one id in the session and the model")
+    wait_until(turns, what="a turn's lines under one id in the channel, the session and the model")
     gateway.stop()
 
 
