@@ -148,12 +148,11 @@ def test_a_message_of_just_the_limit_is_taken_whole(start_channel: ChannelFactor
 def test_a_huge_message_costs_nobody_else_anything(start_channel: ChannelFactory) -> None:
     async def scene() -> None:
         async with start_channel() as channel, Client(channel.url, session="other") as other:
-            async with connect(channel.url, proxy=None, close_timeout=1) as connection:
-                header = (
-                    Frame(Opcode.TEXT, b"").serialize(mask=True)[:1] + b"\xff" + (1 << 40).to_bytes(8, "big")
-                )
-                connection.transport.write(header + bytes(4) + b"x" * 4_000_000)
-                assert await closed(connection) == (1009, "message too big")
+            # Not in a `with`: closing what the peer has closed in the middle of a write fails within the client.
+            connection = await connect(channel.url, proxy=None, close_timeout=1)
+            header = Frame(Opcode.TEXT, b"").serialize(mask=True)[:1] + b"\xff" + (1 << 40).to_bytes(8, "big")
+            connection.transport.write(header + bytes(4) + b"x" * 4_000_000)
+            assert await closed(connection) == (1009, "message too big")
             await other.turn("undisturbed")
 
     asyncio.run(scene())
