@@ -18,7 +18,7 @@ from openclaw_actors.actors.replay import ReplayReader
 from openclaw_actors.actors.session_limits import because, limit_memory, session_limits, too_large
 from openclaw_actors.actorsystem import AsyncActor, handles
 from openclaw_actors.agent.faults import commit_fault, fault_of
-from openclaw_actors.agent.prompt import build_prompt
+from openclaw_actors.agent.prompt import PromptBuilder
 from openclaw_actors.config import decode
 from openclaw_actors.core.conversation import decode_state
 from openclaw_actors.core.effects import (
@@ -133,6 +133,7 @@ class SessionActor(AsyncActor):
             return InitFailed(reason=refusal.text, code=refusal.code)
         self.incarnation = opened.token
         self._core = SessionCore(decode_state(opened.state), opened.token, session_limits(self._config))
+        self._prompts = PromptBuilder()
         self._replays = ReplayReader(self, self._directory, self._core)
         self._bound_to = next((each.bound_to for each in self._core.state.open), None)
         resumes = {"resumes": "a turn"} if self._core.resumes else {}
@@ -382,7 +383,7 @@ class SessionActor(AsyncActor):
             call_id=effect.call_id,
             session=self._key,
             correlation_id=effect.correlation_id,
-            messages=build_prompt(self._core.state),
+            messages=self._prompts.build(self._core.state),
         )
         try:
             self._send_to_model(call)

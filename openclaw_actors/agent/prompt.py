@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from openclaw_actors.core.conversation import Conversation, HistoryTurn, OpenMessage, Step
 from openclaw_actors.messages.model import ChatMessage
 
-__all__ = ["SYSTEM_PROMPT", "build_prompt"]
+__all__ = ["SYSTEM_PROMPT", "PromptBuilder", "build_prompt"]
 
 SYSTEM_PROMPT = (
     "You are OpenClaw, a personal assistant that runs on its owner's own machine. Be concise and helpful. "
@@ -21,37 +21,47 @@ _ENDINGS = {
     "interrupted": "(This answer was interrupted.)",
     "completed": "(No text.)",
 }
+_SYSTEM = ChatMessage(role="system", text=SYSTEM_PROMPT)
 _MOST_CHARS = 8_000_000
 """Of ended turns: more than any model reads, and less than fits into a message between actors."""
 _BETWEEN_STEPS = "\n\n"
 _UNKNOWN_OUTCOME = "Interrupted: the outcome of this call is unknown."
 
 
+class PromptBuilder:
+    """Makes the prompts of one conversation. Ended turns never change: each becomes messages once."""
+
+    def __init__(self) -> None:
+        self._ended: dict[int, tuple[HistoryTurn, tuple[ChatMessage, ...], int]] = {}
+
+    def build(self, state: Conversation) -> tuple[ChatMessage, ...]:
+        """The messages of the next model call of the turn that runs.
+
+        Every ended turn stands in it with its outcome, also a stopped or failed one: a question that the history
+        leaves unanswered would be answered again. The oldest beyond what fits are left out.
+        """
+        self._ended = {id(turn): self._of(turn) for turn in state.window}
+        messages = list(_running(state.open[0]))[::-1] if state.open else []
+        left = _MOST_CHARS
+        for _, ended, length in reversed(self._ended.values()):
+            left -= length
+            if left < 0:
+                break
+            messages += reversed(ended)
+        messages.append(_SYSTEM)
+        messages.reverse()
+        return tuple(messages)
+
+    def _of(self, turn: HistoryTurn) -> tuple[HistoryTurn, tuple[ChatMessage, ...], int]:
+        known = self._ended.get(id(turn))
+        if known is not None and known[0] is turn:
+            return known
+        return turn, tuple(_ended(turn)), _length(turn)
+
+
 def build_prompt(state: Conversation) -> tuple[ChatMessage, ...]:
-    """The messages of the next model call of the turn that runs.
-
-    Every ended turn stands in it with its outcome, also a stopped or failed one: a question that the history leaves
-    unanswered would be answered again.
-    """
-    return tuple(_messages(state))
-
-
-def _messages(state: Conversation) -> Iterator[ChatMessage]:
-    yield ChatMessage(role="system", text=SYSTEM_PROMPT)
-    for turn in _newest(state.window):
-        yield from _ended(turn)
-    if state.open:
-        yield from _running(state.open[0])
-
-
-def _newest(window: Sequence[HistoryTurn]) -> Sequence[HistoryTurn]:
-    """The newest turns that fit, in their order."""
-    left = _MOST_CHARS
-    for count, turn in enumerate(reversed(window)):
-        left -= _length(turn)
-        if left < 0:
-            return window[len(window) - count :]
-    return window
+    """As `PromptBuilder.build`, for one prompt alone."""
+    return PromptBuilder().build(state)
 
 
 def _length(turn: HistoryTurn) -> int:
