@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from openclaw_actors import logs
 from openclaw_actors.actors.directory import ServiceDirectory
 from openclaw_actors.actors.replay import ReplayReader
-from openclaw_actors.actors.session_limits import because, limit_memory, session_limits, too_large
+from openclaw_actors.actors.session_limits import because, give_way, limit_memory, session_limits, too_large
 from openclaw_actors.actorsystem import AsyncActor, handles
 from openclaw_actors.agent.faults import commit_fault, fault_of
 from openclaw_actors.agent.prompt import PromptBuilder
@@ -122,6 +122,7 @@ class SessionActor(AsyncActor):
         self._directory = ServiceDirectory(message.directory)
         self._followers = message.followers
         self._config = decode(message.settings)
+        give_way()
         limit_memory(self._config.sessions.max_memory_mb)
         self._obeys_faults = self._config.llm.demo_faults and self._config.llm.provider == "demo"
         try:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import resource
 
 from openclaw_actors.config import GatewayConfig
 from openclaw_actors.core.admission import SessionLimits
 from openclaw_actors.messages import CallFailed, TurnDone, Usage
 
-__all__ = ["because", "limit_memory", "session_limits", "too_large"]
+__all__ = ["because", "give_way", "limit_memory", "session_limits", "too_large"]
+
+logger = logging.getLogger(__name__)
 
 _MEGABYTE = 1024 * 1024
 _MAX_ANSWER_CHARS = 4_000_000
@@ -39,6 +43,17 @@ def limit_memory(megabytes: int) -> None:
         _, hard = resource.getrlimit(resource.RLIMIT_DATA)
         limit = megabytes * _MEGABYTE
         resource.setrlimit(resource.RLIMIT_DATA, (limit if hard < 0 else min(limit, hard), hard))
+
+
+def give_way() -> None:
+    """Lets the services finish what they do when this process wakes up (SCHED_BATCH, sched(7)).
+
+    Work gathers in the services meanwhile and is done in larger portions, and one that spins is in nobody's way.
+    """
+    try:
+        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+    except OSError as error:
+        logger.debug("the scheduler's policy stays as it is: %s", error)
 
 
 def session_limits(config: GatewayConfig) -> SessionLimits:
