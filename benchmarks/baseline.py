@@ -111,28 +111,21 @@ class Baseline:
         await _send(connection, started)
 
         conversation.window.append(ChatMessage(role="user", text=text))
-        chunks: list[str] = []
-        streamed = 0
-
-        async def flush() -> None:
-            nonlocal streamed
-            piece = "".join(chunks)
-            chunks.clear()
-            if piece:
-                chunk = event("assistant_chunk", turnId=turn_id, attempt=1, offset=streamed, text=piece)
-                streamed += len(piece)
-                await _send(connection, chunk)
-
         request = Complete(
             call_id=turn_id,
             session=session,
             correlation_id=message_id,
             messages=(_SYSTEM, *conversation.window),
         )
-        # The answer to a short text comes within one tick of the loop, so its words leave in one frame, as they do
-        # from the gateway.
-        answer = await self._provider.complete(request, chunks.append)
-        await flush()
+        pieces: asyncio.Queue[str | None] = asyncio.Queue()
+        answering = asyncio.create_task(self._provider.complete(request, pieces.put_nowait))
+        answering.add_done_callback(lambda _: pieces.put_nowait(None))
+        streamed = 0
+        while (piece := await pieces.get()) is not None:  # a frame for each word, as it comes
+            chunk = event("assistant_chunk", turnId=turn_id, attempt=1, offset=streamed, text=piece)
+            streamed += len(piece)
+            await _send(connection, chunk)
+        answer = await answering
         conversation.window.append(ChatMessage(role="assistant", text=answer.text))
         done = event(
             "turn_done",
