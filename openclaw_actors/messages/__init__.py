@@ -21,6 +21,7 @@ from openclaw_actors.messages.admin import (
     StopSession,
 )
 from openclaw_actors.messages.base import Address, Message, Plain, Value
+from openclaw_actors.messages.contacts import Contact, GetContact, SetDoNotText, TouchContact
 from openclaw_actors.messages.conversation import (
     Accepted,
     Deliver,
@@ -132,6 +133,7 @@ __all__ = [
     "Closed",
     "Complete",
     "Completed",
+    "Contact",
     "DeleteBranch",
     "DeleteNote",
     "Deleted",
@@ -150,6 +152,7 @@ __all__ = [
     "Followers",
     "GatewayHealth",
     "GetChildren",
+    "GetContact",
     "GetHealth",
     "GetSessions",
     "GetStatus",
@@ -198,6 +201,7 @@ __all__ = [
     "SessionOpened",
     "SessionPage",
     "SessionSummary",
+    "SetDoNotText",
     "Settled",
     "ShowSession",
     "Shutdown",
@@ -213,6 +217,7 @@ __all__ = [
     "ToolResult",
     "ToolSpec",
     "ToolStart",
+    "TouchContact",
     "TurnDone",
     "TurnStarted",
     "TurnStatus",
