@@ -15,8 +15,8 @@ from openclaw_actors.actors.own_secrets import own_secrets
 from openclaw_actors.actors.websocket_link import Link
 from openclaw_actors.actors.websocket_server import WebSocketServer
 from openclaw_actors.actorsystem import AsyncActor, handles
+from openclaw_actors.channels.auth import DEFAULT_PRINCIPAL, Principals
 from openclaw_actors.channels.pages import METRICS_TYPE, health_page, metrics_page
-from openclaw_actors.channels.websocket.auth import DEFAULT_PRINCIPAL, Principals
 from openclaw_actors.channels.websocket.channel import WebSocketCore
 from openclaw_actors.channels.websocket.handshake import Page, RequestHead
 from openclaw_actors.config import GatewayConfig, decode

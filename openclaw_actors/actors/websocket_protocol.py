@@ -11,7 +11,7 @@ from websockets.protocol import CONNECTING
 from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
-from openclaw_actors.channels.websocket.auth import TOKEN_SUBPROTOCOL
+from openclaw_actors.channels.auth import TOKEN_SUBPROTOCOL
 from openclaw_actors.channels.websocket.handshake import V2_SUBPROTOCOL
 
 __all__ = ["LinkProtocol"]

@@ -15,8 +15,8 @@ from collections.abc import Callable
 from websockets.http11 import Request
 
 from openclaw_actors.actors.websocket_link import Link, LinkLimits
+from openclaw_actors.channels.auth import Principals
 from openclaw_actors.channels.websocket.answers import Answers
-from openclaw_actors.channels.websocket.auth import Principals
 from openclaw_actors.channels.websocket.channel import ChannelLimits, WebSocketCore
 from openclaw_actors.channels.websocket.connection import Connection
 from openclaw_actors.channels.websocket.frames import received

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 
 import msgspec
 
+from openclaw_actors.channels.follow import Follow
+from openclaw_actors.channels.hold import Held, Hold
+from openclaw_actors.channels.sessions import session_key
 from openclaw_actors.channels.websocket.connection import Connection
 from openclaw_actors.channels.websocket.fanout import Fanout
-from openclaw_actors.channels.websocket.follow import Follow
-from openclaw_actors.channels.websocket.hold import Held, Hold
 from openclaw_actors.channels.websocket.outputs import Outputs
 from openclaw_actors.channels.websocket.replays import Replays
-from openclaw_actors.channels.websocket.sessions import session_key
 from openclaw_actors.channels.websocket.subscriptions import Subscriptions
 from openclaw_actors.channels.websocket.wire import encode_event, session_suffix
 from openclaw_actors.core.rate import RateWindows

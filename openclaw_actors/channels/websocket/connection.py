@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from openclaw_actors.channels.follow import Follow
 from openclaw_actors.channels.websocket.answers import Answers
-from openclaw_actors.channels.websocket.follow import Follow
 from openclaw_actors.core.rate import RateWindow
 
 __all__ = ["Connection"]

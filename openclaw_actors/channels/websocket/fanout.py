@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from openclaw_actors.channels.follow import Follow, Missed, PageResult
 from openclaw_actors.channels.websocket.connection import Connection
-from openclaw_actors.channels.websocket.follow import Follow, Missed, PageResult
 from openclaw_actors.channels.websocket.outputs import Outputs
 from openclaw_actors.channels.websocket.replays import Replays
 from openclaw_actors.channels.websocket.subscriptions import Followed, Subscriptions

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import Literal
 from urllib.parse import parse_qs
 
-from openclaw_actors.channels.websocket.address import ClientAddresses
-from openclaw_actors.channels.websocket.auth import Principals, shown_token
-from openclaw_actors.channels.websocket.origin import OriginRule, host_and_port
-from openclaw_actors.channels.websocket.sessions import SESSION_ID_RULE, is_session_id
+from openclaw_actors.channels.address import ClientAddresses
+from openclaw_actors.channels.auth import Principals, shown_token
+from openclaw_actors.channels.origin import OriginRule, host_and_port
+from openclaw_actors.channels.sessions import SESSION_ID_RULE, is_session_id
 from openclaw_actors.config.sections import SecurityConfig
 
 __all__ = ["V2_SUBPROTOCOL", "Doorman", "Page", "Refusal", "RequestHead", "Welcome"]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 
+from openclaw_actors.channels.follow import Follow
 from openclaw_actors.channels.websocket.connection import Connection
-from openclaw_actors.channels.websocket.follow import Follow
 from openclaw_actors.messages import Replay
 
 __all__ = ["Replays"]

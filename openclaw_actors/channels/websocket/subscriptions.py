@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from openclaw_actors.channels.follow import Follow
 from openclaw_actors.channels.websocket.connection import Connection
-from openclaw_actors.channels.websocket.follow import Follow
 from openclaw_actors.channels.websocket.wire import session_suffix
 
 __all__ = ["Followed", "Subscriptions"]

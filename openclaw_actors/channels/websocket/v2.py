@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from openclaw_actors.channels.websocket.sessions import SESSION_ID_RULE, is_session_id
+from openclaw_actors.channels.sessions import SESSION_ID_RULE, is_session_id
 from openclaw_actors.messages import Value
 
 __all__ = [

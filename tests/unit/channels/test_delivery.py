@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openclaw_actors.channels.websocket.hold import Hold
+from openclaw_actors.channels.hold import Hold
 from openclaw_actors.messages import (
     Deliver,
     EndSession,

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from openclaw_actors.channels.sessions import is_session_id
 from openclaw_actors.channels.websocket.answers import INTERRUPTED_TEXT, Answers
 from openclaw_actors.channels.websocket.envelope import parse_envelope
-from openclaw_actors.channels.websocket.sessions import is_session_id
 from openclaw_actors.channels.websocket.v2 import BadFrame, UserMessage, parse
 from openclaw_actors.messages import (
     AssistantChunk,

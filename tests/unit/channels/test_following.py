@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from openclaw_actors.channels.follow import Follow, Missed
 from openclaw_actors.channels.websocket import fanout
-from openclaw_actors.channels.websocket.follow import Follow, Missed
 from openclaw_actors.messages import (
     AssistantChunk,
     MessageAccepted,
