@@ -1,30 +1,43 @@
-"""HttpChannel: what the gateway answers over HTTP. For now that is how it is."""
+"""HttpChannel: what the gateway answers over HTTP. The shell around groups of routes."""
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import Callable
 
-import msgspec
-from aiohttp import web
-
-from openclaw_actors.actors.health import HealthWatch
+from openclaw_actors.actors.directory import ServiceDirectory
+from openclaw_actors.actors.http_context import HttpContext, RouteGroup
+from openclaw_actors.actors.http_deliveries import Deliveries
+from openclaw_actors.actors.http_health import HealthRoutes
+from openclaw_actors.actors.http_server import HttpServer
+from openclaw_actors.actors.http_turns import Turns
 from openclaw_actors.actors.listening import ListenFailed, listen, shown_address
+from openclaw_actors.actors.own_secrets import own_secrets
+from openclaw_actors.actors.principals import principals_of
 from openclaw_actors.actorsystem import AsyncActor, handles
-from openclaw_actors.channels.pages import health_page, readiness_page
+from openclaw_actors.channels.watch import Watches
 from openclaw_actors.config import GatewayConfig, decode
+from openclaw_actors.errors import ConfigError, FrameTooLarge
 from openclaw_actors.messages import (
+    Accepted,
     Address,
+    Deliver,
     Directory,
     Drain,
     Drained,
     Init,
     InitFailed,
+    Message,
     Ping,
     Pong,
     Ready,
+    Refused,
+    ReplayPage,
+    SessionEvents,
+    SessionLost,
+    StopOutcome,
 )
 
 __all__ = ["HttpChannel"]
@@ -32,19 +45,12 @@ __all__ = ["HttpChannel"]
 logger = logging.getLogger(__name__)
 
 _EXIT_AFTER_ANSWER_S = 0.05
-_FINISH_WITHIN_S = 1.0
-_HEAD_TIMEOUT_S = 10.0
-_KEEP_ALIVE_S = 30.0
-_MAX_LINE_BYTES = 8_190
-_JSON = "application/json"
-_DRAINING = "http: draining"
-_FULL_BODY = b'{"error":{"code":"busy","text":"There are too many connections."}}\n'
-_FULL = (
-    b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 1\r\n"
-    b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%b"
-) % (len(_FULL_BODY), _FULL_BODY)
+_TICK_S = 0.5
+_MIN_TICK_S = 0.05
+_TOO_LARGE = "The message is too large for this gateway."
+_BUSY = "Server is busy. Please retry."
 
-_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+_GROUPS: tuple[Callable[[HttpContext], RouteGroup], ...] = (HealthRoutes,)
 
 
 class HttpChannel(AsyncActor):
@@ -54,13 +60,12 @@ class HttpChannel(AsyncActor):
 
     def __init__(self) -> None:
         super().__init__()
-        self._runner: web.AppRunner | None = None
-        self._listeners: list[asyncio.Server] = []
-        self._health: HealthWatch
-        self._silent: dict[web.RequestHandler, asyncio.TimerHandle] = {}
-        self._max_connections = 0
-        self._coming = 0
-        self._draining = False
+        self._server: HttpServer | None = None
+        self._context: HttpContext
+        self._directory: ServiceDirectory
+        self._deliveries: Deliveries
+        self._watches: Watches
+        self._tick_s = _TICK_S
 
     # Life cycle
 
@@ -69,136 +74,167 @@ class HttpChannel(AsyncActor):
         """Binds the port."""
         self.incarnation = message.incarnation
         config = decode(message.settings)
-        self._health = HealthWatch(self, sender)
+        self._directory = ServiceDirectory(message.directory)
         try:
+            secrets = own_secrets(message)
+            principals = principals_of(config, secrets)
             sockets = await listen(config.bind_address, config.http.port, setting="http.port")
         except ListenFailed as problem:
             self.call_later(_EXIT_AFTER_ANSWER_S, self.stop, problem.code)
             return InitFailed(reason=problem.reason, code=problem.code)
-        self._max_connections = config.http.max_connections
-        self._runner = self._make_runner(config)
-        await self._runner.setup()
-        for each in sockets:
-            self._listeners.append(await self.loop.create_server(self._connection, sock=each))
+        except ConfigError as problem:
+            self.call_later(_EXIT_AFTER_ANSWER_S, self.stop, "configuration")
+            return InitFailed(reason=str(problem), code="configuration")
+        self._prepare_sessions(message.name, config)
+        self._context = HttpContext(
+            actor=self,
+            supervisor=sender,
+            directory=self._directory,
+            config=config,
+            secrets=secrets,
+            principals=principals,
+            deliveries=self._deliveries,
+            turns=Turns(self._deliveries, self._watches),
+            port=sockets[0].getsockname()[1],
+        )
+        routes = [route for group in _GROUPS for route in group(self._context).routes()]
+        self._server = HttpServer(loop=self.loop, limits=config.http, routes=routes)
+        await self._server.serve(sockets)
+        self._use_router()
+        self._tick()
         address = shown_address(sockets)
         return Ready(pid=os.getpid(), incarnation=message.incarnation, detail={"address": address})
 
-    def _make_runner(self, config: GatewayConfig) -> web.AppRunner:
-        app = web.Application(middlewares=[self._guard], client_max_size=config.http.max_body_bytes)
-        app.router.add_get("/health", self._live)
-        app.router.add_get("/health/live", self._live)
-        app.router.add_get("/health/ready", self._ready)
-        app.on_response_prepare.append(_name_server)
-        return web.AppRunner(
-            app,
-            handle_signals=False,
-            access_log=None,
-            keepalive_timeout=_KEEP_ALIVE_S,
-            lingering_time=config.http.body_timeout_seconds,
-            max_line_size=_MAX_LINE_BYTES,
-            max_field_size=_MAX_LINE_BYTES,
-            shutdown_timeout=_FINISH_WITHIN_S,
+    def _prepare_sessions(self, channel: str, config: GatewayConfig) -> None:
+        timeout_s = config.http.accept_timeout_seconds
+        self._watches = Watches(channel, self._route)
+        self._deliveries = Deliveries(
+            channel=channel,
+            route=self._route,
+            max_per_session=config.sessions.max_pending + 1,
+            timeout_s=timeout_s,
+            settled=self._watches.unfollow,
         )
+        self._tick_s = max(_MIN_TICK_S, min(_TICK_S, timeout_s / 4))
 
     @handles(Directory)
     def learn_addresses(self, message: Directory, sender: Address) -> None:
-        """A service was replaced; nothing here talks to one yet."""
+        """A service was replaced; a new router gets what is held."""
+        changed = self._directory.update(message)
+        if self._server is not None and ("router" in changed or self._directory.find("router") is None):
+            self._use_router()
+
+    def _use_router(self) -> None:
+        if self._directory.find("router") is None:
+            self._deliveries.router_known = False
+        else:
+            # Who watches a session has asked for it before the message that it waits for comes.
+            self._watches.router_replaced(time.monotonic())
+            self._deliveries.router_replaced()
 
     @handles(Ping)
     def sign_of_life(self, message: Ping, sender: Address) -> Pong:
         """Says how many are connected."""
-        server = self._runner.server if self._runner is not None else None
-        connections = len(server.connections) if server is not None else 0
+        server = self._server
+        if server is None:
+            return Pong(pid=os.getpid(), incarnation=self.incarnation or 0, doing="starting")
+        connections = server.connections
         return Pong(
             pid=os.getpid(),
             incarnation=self.incarnation or 0,
             mailbox_depth=self.mailbox_depth,
-            doing="draining" if self._draining else f"{connections} connections",
+            doing="draining" if self._context.draining else _doing(connections),
+            counters=dict(self._context.counters),
         )
 
     @handles(Drain)
-    def drain(self, message: Drain, sender: Address) -> Drained:
-        """Is not ready any more; how the gateway is can still be asked."""
-        self._draining = True
+    async def drain(self, message: Drain, sender: Address) -> Drained:
+        """Takes no more messages, and waits for the receipts of those on their way; questions are still answered."""
+        if self._server is None:
+            return Drained()
+        self._context.draining = True
+        await self._deliveries.drain(message.grace_s)
         return Drained()
 
     async def on_stop(self) -> None:
         """Closes the port and lets answers that are on their way finish."""
-        for listener in self._listeners:
-            listener.close()
-        if self._runner is not None:
-            await self._runner.cleanup()
+        if self._server is not None:
+            self._deliveries.shut_down()
+            await self._server.shut_down()
 
-    # Connections
+    def _tick(self) -> None:
+        now = time.monotonic()
+        self._deliveries.tick(now)
+        self._watches.tick(now)
+        self.call_later(self._tick_s, self._tick)
 
-    def _connection(self) -> asyncio.Protocol:
-        assert self._runner is not None
-        server = self._runner.server
-        assert server is not None
-        if len(server.connections) + self._coming >= self._max_connections:
-            return _Full()
-        # Many may be accepted before the first of them counts as a connection.
-        self._coming += 1
-        self.loop.call_soon(self._arrived)
-        handler: web.RequestHandler = server()
-        # aiohttp waits for ever for a first request.
-        self._silent[handler] = self.call_later(_HEAD_TIMEOUT_S, self._give_up, handler)
-        return handler
+    # To the router
 
-    def _arrived(self) -> None:
-        self._coming -= 1
-
-    def _give_up(self, handler: web.RequestHandler) -> None:
-        del self._silent[handler]
-        handler.force_close()
-
-    @web.middleware
-    async def _guard(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
-        """Every answer is JSON, errors too; an error of ours costs its request and shows nothing of itself."""
-        timer = self._silent.pop(request.protocol, None)
-        if timer is not None:
-            timer.cancel()
+    def _route(self, message: Message) -> None:
+        address = self._directory.address("router")
+        if address is None:
+            return  # what matters is held; the next directory brings the next router
         try:
-            return await handler(request)
-        except web.HTTPException as refusal:
-            allow = {"Allow": refusal.headers["Allow"]} if "Allow" in refusal.headers else {}
-            code = refusal.reason.lower().replace(" ", "_")
-            return _error(
-                refusal.status, code, f"{request.method} {request.path[:200]}: {refusal.reason}.", allow
+            self.send(address, message)
+        except FrameTooLarge:
+            self._not_sent(message, "not_accepted", _TOO_LARGE)
+
+    def on_overflow(self, address: Address, message: object) -> None:
+        """The router has more to do than it can: the sender may try again."""
+        self._not_sent(message, "busy", _BUSY)
+
+    def _not_sent(self, message: object, code: str, text: str) -> None:
+        if isinstance(message, Deliver):
+            refusal = Refused(
+                session=message.session,
+                delivery_id=message.delivery_id,
+                message_id=message.message_id,
+                code=code,
+                text=text,
             )
-        except Exception:
-            logger.exception("a request to %s failed", request.path[:200])
-            return _error(500, "internal", "Internal error.")
+            self.loop.call_soon(self._deliveries.refused, refusal)
 
-    # Routes
+    def on_dead_target(self, address: Address, message: object) -> None:
+        """The router is dead; its next incarnation gets what is held, or has got it already."""
+        if self._server is not None and self._directory.address("router") in (None, address):
+            self._deliveries.router_known = False
 
-    async def _live(self, request: web.Request) -> web.Response:
-        health = await self._health.health()
-        return web.Response(body=health_page(health.uptime_seconds), content_type=_JSON)
+    # From sessions and the router
 
-    async def _ready(self, request: web.Request) -> web.Response:
-        health = await self._health.health()
-        problems = (*health.problems, _DRAINING) if self._draining else health.problems
-        status, body = readiness_page(
-            ready=health.ready and not self._draining, problems=problems, uptime_s=health.uptime_seconds
-        )
-        return web.Response(status=status, body=body, content_type=_JSON)
+    @handles(Accepted)
+    def accepted(self, message: Accepted, sender: Address) -> None:
+        """A message stands in the journal."""
+        if self._server is not None:
+            self._deliveries.accepted(message)
+
+    @handles(Refused)
+    def refused(self, message: Refused, sender: Address) -> None:
+        """A message was not taken."""
+        if self._server is not None:
+            self._deliveries.refused(message)
+
+    @handles(SessionEvents)
+    def session_said(self, message: SessionEvents, sender: Address) -> None:
+        """Events for who watches the session."""
+        if self._server is not None:
+            self._watches.events(message, time.monotonic())
+
+    @handles(ReplayPage)
+    def replay_page(self, message: ReplayPage, sender: Address) -> None:
+        """What somebody missed."""
+        if self._server is not None:
+            self._watches.page(message, time.monotonic())
+
+    @handles(SessionLost)
+    def session_lost(self, message: SessionLost, sender: Address) -> None:
+        """A session's process died."""
+        if self._server is not None:
+            self._watches.lost(message, time.monotonic())
+
+    @handles(StopOutcome)
+    def stopped(self, message: StopOutcome, sender: Address) -> None:
+        """What a stop has stopped; whoever asked for one hears it as the end of its turn."""
 
 
-class _Full(asyncio.Protocol):
-    """Tells a client that there is no room for it."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        transport.write(_FULL)
-        transport.close()
-
-
-def _error(status: int, code: str, text: str, headers: dict[str, str] | None = None) -> web.Response:
-    body = msgspec.json.encode({"error": {"code": code, "text": text}}) + b"\n"
-    return web.Response(status=status, body=body, content_type=_JSON, headers=headers)
-
-
-async def _name_server(request: web.Request, response: web.StreamResponse) -> None:
-    """Which library, in which version, is nobody's business."""
-    response.headers["Server"] = "openclaw"
+def _doing(connections: int) -> str:
+    return "1 connection" if connections == 1 else f"{connections} connections"

@@ -9,6 +9,7 @@ import asyncio
 import logging
 import os
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
@@ -63,6 +64,12 @@ _FLUSH_S = 5.0
 _EXIT_AFTER_ANSWER_S = 0.05
 STOPPING_FILE = "stopping"
 """In the run directory: the supervisor ends on purpose, so `start` ends too."""
+
+
+_TOKENS = ("auth_token", "auth.tokens.")
+_TWILIO = "channels.sms.twilio."
+_SECRETS: Mapping[str, tuple[str, ...]] = {"model": ("llm.",), "websocket": _TOKENS, "http": _TOKENS}
+"""How the keys of a service's secrets begin."""
 
 
 class Supervisor(AsyncActor):
@@ -186,7 +193,9 @@ class Supervisor(AsyncActor):
 
     def _secrets_for(self, name: str) -> dict[str, str]:
         """References to the secrets that this service needs, and no others."""
-        wanted = {"model": ("llm.",), "websocket": ("auth_token", "auth.tokens.")}.get(name, ())
+        wanted = _SECRETS.get(name, ())
+        if name == "http" and self._config.channels.sms.twilio.enabled:
+            wanted = (*wanted, _TWILIO)
         return {key: ref for key, ref in self._secrets.items() if key.startswith(wanted)}
 
     def _keep_ports(self) -> None:

@@ -12,10 +12,10 @@ from openclaw_actors.actors.directory import ServiceDirectory
 from openclaw_actors.actors.health import HealthWatch
 from openclaw_actors.actors.listening import ListenFailed, listen, shown_address
 from openclaw_actors.actors.own_secrets import own_secrets
+from openclaw_actors.actors.principals import principals_of
 from openclaw_actors.actors.websocket_link import Link
 from openclaw_actors.actors.websocket_server import WebSocketServer
 from openclaw_actors.actorsystem import AsyncActor, handles
-from openclaw_actors.channels.auth import DEFAULT_PRINCIPAL, Principals
 from openclaw_actors.channels.pages import METRICS_TYPE, health_page, metrics_page
 from openclaw_actors.channels.websocket.channel import WebSocketCore
 from openclaw_actors.channels.websocket.handshake import Page, RequestHead
@@ -51,8 +51,6 @@ _CLOSE_WITHIN_S = 2.0
 _TICK_S = 0.5
 _MIN_TICK_S = 0.05
 _LOOK_AGAIN_S = 0.02
-_TOKEN = "auth_token"
-_NAMED_TOKENS = "auth.tokens."
 _TOO_LARGE = "The message is too large for this gateway."
 _BUSY = "Server is busy. Please retry."
 
@@ -101,7 +99,7 @@ class WebSocketChannel(AsyncActor):
         return WebSocketServer(
             loop=self.loop,
             config=config,
-            principals=Principals(_tokens(config, own_secrets(message))),
+            principals=principals_of(config, own_secrets(message)),
             instance=message.instance,
             channel=message.name,
             route=self._route,
@@ -245,20 +243,3 @@ class WebSocketChannel(AsyncActor):
             return
         health = await self._health.health()
         link.answer(200, health_page(health.uptime_seconds), content_type="application/json")
-
-
-def _tokens(config: GatewayConfig, secrets: dict[str, str]) -> dict[str, str]:
-    """Principals and their tokens.
-
-    Raises:
-        ListenFailed: a configured token was not handed over: without it everybody would come in.
-    """
-    wanted = {_NAMED_TOKENS + name: name for name in config.auth.tokens}
-    if config.auth_token is not None:
-        wanted[_TOKEN] = DEFAULT_PRINCIPAL
-    missing = [key for key in wanted if not secrets.get(key)]
-    if missing:
-        raise ListenFailed(
-            f"{missing[0]} does not resolve to a token: check what it refers to", "configuration"
-        )
-    return {name: secrets[key] for key, name in wanted.items()}

@@ -53,6 +53,7 @@ class HttpConfig(Section, frozen=True):
     max_body_bytes: Bytes = 1_048_576
     body_timeout_seconds: Timeout = 15.0
     max_connections: Positive = 1000
+    accept_timeout_seconds: Timeout = 10.0
 
 
 class SessionsConfig(Section, frozen=True):

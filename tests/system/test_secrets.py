@@ -93,7 +93,7 @@ def kill_and_wait(gateway: Gateway, name: str) -> None:
     )
 
 
-def test_each_secret_is_in_the_memory_of_the_one_process_that_needs_it(
+def test_each_secret_is_in_the_memory_of_the_processes_that_need_it(
     make_gateway: GatewayFactory, tmp_path: Path
 ) -> None:
     key, token, raw, of_file, unused = (made_up() for _ in range(5))
@@ -114,11 +114,11 @@ def test_each_secret_is_in_the_memory_of_the_one_process_that_needs_it(
             async with Client(gateway.ws_url, token=shown) as client:
                 assert (await client.turn("hello"))["text"] == "echo: hello"
         assert authorization(provider) == f"Bearer {key}"
-        tokens = {token: {"websocket"}, raw: {"websocket"}, of_file: {"websocket"}}
+        tokens = {shown: {"websocket", "http"} for shown in (token, raw, of_file)}
         wanted = {key: {"model"}, unused: set(), **tokens}
         assert await asyncio.to_thread(holders, gateway, *wanted) == wanted
 
-        for name in ("model", "websocket", "supervisor"):
+        for name in ("model", "websocket", "http", "supervisor"):
             await asyncio.to_thread(kill_and_wait, gateway, name)
             async with Client(gateway.ws_url, token=token) as client:
                 assert (await client.turn(f"without {name}"))["text"] == f"echo: without {name}"
@@ -231,7 +231,7 @@ def test_a_variable_from_outside_is_refused_and_hides_nothing(make_gateway: Gate
     environment = {VARIABLE: "1:10", "OPENCLAW_AUTH_TOKEN": token}
     gateway = make_gateway(environment=environment).start()
     assert gateway.err.text() == f"Error: {VARIABLE} is ignored: only start itself sets it"
-    assert holders_of_short_tree(gateway, token) == {"websocket"}
+    assert holders_of_short_tree(gateway, token) == {"websocket", "http"}
     gateway.stop()
 
 

@@ -1,0 +1,203 @@
+"""What the HTTP channel's groups of routes share: who asks, whom they may ask, how bodies are read and errors told."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any, Protocol
+
+import msgspec
+from aiohttp import web
+
+from openclaw_actors.actors.directory import ServiceDirectory
+from openclaw_actors.actors.health import HealthWatch
+from openclaw_actors.actors.http_deliveries import Deliveries
+from openclaw_actors.actors.http_turns import Turns
+from openclaw_actors.actorsystem import AsyncActor
+from openclaw_actors.channels.address import ClientAddresses
+from openclaw_actors.channels.auth import Principals, shown_token
+from openclaw_actors.channels.origin import OriginRule
+from openclaw_actors.config import GatewayConfig
+from openclaw_actors.errors import ActorError, AskRefused
+from openclaw_actors.messages import Address, Message
+
+__all__ = ["HttpContext", "HttpError", "RouteGroup", "error_answer", "json_answer"]
+
+_JSON = "application/json"
+
+
+class HttpError(Exception):
+    """Raised by a handler to answer a request with an error.
+
+    Args:
+        status: of the answer.
+        code: for programs, such as `bad_field`.
+        text: for people: what is wrong, and what is allowed.
+    """
+
+    def __init__(self, status: int, code: str, text: str, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(status, code, text)
+        self.status = status
+        self.code = code
+        self.text = text
+        self.headers = dict(headers or {})
+
+
+class RouteGroup(Protocol):
+    """Some of the HTTP channel's routes. Made once a process, with the context."""
+
+    def routes(self) -> Iterable[web.RouteDef]:
+        """The routes; none where what they are for is not configured."""
+
+
+class HttpContext:
+    """Everything that a group of routes may use.
+
+    Args:
+        actor: the channel; its end ends every asking.
+        secrets: dotted key -> value, of the channel's own secrets.
+    """
+
+    def __init__(
+        self,
+        *,
+        actor: AsyncActor,
+        supervisor: Address,
+        directory: ServiceDirectory,
+        config: GatewayConfig,
+        secrets: Mapping[str, str],
+        principals: Principals,
+        deliveries: Deliveries,
+        turns: Turns,
+        port: int,
+    ) -> None:
+        security = config.security
+        self.config = config
+        self.secrets = secrets
+        self.counters: Counter[str] = Counter()
+        """Metric name with labels, without prefix, to what this process has counted."""
+        self.deliveries = deliveries
+        self.turns = turns
+        self.health = HealthWatch(actor, supervisor)
+        self.draining = False
+        self.principals = principals
+        self.origins = OriginRule(
+            allowed=security.allowed_origins, http_port=port, token_required=principals.token_required
+        )
+        self._actor = actor
+        self._supervisor = supervisor
+        self._directory = directory
+        self._query_token = security.allow_query_string_token
+        self._addresses = ClientAddresses(
+            trust_forwarded=security.trust_forwarded_headers, known_proxies=security.known_proxies
+        )
+
+    # Who asks
+
+    def principal_of(self, request: web.Request) -> str:
+        """Whose token the request shows: `default` of `auth_token`, `local` where none is asked for.
+
+        Raises:
+            HttpError: 401, it shows none or an unknown one; 400, it shows several.
+        """
+        try:
+            token = shown_token(
+                authorization=_only(request.headers.getall("Authorization", []), "Authorization header"),
+                subprotocols=(),
+                query=_only(request.query.getall("token", []), "token parameter"),
+                query_allowed=self._query_token,
+            )
+        except ValueError as problem:
+            raise HttpError(400, "bad_request", f"{problem}.") from None
+        principal = self.principals.identify(token)
+        if principal is None:
+            raise HttpError(401, "unauthorized", "A valid token is needed.", {"WWW-Authenticate": "Bearer"})
+        return principal
+
+    def address_of(self, request: web.Request) -> str:
+        """The client's address, also behind the proxies that may be believed."""
+        return self._addresses.of(request.remote or "", request.headers.getall("X-Forwarded-For", []))
+
+    # Whom to ask
+
+    async def ask_supervisor(self, message: Message, *, timeout_s: float | None = None) -> Any:
+        """Ask the supervisor, once.
+
+        Raises:
+            AskRefused: it refused; code `unavailable`: it did not answer in time.
+        """
+        try:
+            return await self._actor.ask(
+                self._supervisor, message, timeout_s=timeout_s or self.config.actors.ask_timeout_seconds
+            )
+        except AskRefused:
+            raise
+        except ActorError as error:
+            raise AskRefused(
+                "unavailable", f"the supervisor does not answer ({type(error).__name__})"
+            ) from None
+
+    async def ask_service(self, name: str, message: Message, *, timeout_s: float) -> Any:
+        """Ask a service, its next incarnations included, within a time. Only what it may be asked twice.
+
+        Raises:
+            AskRefused: it refused; code `unavailable`: it did not answer in time.
+        """
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await self._directory.ask(self._actor, name, message, timeout_s=timeout_s)
+        except TimeoutError:
+            raise AskRefused("unavailable", f"{name} does not answer") from None
+
+    # Bodies
+
+    async def body_of(self, request: web.Request, *, max_bytes: int | None = None) -> bytes:
+        """The request's body. What is read is what counts, whatever the request says of its length.
+
+        Args:
+            max_bytes: its limit; `http.max_body_bytes` by default.
+
+        Raises:
+            HttpError: 413, it is larger; 408, it did not come within `http.body_timeout_seconds`.
+        """
+        limit = self.config.http.max_body_bytes if max_bytes is None else max_bytes
+        seconds = self.config.http.body_timeout_seconds
+        body = bytearray()
+        try:
+            async with asyncio.timeout(seconds):
+                async for piece in request.content.iter_any():
+                    body += piece
+                    if len(body) > limit:
+                        raise HttpError(
+                            413,
+                            "body_too_large",
+                            f"The body is larger than {limit} bytes.",
+                            {"Connection": "close"},
+                        )
+        except TimeoutError:
+            raise HttpError(
+                408,
+                "body_timeout",
+                f"The body did not come within {seconds:g} seconds.",
+                {"Connection": "close"},
+            ) from None
+        return bytes(body)
+
+
+def json_answer(value: Any, *, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
+    """An answer with a JSON document."""
+    return web.Response(
+        status=status, body=msgspec.json.encode(value) + b"\n", content_type=_JSON, headers=headers
+    )
+
+
+def error_answer(status: int, code: str, text: str, headers: Mapping[str, str] | None = None) -> web.Response:
+    """An answer that says what is wrong, as all groups without a format of their own say it."""
+    return json_answer({"error": {"code": code, "text": text}}, status=status, headers=headers)
+
+
+def _only(values: list[str], name: str) -> str | None:
+    if len(values) > 1:
+        raise ValueError(f"Several {name}s were sent; one is allowed")
+    return values[0] if values else None
