@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import contextmanager
 
 from openclaw_actors.actors.http_deliveries import Deliveries
@@ -33,7 +33,7 @@ class Turns:
         self._deliveries = deliveries
         self._watches = watches
 
-    async def run(self, *, session: str, text: str, message_id: str | None) -> AsyncIterator[Event]:
+    async def run(self, *, session: str, text: str, message_id: str | None) -> AsyncGenerator[Event, None]:
         """Deliver a message and yield what happens in its turn, up to and including its `TurnDone`.
 
         The first event is its `MessageAccepted`. A higher attempt than before in `TurnStarted` or in a chunk voids
