@@ -17,7 +17,7 @@ from openclaw_actors.config.layers import MAX_PROBLEMS, KeyPath, Layer, Merged, 
 from openclaw_actors.config.model import DERIVED, NOT_YET, GatewayConfig
 from openclaw_actors.config.paths import expand
 from openclaw_actors.config.problems import Problem
-from openclaw_actors.config.rules import cross_problems
+from openclaw_actors.config.rules import cross_problems, twilio_warnings
 from openclaw_actors.config.secrets import secret_problems
 from openclaw_actors.errors import ConfigError
 
@@ -77,7 +77,11 @@ def load(
     merged.problems += [_placed(problem, merged.sources) for problem in problems]
     if merged.problems:
         raise ConfigError(_bounded(merged.problems))
-    warnings = [*environment.warnings, *_warnings(config, merged.sources, from_file)]
+    warnings = [
+        *environment.warnings,
+        *_warnings(config, merged.sources, from_file),
+        *(twilio_warnings(config) if to_start else ()),
+    ]
     return Loaded(config=config, sources=_all_sources(config, merged), warnings=tuple(warnings), path=chosen)
 
 

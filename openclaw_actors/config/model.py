@@ -57,7 +57,6 @@ NOT_YET: tuple[str, ...] = (
     "workspace",
     "tooling",
     "delegation",
-    "channels.sms",
     "plugins",
     "skills",
     "memory.enable_compaction",

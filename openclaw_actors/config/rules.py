@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["cross_problems", "is_loopback", "public_bind_problems", "secret_refs"]
+__all__ = ["cross_problems", "is_loopback", "public_bind_problems", "secret_refs", "twilio_warnings"]
 
 import ipaddress
 from collections.abc import Callable, Iterable, Iterator
@@ -13,6 +13,8 @@ from msgspec import inspect
 from openclaw_actors.config.checks import kind_of
 from openclaw_actors.config.model import GatewayConfig
 from openclaw_actors.config.problems import Problem, shown
+
+_OUR_PATHS = ("/health", "/metrics", "/api", "/v1", "/ws")
 
 
 def _rule(key: str, allowed: str, value: object = None, *, hint: str = "") -> Problem:
@@ -101,10 +103,32 @@ def _twilio(config: GatewayConfig) -> Iterator[Problem]:
     twilio, at = config.channels.sms.twilio, "channels.sms.twilio"
     if not twilio.enabled:
         return
-    if twilio.validate_signature and twilio.webhook_public_base_url is None:
+    base = twilio.webhook_public_base_url
+    if twilio.validate_signature and base is None:
         yield _rule(f"{at}.webhook_public_base_url", "set where signatures are validated")
+    if base is not None and "?" in base:
+        yield _rule(f"{at}.webhook_public_base_url", "without ? and what follows it", base)
+    if twilio.webhook_path.startswith(_OUR_PATHS) or twilio.webhook_path == "/":
+        taken = ", ".join(_OUR_PATHS)
+        yield _rule(f"{at}.webhook_path", f"none of the HTTP channel's own ({taken})", twilio.webhook_path)
     if twilio.auth_token_ref is None:
         yield _rule(f"{at}.auth_token_ref", "set where SMS is on", hint="set TWILIO_AUTH_TOKEN")
+
+
+def twilio_warnings(config: GatewayConfig) -> Iterator[str]:
+    """What makes SMS useless or unsafe without being wrong, one line each."""
+    twilio, at = config.channels.sms.twilio, "channels.sms.twilio"
+    if not twilio.enabled:
+        return
+    if twilio.account_sid is None:
+        yield f"{at}.account_sid is not set: no SMS can be answered"
+    if twilio.messaging_service_sid is None and twilio.from_number is None:
+        yield f"{at}.messaging_service_sid and {at}.from_number are not set: no SMS can be answered"
+    for name in ("allowed_from_numbers", "allowed_to_numbers"):
+        if not getattr(twilio, name):
+            yield f"{at}.{name} is empty: every SMS is refused"
+    if not twilio.validate_signature:
+        yield f"{at}.validate_signature is off: who knows an allowed number can write in its name"
 
 
 def _principals(config: GatewayConfig) -> Iterator[Problem]:

@@ -156,6 +156,16 @@ def test_everything_is_said_at_once_from_every_source(load: Load) -> None:
             "channels: {sms: {twilio: {enabled: true, validate_signature: false}}}",
             "channels.sms.twilio.auth_token_ref",
         ),
+        (
+            "channels: {sms: {twilio: {enabled: true, auth_token_ref: raw:x,"
+            " webhook_public_base_url: 'https://h/a?b'}}}",
+            "channels.sms.twilio.webhook_public_base_url",
+        ),
+        (
+            "channels: {sms: {twilio: {enabled: true, auth_token_ref: raw:x,"
+            " webhook_public_base_url: 'https://h', webhook_path: /health/sms}}}",
+            "channels.sms.twilio.webhook_path",
+        ),
         ("auth_token: raw:x\nauth: {tokens: {default: raw:y}}", "auth.tokens.default"),
         ("auth: {tokens: {a: raw:same, b: raw:same}}", "auth.tokens.b"),
     ],
@@ -177,6 +187,37 @@ def test_values_that_do_not_go_together_are_refused(load: Load, text: str, key: 
 )
 def test_what_a_rule_does_not_cover_is_taken(load: Load, text: str) -> None:
     assert load(text)
+
+
+SMS = {
+    "OPENCLAW__CHANNELS__SMS__TWILIO__ENABLED": "true",
+    "OPENCLAW__CHANNELS__SMS__TWILIO__WEBHOOK_PUBLIC_BASE_URL": "https://h.example/",
+    "TWILIO_AUTH_TOKEN": "t",
+}
+
+
+def test_sms_that_cannot_work_is_warned_of(load: Load) -> None:
+    warned = [warning.split(":")[0] for warning in load("", **SMS).warnings]
+    at = "channels.sms.twilio"
+    assert warned == [
+        f"{at}.account_sid is not set",
+        f"{at}.messaging_service_sid and {at}.from_number are not set",
+        f"{at}.allowed_from_numbers is empty",
+        f"{at}.allowed_to_numbers is empty",
+    ]
+    numbers = "allowed_from_numbers: ['+1'], allowed_to_numbers: ['+2'], from_number: '+2', account_sid: AC1"
+    text = f"channels: {{sms: {{twilio: {{{numbers}}}}}}}"
+    assert load(text, **SMS).warnings == ()
+    (unsigned,) = load(text, **SMS, OPENCLAW__CHANNELS__SMS__TWILIO__VALIDATE_SIGNATURE="false").warnings
+    assert "can write in its name" in unsigned
+
+
+@pytest.mark.parametrize("ref", ["env:NOT_SET", "file:/does/not/exist"])
+def test_sms_needs_a_token_that_resolves(load: Load, ref: str) -> None:
+    (problem,) = problems_of(
+        load, f"channels: {{sms: {{twilio: {{auth_token_ref: '{ref}'}}}}}}", **SMS | {"TWILIO_AUTH_TOKEN": ""}
+    )
+    assert problem.startswith("channels.sms.twilio.auth_token_ref must be a reference that resolves")
 
 
 def test_a_bad_value_is_not_blamed_for_what_its_default_would_break(load: Load) -> None:
