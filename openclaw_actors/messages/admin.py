@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from openclaw_actors.messages.base import Message, Value
+from typing import Literal, TypeAlias
+
+from openclaw_actors.messages.archive import ArchiveSummary
+from openclaw_actors.messages.base import Message, Plain, Value
 from openclaw_actors.messages.events import DurableEvent
-from openclaw_actors.messages.persistence import SessionSummary
+from openclaw_actors.messages.persistence import SessionOrder, SessionSummary
 
 __all__ = [
     "Children",
+    "DeleteSession",
     "Done",
+    "DrainGateway",
     "GatewayHealth",
     "GetChildren",
     "GetHealth",
@@ -16,14 +21,22 @@ __all__ = [
     "GetStatus",
     "RestartActor",
     "RestartSession",
+    "RestoreSession",
+    "SessionDeleted",
     "SessionDetail",
+    "SessionFilter",
     "SessionList",
+    "SessionRestored",
     "ShowSession",
     "Shutdown",
     "Status",
     "StatusNode",
+    "StopActor",
     "StopSession",
 ]
+
+SessionFilter: TypeAlias = Literal["any", "live", "stored", "quarantined"]
+"""Which conversations: `live` ones have a process, `stored` ones none."""
 
 
 class StatusNode(Value):
@@ -33,7 +46,7 @@ class StatusNode(Value):
     kind: str
     """`supervisor`, `service` or `session`."""
     state: str
-    """`starting`, `running`, `stopping`, `passivating`, `restarting`, `failed`."""
+    """`starting`, `running`, `stopping`, `stopped`, `passivating`, `deleting`, `restarting`, `failed`."""
     pid: int | None
     incarnation: int
     restarts: int
@@ -83,18 +96,45 @@ class Shutdown(Message):
     grace_s: float | None = None
 
 
+class DrainGateway(Plain):
+    """Refuse new messages and go on with what was accepted, until `Shutdown` or until it is cancelled.
+
+    Answered by `Done` with the code `draining` or `serving`; refused with code `draining` if the gateway is ending.
+    """
+
+    cancel: bool = False
+
+
 class RestartActor(Message):
-    """Restart one actor by its name in the tree, a session's key included. Answered by `Done`."""
+    """Restart one actor by its name in the tree, a session's key included. Answered by `Done`.
+
+    Refused with code `unknown`. A channel that was stopped serves again.
+    """
+
+    name: str
+
+
+class StopActor(Plain):
+    """End one actor by its name in the tree. Answered by `Done`.
+
+    A channel stays stopped until it is restarted by its name, or everything is; a session leaves memory and comes back
+    with its next message. Refused with code `unknown`; `busy` if the session has a turn to finish; `not_possible` for
+    an actor that the others cannot do without.
+    """
 
     name: str
 
 
 class GetSessions(Message):
-    """Live and stored sessions. Answered by `SessionList`."""
+    """Live and stored sessions, the last active first. Answered by `SessionList`."""
 
     offset: int = 0
     limit: int = 100
     contains: str = ""
+    state: SessionFilter = "any"
+    order: SessionOrder = "active"
+    reverse: bool = False
+    """The other way round."""
 
 
 class SessionList(Message):
@@ -116,18 +156,64 @@ class SessionDetail(Message):
 
 
 class StopSession(Message):
-    """End the running turn. Answered by `Done` with what was stopped."""
+    """End the running turn. Answered by `Done` with the code `stopped` or `nothing_to_stop`; refused with `unknown`."""
 
     session: str
     queue: bool = False
 
 
 class RestartSession(Message):
-    """Kill the session's process; its next incarnation continues. Answered by `Done`."""
+    """Kill the session's process; its next incarnation continues.
+
+    Answered by `Done` with the code `restarted`, or `asleep` if it has no process; refused with `unknown`.
+    """
 
     session: str
+
+
+class DeleteSession(Plain):
+    """Move a conversation to the archive (supervisor -> router, too). Answered by `SessionDeleted`.
+
+    What runs in it is stopped, its process ends, what waits in it unanswered ends as `stopped`. Messages without a
+    receipt go to the conversation that begins anew under the key. Refused with code `unknown`, `busy` while it is being
+    deleted or restored already, and as `ArchiveSession`.
+    """
+
+    session: str
+    purge: bool = False
+    """Remove it from the archive again, for good."""
+
+
+class SessionDeleted(Plain):
+    session: str
+    archives: tuple[ArchiveSummary, ...]
+    """More than one if files had been set aside under its key."""
+    purged: bool = False
+
+
+class RestoreSession(Plain):
+    """Give a key its archived conversation back (supervisor -> router, too). Answered by `SessionRestored`.
+
+    Refused with code `unknown`; `exists` if the key has another conversation by now; `busy`; `corrupt`.
+    """
+
+    name: str
+    """An archive, or the key: its newest archive."""
+    replace: bool = False
+    """Archive the other conversation."""
+    session: str = ""
+    """To the router: whose archive it is."""
+
+
+class SessionRestored(Plain):
+    session: str
+    archive: str
+    replaced: tuple[ArchiveSummary, ...] = ()
+    """Where the conversation is that was there meanwhile."""
 
 
 class Done(Message):
     text: str = ""
     """One line for a person."""
+    code: str = "done"
+    """For programs."""

@@ -13,6 +13,7 @@ __all__ = [
     "Init",
     "InitFailed",
     "InitSession",
+    "Intake",
     "Ping",
     "Pong",
     "Ready",
@@ -106,6 +107,15 @@ class Drain(Plain):
     """Stop taking work, finish what runs within the grace period (an ask). Answered by `Drained`."""
 
     grace_s: float
+
+
+class Intake(Plain):
+    """supervisor -> router and channels: refuse new messages from now on, or take them again (an ask).
+
+    What was accepted goes on, connections stay. Answered by `Drained`. Whoever drains for good goes on draining.
+    """
+
+    open: bool
 
 
 class Drained(Plain):

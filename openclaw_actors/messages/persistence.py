@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from openclaw_actors.messages.base import Plain
 from openclaw_actors.messages.events import DurableEvent
@@ -38,11 +38,15 @@ __all__ = [
     "RestoreBranch",
     "SaveNote",
     "SessionOpened",
+    "SessionOrder",
     "SessionPage",
     "SessionSummary",
     "StoreHealth",
     "StoreHealthRequest",
 ]
+
+SessionOrder: TypeAlias = Literal["active", "size", "key"]
+"""By last activity, newest first; by size, largest first; by key."""
 
 
 class OpenSession(Plain):
@@ -146,11 +150,18 @@ class OpenTurns(Plain):
 
 
 class ListSessions(Plain):
-    """Stored sessions, by last activity, newest first. Answered by `SessionPage`."""
+    """Stored sessions. Answered by `SessionPage`."""
 
     offset: int = 0
     limit: int = 100
     contains: str = ""
+    state: Literal["any", "stored", "quarantined"] = "any"
+    order: SessionOrder = "active"
+    reverse: bool = False
+    only: tuple[str, ...] | None = None
+    """Only these keys."""
+    without: tuple[str, ...] = ()
+    """All but these keys."""
 
 
 class SessionSummary(Plain):
