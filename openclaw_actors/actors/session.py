@@ -16,6 +16,7 @@ from openclaw_actors import logs
 from openclaw_actors.actors.directory import ServiceDirectory
 from openclaw_actors.actors.replay import ReplayReader
 from openclaw_actors.actors.session_limits import because, give_way, limit_memory, session_limits, too_large
+from openclaw_actors.actors.session_tools import SessionTools
 from openclaw_actors.actorsystem import AsyncActor, handles
 from openclaw_actors.agent.faults import commit_fault, fault_of
 from openclaw_actors.agent.prompt import PromptBuilder
@@ -25,6 +26,7 @@ from openclaw_actors.core.effects import (
     CallModel,
     CallTool,
     CancelModel,
+    CancelTools,
     Effect,
     FindOutcome,
     Publish,
@@ -71,6 +73,7 @@ from openclaw_actors.messages import (
     SessionGivesUp,
     SessionOpened,
     StopTurn,
+    ToolCall,
     TurnDone,
 )
 
@@ -82,7 +85,6 @@ _STORE_TIMEOUT_S = 30.0
 _EXIT_AFTER_ANSWER_S = 0.05
 _LOOK_AGAIN_S = 1.0
 _MAX_UNDELIVERED = 256
-_UNKNOWN_TOOL = "Error: Unknown tool"
 
 
 class SessionActor(AsyncActor):
@@ -135,6 +137,7 @@ class SessionActor(AsyncActor):
         self.incarnation = opened.token
         self._core = SessionCore(decode_state(opened.state), opened.token, session_limits(self._config))
         self._prompts = PromptBuilder()
+        self._tools = SessionTools(self, self._key, self._config, self._directory, self._tool_done)
         self._replays = ReplayReader(self, self._directory, self._core)
         self._bound_to = next((each.bound_to for each in self._core.state.open), None)
         resumes = {"resumes": "a turn"} if self._core.resumes else {}
@@ -280,7 +283,6 @@ class SessionActor(AsyncActor):
     # Effects
 
     def _carry_out(self, effects: Iterable[Effect]) -> None:
-        # `CancelTools` needs nothing: no tool runs outside this process yet.
         for effect in effects:
             match effect:
                 case Publish():
@@ -302,8 +304,8 @@ class SessionActor(AsyncActor):
                     self._start_turn_clock(effect.turn_id)
                 case FindOutcome():
                     self.spawn(self._find_outcome(effect), name="find outcome")
-                case CallTool():
-                    self.loop.call_soon(self._refuse_tool, effect)
+                case CallTool() | CancelTools():
+                    self._tools.carry_out(effect)
         self._note_idleness()
 
     def _write(self, write: WriteRecords) -> None:
@@ -385,6 +387,7 @@ class SessionActor(AsyncActor):
             session=self._key,
             correlation_id=effect.correlation_id,
             messages=self._prompts.build(self._core.state),
+            tools=self._tools.specs,
         )
         try:
             self._send_to_model(call)
@@ -431,10 +434,8 @@ class SessionActor(AsyncActor):
             ),
         )
 
-    def _refuse_tool(self, effect: CallTool) -> None:
-        self._carry_out(
-            self._core.tool_done(effect.turn_id, effect.call, "error", _UNKNOWN_TOOL, time.time())
-        )
+    def _tool_done(self, turn_id: str, call: ToolCall, status: str, text: str) -> None:
+        self._carry_out(self._core.tool_done(turn_id, call, status, text, time.time()))
 
     def _log_end(self, event: TurnDone) -> None:
         seconds = time.monotonic() - self._turn_began_at if self._turn_began_at else 0.0

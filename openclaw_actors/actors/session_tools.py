@@ -1,0 +1,66 @@
+"""Runs the tools of one session, in its process and on its loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from openclaw_actors.actors.directory import ServiceDirectory
+from openclaw_actors.actorsystem import AsyncActor
+from openclaw_actors.config import GatewayConfig
+from openclaw_actors.core.effects import CallTool, CancelTools
+from openclaw_actors.messages import Message, ToolCall, ToolSpec
+from openclaw_actors.tools.registry import toolbox_of
+from openclaw_actors.tools.runner import ToolRunner
+
+__all__ = ["SessionTools"]
+
+_STORE_TIMEOUT_S = 30.0
+
+
+class SessionTools:
+    """The tools of a session, and the session as they see it.
+
+    Args:
+        actor: the session; its end ends them.
+        session: its key.
+        done: told of each tool's end: turn, call, status and text.
+    """
+
+    def __init__(
+        self,
+        actor: AsyncActor,
+        session: str,
+        config: GatewayConfig,
+        directory: ServiceDirectory,
+        done: Callable[[str, ToolCall, str, str], None],
+    ) -> None:
+        self.session = session
+        self.config = config
+        self._actor = actor
+        self._directory = directory
+        toolbox = toolbox_of(self)
+        self.specs: tuple[ToolSpec, ...] = toolbox.specs
+        """As the model sees them."""
+        self._runner = ToolRunner(
+            toolbox, spawn=self._spawn, done=done, parallel=config.tooling.parallel_tool_execution
+        )
+
+    def carry_out(self, effect: CallTool | CancelTools) -> None:
+        """Run a tool when its turn has come, or end all of a turn's."""
+        if isinstance(effect, CallTool):
+            self._runner.start(effect.turn_id, effect.call)
+        else:
+            self._runner.cancel(effect.turn_id)
+
+    async def ask_store(self, message: Message) -> Any:
+        """Ask the PersistenceActor, through its restarts.
+
+        Raises:
+            AskRefused: it refused.
+        """
+        return await self._directory.ask(self._actor, "persistence", message, timeout_s=_STORE_TIMEOUT_S)
+
+    def _spawn(self, coro: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        return self._actor.spawn(coro, name="tool")

@@ -1,0 +1,106 @@
+"""What a tool is, and what it may ask of the session that runs it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from enum import Enum, auto
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
+
+import msgspec
+
+from openclaw_actors.config import GatewayConfig
+from openclaw_actors.messages import Message, ToolSpec
+
+__all__ = ["Arguments", "Effect", "Tool", "ToolFailed", "ToolHost"]
+
+
+class Arguments(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Base of what a tool is called with. The model sees each field with its type, limits and description."""
+
+
+class Effect(Enum):
+    """What a tool does to the world; tools of one answer run beside each other where that is safe."""
+
+    READS = auto()
+    """Runs beside others that only read."""
+    CHANGES = auto()
+    """Runs alone, in the order in which the model asked."""
+
+
+class ToolFailed(Exception):
+    """Raised by a tool that could not do what it was asked.
+
+    Args:
+        text: what the model is told: what is wrong, and what is allowed.
+        status: `error`, `denied` or `timeout`.
+    """
+
+    def __init__(self, text: str, *, status: str = "error") -> None:
+        super().__init__(text, status)
+        self.text = text
+        self.status = status
+
+
+class ToolHost(Protocol):
+    """The session that runs tools, as a tool sees it."""
+
+    session: str
+    """The session's key."""
+    config: GatewayConfig
+
+    async def ask_store(self, message: Message) -> Any:
+        """Ask the PersistenceActor, through its restarts.
+
+        Raises:
+            AskRefused: it refused.
+        """
+
+
+_A = TypeVar("_A", bound=Arguments)
+
+
+class Tool(ABC, Generic[_A]):
+    """One tool. It is made once a session; `run` may be called several times at once."""
+
+    name: ClassVar[str]
+    description: ClassVar[str]
+    """For the model: what it does, when to use it, what it answers."""
+    effect: ClassVar[Effect] = Effect.CHANGES
+    dangerous: ClassVar[bool] = False
+    """Asks for approval where `tooling.approval` is `dangerous`."""
+    arguments: type[_A]
+
+    def __init__(self, host: ToolHost) -> None:
+        self.host = host
+
+    @property
+    def timeout_s(self) -> float:
+        """How long one call may take, in seconds; 0: until the turn ends."""
+        return self.host.config.tooling.tool_timeout_seconds
+
+    @abstractmethod
+    async def run(self, arguments: _A) -> str:
+        """Do it, and return what the model is told.
+
+        Cancelled when the turn is stopped or the call's time is over: nothing of it may go on after that.
+
+        Raises:
+            ToolFailed: it could not be done.
+        """
+
+    def spec(self) -> ToolSpec:
+        """The tool as the model sees it."""
+        return ToolSpec(name=self.name, description=self.description, parameters=schema_of(self.arguments))
+
+
+def schema_of(arguments: type[Arguments]) -> dict[str, object]:
+    """The JSON Schema of a tool's arguments, as providers want it: one object, nothing referred to."""
+    reference, components = msgspec.json.schema_components([arguments], ref_template="{name}")
+    schema: dict[str, Any] = dict(components[str(reference[0]["$ref"])])
+    schema.pop("title", None)
+    schema.pop("description", None)
+    for field in schema["properties"].values():
+        # Some providers insist on a type beside the allowed values.
+        if "enum" in field and all(isinstance(value, str) for value in field["enum"]):
+            field.setdefault("type", "string")
+    return schema

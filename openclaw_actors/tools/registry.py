@@ -1,0 +1,41 @@
+"""Owns the list of tools, and which of them a session has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from openclaw_actors.messages import ToolSpec
+from openclaw_actors.tools.base import Tool, ToolHost
+from openclaw_actors.tools.memory import MemoryTool, ProjectMemoryTool
+
+__all__ = ["Toolbox", "toolbox_of"]
+
+
+class Toolbox:
+    """The tools of one session.
+
+    Raises:
+        ValueError: two have one name.
+    """
+
+    def __init__(self, tools: Iterable[Tool[Any]]) -> None:
+        self._tools: dict[str, Tool[Any]] = {}
+        for tool in tools:
+            if tool.name in self._tools:
+                raise ValueError(f"two tools are called {tool.name}")
+            self._tools[tool.name] = tool
+        self.specs: tuple[ToolSpec, ...] = tuple(tool.spec() for tool in self._tools.values())
+        """As the model sees them, in a fixed order."""
+
+    def __iter__(self) -> Iterator[Tool[Any]]:
+        return iter(self._tools.values())
+
+    def find(self, name: str) -> Tool[Any] | None:
+        """The tool of this name, if the session has it."""
+        return self._tools.get(name)
+
+
+def toolbox_of(host: ToolHost) -> Toolbox:
+    """The tools that the configuration gives to a session."""
+    return Toolbox([MemoryTool(host), ProjectMemoryTool(host)])

@@ -1,0 +1,111 @@
+"""Decides when the tools that the model asked for run, how long, and what becomes of them when the turn ends."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeAlias
+
+import msgspec
+
+from openclaw_actors.messages import ToolCall
+from openclaw_actors.tools.base import Effect, Tool, ToolFailed
+from openclaw_actors.tools.registry import Toolbox
+
+__all__ = ["ToolRunner"]
+
+logger = logging.getLogger(__name__)
+
+_UNKNOWN = "Error: Unknown tool"
+_TIMEOUT = "Error: Tool execution timed out."
+_FAILED = "Error: Tool execution failed ({name})."
+_MAX_RESULT_CHARS = 1_000_000
+_CUT = "\n[truncated: the result was {chars} characters long]"
+
+Outcome: TypeAlias = tuple[str, str]
+"""Status and text."""
+Done: TypeAlias = Callable[[str, ToolCall, str, str], None]
+"""Takes turn, call, status and text."""
+
+
+class ToolRunner:
+    """Runs the tools of one session's turns.
+
+    Tools that only read run beside each other; one that changes something waits for all that were asked for before
+    it, and those after it wait for it.
+
+    Args:
+        spawn: starts a task of the session's actor.
+        done: told of each tool's end, once, unless it was cancelled.
+        parallel: whether any two may run at once.
+    """
+
+    def __init__(
+        self,
+        toolbox: Toolbox,
+        *,
+        spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]],
+        done: Done,
+        parallel: bool,
+    ) -> None:
+        self._toolbox = toolbox
+        self._spawn = spawn
+        self._done = done
+        self._parallel = parallel
+        self._running: dict[str, list[tuple[asyncio.Task[None], bool]]] = {}
+        """By turn, in the order in which they were asked for; and whether others may run beside it."""
+
+    def __len__(self) -> int:
+        """How many tools run or wait for their predecessors."""
+        return sum(map(len, self._running.values()))
+
+    def start(self, turn_id: str, call: ToolCall) -> None:
+        """Run a tool when its turn has come."""
+        tool = self._toolbox.find(call.name)
+        beside = tool is None or (self._parallel and tool.effect is Effect.READS)
+        before = [
+            task for task, others_beside in self._running.get(turn_id, []) if not (beside and others_beside)
+        ]
+        task = self._spawn(self._run(turn_id, call, tool, before))
+        running = self._running.setdefault(turn_id, [])
+        running.append((task, beside))
+        task.add_done_callback(lambda ended: self._forget(turn_id, ended))
+
+    def cancel(self, turn_id: str) -> None:
+        """End a turn's tools; nothing of them is told any more."""
+        for task, _ in self._running.pop(turn_id, []):
+            task.cancel()
+
+    def _forget(self, turn_id: str, ended: asyncio.Task[None]) -> None:
+        left = [entry for entry in self._running.get(turn_id, []) if entry[0] is not ended]
+        if left:
+            self._running[turn_id] = left
+        else:
+            self._running.pop(turn_id, None)
+
+    async def _run(
+        self, turn_id: str, call: ToolCall, tool: Tool[Any] | None, before: list[asyncio.Task[None]]
+    ) -> None:
+        if before:
+            await asyncio.wait(before)
+        status, text = ("error", _UNKNOWN) if tool is None else await self._outcome(call, tool)
+        if len(text) > _MAX_RESULT_CHARS:
+            text = text[:_MAX_RESULT_CHARS] + _CUT.format(chars=len(text))
+        self._done(turn_id, call, status, text)
+
+    async def _outcome(self, call: ToolCall, tool: Tool[Any]) -> Outcome:
+        try:
+            arguments = msgspec.json.decode(call.arguments or "{}", type=tool.arguments)
+        except (msgspec.MsgspecError, UnicodeError) as problem:
+            return "error", f"Error: the arguments of {tool.name} are not valid: {problem}."
+        try:
+            async with asyncio.timeout(tool.timeout_s or None):
+                return "ok", await tool.run(arguments)
+        except ToolFailed as failure:
+            return failure.status, failure.text
+        except TimeoutError:
+            return "timeout", _TIMEOUT
+        except Exception as error:
+            logger.exception("the tool %s failed", tool.name)
+            return "error", _FAILED.format(name=type(error).__name__)
