@@ -23,6 +23,9 @@ __all__ = ["MemoryTool", "ProjectMemoryTool"]
 _Key = Annotated[str, Meta(min_length=1, max_length=500, description="Name of the note.")]
 _Content = Annotated[str, Meta(max_length=1_000_000, description="Text of the note.")]
 _MOST_KEYS = 500
+_SCOPES = ("memory:", "project:")
+_HEIRS = frozenset(("default", "local"))
+"""Who may read the notes that a gateway of before left, which knew no owners."""
 
 
 class MemoryArguments(Arguments, frozen=True):
@@ -34,7 +37,7 @@ class MemoryArguments(Arguments, frozen=True):
 
 
 class MemoryTool(Tool[MemoryArguments]):
-    """Notes of all conversations."""
+    """Notes of one person, in all of their conversations. Nobody reaches another's, nor those of a project."""
 
     name = "memory"
     description = (
@@ -46,10 +49,14 @@ class MemoryTool(Tool[MemoryArguments]):
     async def run(self, arguments: MemoryArguments) -> str:
         key = _checked(arguments.key)
         try:
+            owner = _owner_of(self.host.session)
+            mine = f"memory:{_part(owner)}:{key}"
             if arguments.action == "write":
-                await self.host.ask_store(SaveNote(key=key, text=arguments.content))
+                await self.host.ask_store(SaveNote(key=mine, text=arguments.content))
                 return f"Saved note: {key}"
-            note: NoteText = await self.host.ask_store(LoadNote(key=key))
+            note: NoteText = await self.host.ask_store(LoadNote(key=mine))
+            if note.text is None and owner in _HEIRS and not key.startswith(_SCOPES):
+                note = await self.host.ask_store(LoadNote(key=key))
         except AskRefused as refusal:
             raise ToolFailed(f"Error: {refusal.text}") from None
         return note.text if note.text is not None else f"No note found for key: {key}"
@@ -85,7 +92,7 @@ class ProjectMemoryTool(Tool[ProjectMemoryArguments]):
 
     @property
     def _prefix(self) -> str:
-        return f"project:{self.host.config.memory.project_id}:"
+        return f"project:{_part(self.host.config.memory.project_id)}:"
 
     async def _list(self) -> str:
         prefix = self._prefix
@@ -125,3 +132,14 @@ def _checked(key: str) -> str:
         if part in key:
             raise ToolFailed(f"Error: 'key' must not hold {part!r}.")
     return key
+
+
+def _owner_of(session: str) -> str:
+    """Whose a session is: a principal's over every port, or a telephone number's."""
+    channel, _, rest = session.partition(":")
+    return rest.partition(":")[0] if channel == "websocket" else f"{channel}:{rest}"
+
+
+def _part(text: str) -> str:
+    """The text as one part of a key, whatever it holds: no part is the beginning of another."""
+    return text.replace("%", "%25").replace(":", "%3A")

@@ -27,9 +27,8 @@ from openclaw_actors.tools.memory import MemoryTool, ProjectMemoryTool
 class Store:
     """A session whose store keeps notes in a dictionary."""
 
-    session = "s"
-
-    def __init__(self, *, project: str = "p") -> None:
+    def __init__(self, *, session: str = "websocket:local:main", project: str = "p") -> None:
+        self.session = session
         self.config = msgspec.convert({"memory": {"project_id": project}}, GatewayConfig)
         self.notes: dict[str, str] = {}
         self.refuses = False
@@ -61,6 +60,49 @@ def test_a_note_is_kept_for_all_conversations() -> None:
     assert call(MemoryTool, store, action="read", key="k") == "No note found for key: k"
     assert call(MemoryTool, store, action="write", key="k", content="text") == "Saved note: k"
     assert call(MemoryTool, store, action="read", key="k") == "text"
+
+
+def test_a_person_has_the_same_notes_in_every_conversation_and_nobody_elses() -> None:
+    store = Store(session="websocket:alice:one")
+    call(MemoryTool, store, action="write", key="k", content="of alice")
+    for session, found in (
+        ("websocket:alice:two", "of alice"),
+        ("websocket:bob:one", "No note found for key: k"),
+        ("sms:+15551234567", "No note found for key: k"),
+        ("websocket:default:one", "No note found for key: k"),
+    ):
+        other = Store(session=session)
+        other.notes = store.notes
+        assert call(MemoryTool, other, action="read", key="k") == found
+
+
+@pytest.mark.parametrize("key", ["project:p:secret", "memory:alice:k"])
+def test_no_key_reaches_the_notes_of_projects_or_of_others(key: str) -> None:
+    store = Store(session="websocket:local:main")
+    store.notes = {"project:p:secret": "of the project", "memory:alice:k": "of alice"}
+    assert call(MemoryTool, store, action="read", key=key) == f"No note found for key: {key}"
+    call(MemoryTool, store, action="write", key=key, content="mine")
+    assert store.notes["project:p:secret"] == "of the project"
+    assert store.notes["memory:alice:k"] == "of alice"
+
+
+def test_the_owner_reads_the_notes_that_an_older_gateway_left() -> None:
+    store = Store()
+    store.notes = {"k": "from before"}
+    assert call(MemoryTool, store, action="read", key="k") == "from before"
+    call(MemoryTool, store, action="write", key="k", content="from now on")
+    assert call(MemoryTool, store, action="read", key="k") == "from now on"
+    other = Store(session="websocket:bob:main")
+    other.notes = {"k": "from before"}
+    assert call(MemoryTool, other, action="read", key="k") == "No note found for key: k"
+
+
+def test_a_project_whose_name_begins_like_anothers_has_its_own_notes() -> None:
+    store = Store(project="a:b")
+    call(ProjectMemoryTool, store, action="save", key="k", content="x")
+    other = Store(project="a")
+    other.notes = store.notes
+    assert call(ProjectMemoryTool, other, action="list") == "No project memory saved yet."
 
 
 def test_an_empty_note_is_a_note() -> None:
