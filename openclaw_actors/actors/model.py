@@ -219,6 +219,7 @@ class ModelActor(AsyncActor):
                         usage=answer.usage,
                         tool_calls=answer.tool_calls,
                         model_seconds=seconds,
+                        finish_reason=answer.finish_reason,
                     ),
                 )
 

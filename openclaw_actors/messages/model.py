@@ -1,4 +1,4 @@
-"""Between sessions and the ModelActor: a completion, streamed."""
+"""Between those who want a completion and the ModelActor, which streams it."""
 
 from __future__ import annotations
 
@@ -13,13 +13,16 @@ __all__ = [
     "ChatMessage",
     "Complete",
     "Completed",
+    "FinishReason",
     "ModelDelta",
     "Role",
+    "Sampling",
     "ToolCall",
     "ToolSpec",
 ]
 
 Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
+FinishReason: TypeAlias = Literal["stop", "length", "content_filter"]
 
 
 class ToolCall(Value, omit_defaults=True):
@@ -52,8 +55,24 @@ class ChatMessage(Value, omit_defaults=True):
     name: str | None = None
 
 
+class Sampling(Value, omit_defaults=True):
+    """What one request wants otherwise than the configuration says; None: as the configuration says."""
+
+    temperature: float | None = None
+    top_p: float | None = None
+    max_tokens: int | None = None
+    """Never more than `llm.max_tokens`."""
+    stop: tuple[str, ...] = ()
+    presence_penalty: float | None = None
+    frequency_penalty: float | None = None
+    seed: int | None = None
+    reasoning_effort: str | None = None
+    response_format: dict[str, object] | None = None
+    """As the client wrote it."""
+
+
 class Complete(Plain):
-    """session -> model: one completion. Answered by `ModelDelta`s and then `Completed` or `CallFailed`."""
+    """session or http -> model: one completion. Answered by `ModelDelta`s and then `Completed` or `CallFailed`."""
 
     call_id: str
     """Unique; answers carry it, and those of a call that is no longer wanted are ignored."""
@@ -63,16 +82,17 @@ class Complete(Plain):
     tools: tuple[ToolSpec, ...] = ()
     model: str | None = None
     """None: the configured one."""
+    sampling: Sampling | None = None
 
 
 class CancelCall(Plain):
-    """session -> model: the answer is no longer wanted; the provider's connection is closed at once."""
+    """asker -> model: the answer is no longer wanted; the provider's connection is closed at once."""
 
     call_id: str
 
 
 class ModelDelta(Plain):
-    """model -> session: a piece of the answer, as it arrives."""
+    """model -> asker: a piece of the answer, as it arrives."""
 
     call_id: str
     text: str
@@ -80,7 +100,7 @@ class ModelDelta(Plain):
 
 
 class Completed(Plain):
-    """model -> session: the whole answer."""
+    """model -> asker: the whole answer."""
 
     call_id: str
     text: str
@@ -88,10 +108,12 @@ class Completed(Plain):
     tool_calls: tuple[ToolCall, ...] = ()
     model_seconds: float = 0.0
     """Time that the provider took, retries and waiting for a place included."""
+    finish_reason: FinishReason = "stop"
+    """Why the answer ends where it does."""
 
 
 class CallFailed(Plain):
-    """model -> session: there will be no answer to this call."""
+    """model -> asker: there will be no answer to this call."""
 
     call_id: str
     code: str

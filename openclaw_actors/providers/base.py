@@ -11,7 +11,7 @@ from typing import Protocol, TypeAlias
 from openclaw_actors.core.breaker import Outcome
 from openclaw_actors.errors import ProviderError
 from openclaw_actors.messages.events import Usage
-from openclaw_actors.messages.model import Complete, ToolCall
+from openclaw_actors.messages.model import Complete, FinishReason, ToolCall
 
 OnDelta: TypeAlias = Callable[[str], None]
 """Takes a piece of the answer's text. Never blocks, never raises."""
@@ -24,6 +24,7 @@ class Answer:
     text: str
     usage: Usage
     tool_calls: tuple[ToolCall, ...] = ()
+    finish_reason: FinishReason = "stop"
 
 
 class CallError(ProviderError):

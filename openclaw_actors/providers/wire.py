@@ -23,13 +23,22 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 
 from openclaw_actors.messages.events import Usage
-from openclaw_actors.messages.model import ChatMessage, Complete, ToolCall
+from openclaw_actors.messages.model import ChatMessage, Complete, FinishReason, Sampling, ToolCall
 from openclaw_actors.providers.base import Answer
 
 LengthKey: TypeAlias = Literal["max_tokens", "max_completion_tokens"]
 _NEWER_KEY: LengthKey = "max_completion_tokens"
 _OTHER_KEY: dict[LengthKey, LengthKey] = {"max_tokens": _NEWER_KEY, _NEWER_KEY: "max_tokens"}
 
+_PASSED_ON = (
+    "top_p",
+    "presence_penalty",
+    "frequency_penalty",
+    "seed",
+    "reasoning_effort",
+    "response_format",
+)
+_FINISH_REASONS: dict[str, FinishReason] = {"length": "length", "content_filter": "content_filter"}
 _CHARS_A_TOKEN = 4
 
 
@@ -69,16 +78,20 @@ class RequestShape:
         Raises:
             ValueError: a text holds what is no character, such as half of a surrogate pair.
         """
+        wanted = request.sampling or Sampling()
         body: dict[str, Any] = {
             "model": request.model or self.model,
             "messages": [_message(message) for message in request.messages],
             "stream": True,
-            self.length_key: self.max_tokens,
+            self.length_key: min(self.max_tokens, wanted.max_tokens or self.max_tokens),
+            **{name: value for name in _PASSED_ON if (value := getattr(wanted, name)) is not None},
         }
         if self.usage_wanted:
             body["stream_options"] = {"include_usage": True}
         if self.temperature is not None:
-            body["temperature"] = self.temperature
+            body["temperature"] = self.temperature if wanted.temperature is None else wanted.temperature
+        if wanted.stop:
+            body["stop"] = wanted.stop
         if request.tools:
             body["tools"] = [{"type": "function", "function": msgspec.to_builtins(t)} for t in request.tools]
         return msgspec.json.encode(body)
@@ -291,7 +304,12 @@ class AnswerBuilder:
         calls = tuple(self._tool_calls(request))
         if not all(call.name for call in calls):
             raise Garbage("a tool call without a name")
-        return Answer(text=text, tool_calls=calls, usage=self._count(request, text, calls))
+        return Answer(
+            text=text,
+            tool_calls=calls,
+            usage=self._count(request, text, calls),
+            finish_reason=_FINISH_REASONS.get(self.finish_reason, "stop"),
+        )
 
     def _tool_calls(self, request: Complete) -> Iterator[ToolCall]:
         seen: set[str] = set()

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openclaw_actors.messages.events import Usage
-from openclaw_actors.messages.model import ChatMessage, Complete, ToolCall
+from openclaw_actors.messages.model import ChatMessage, Complete, Sampling, ToolCall
 from openclaw_actors.providers.base import Answer
 from openclaw_actors.providers.wire import (
     AnswerBuilder,
@@ -70,6 +70,47 @@ def test_the_history_with_tools() -> None:
         {"role": "tool", "tool_call_id": "c", "content": "seen"},
     ]
     assert "tools" not in body
+
+
+def test_what_one_request_wants_otherwise_goes_to_the_provider() -> None:
+    wanted = Sampling(
+        temperature=0.0,
+        top_p=0.1,
+        max_tokens=3,
+        stop=("a", "b"),
+        seed=0,
+        response_format={"type": "json_object"},
+    )
+    body = json.loads(SHAPE.encode(request(sampling=wanted)))
+    assert {name: body[name] for name in ("temperature", "top_p", "max_tokens", "stop", "seed")} == {
+        "temperature": 0.0,
+        "top_p": 0.1,
+        "max_tokens": 3,
+        "stop": ["a", "b"],
+        "seed": 0,
+    }
+    assert body["response_format"] == {"type": "json_object"}
+    assert "frequency_penalty" not in body
+
+
+def test_no_request_gets_more_tokens_than_the_configuration_allows() -> None:
+    body = json.loads(SHAPE.encode(request(sampling=Sampling(max_tokens=1_000_000))))
+    assert (body["max_tokens"], body["temperature"]) == (5, 0.5)
+
+
+def test_a_temperature_that_the_model_refuses_is_not_sent_for_a_client_either() -> None:
+    taught = SHAPE.without_refused(ErrorBody(parameter="temperature"), SHAPE)
+    assert taught is not None
+    assert "temperature" not in json.loads(taught.encode(request(sampling=Sampling(temperature=0.1))))
+
+
+@pytest.mark.parametrize(
+    ("said", "means"),
+    [("stop", "stop"), ("length", "length"), ("content_filter", "content_filter"), ("eos", "stop")],
+)
+def test_why_an_answer_ends(said: str, means: str) -> None:
+    answer = build({"choices": [{"delta": {"content": "x"}, "finish_reason": said}]})
+    assert answer.finish_reason == means
 
 
 def test_half_a_surrogate_pair_is_refused() -> None:
