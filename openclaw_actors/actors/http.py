@@ -6,23 +6,31 @@ import logging
 import os
 import time
 from collections.abc import Callable
+from functools import partial
 
 from openclaw_actors.actors.directory import ServiceDirectory
+from openclaw_actors.actors.http_calls import ModelCalls
 from openclaw_actors.actors.http_context import HttpContext, RouteGroup
 from openclaw_actors.actors.http_deliveries import Deliveries
 from openclaw_actors.actors.http_health import HealthRoutes
+from openclaw_actors.actors.http_openai import OpenAIRoutes
 from openclaw_actors.actors.http_server import HttpServer
 from openclaw_actors.actors.http_turns import Turns
 from openclaw_actors.actors.listening import ListenFailed, listen, shown_address
 from openclaw_actors.actors.own_secrets import own_secrets
 from openclaw_actors.actors.principals import principals_of
 from openclaw_actors.actorsystem import AsyncActor, handles
+from openclaw_actors.channels.calls import Calls
 from openclaw_actors.channels.watch import Watches
 from openclaw_actors.config import GatewayConfig, decode
 from openclaw_actors.errors import ConfigError, FrameTooLarge
 from openclaw_actors.messages import (
     Accepted,
     Address,
+    CallFailed,
+    CancelCall,
+    Complete,
+    Completed,
     Deliver,
     Directory,
     Drain,
@@ -30,6 +38,7 @@ from openclaw_actors.messages import (
     Init,
     InitFailed,
     Message,
+    ModelDelta,
     Ping,
     Pong,
     Ready,
@@ -50,7 +59,7 @@ _MIN_TICK_S = 0.05
 _TOO_LARGE = "The message is too large for this gateway."
 _BUSY = "Server is busy. Please retry."
 
-_GROUPS: tuple[Callable[[HttpContext], RouteGroup], ...] = (HealthRoutes,)
+_GROUPS: tuple[Callable[[HttpContext], RouteGroup], ...] = (HealthRoutes, OpenAIRoutes)
 
 
 class HttpChannel(AsyncActor):
@@ -65,6 +74,7 @@ class HttpChannel(AsyncActor):
         self._directory: ServiceDirectory
         self._deliveries: Deliveries
         self._watches: Watches
+        self._calls: Calls
         self._tick_s = _TICK_S
 
     # Life cycle
@@ -95,6 +105,7 @@ class HttpChannel(AsyncActor):
             principals=principals,
             deliveries=self._deliveries,
             turns=Turns(self._deliveries, self._watches),
+            calls=ModelCalls(self._calls),
             port=sockets[0].getsockname()[1],
         )
         routes = [route for group in _GROUPS for route in group(self._context).routes()]
@@ -115,6 +126,7 @@ class HttpChannel(AsyncActor):
             timeout_s=timeout_s,
             settled=self._watches.unfollow,
         )
+        self._calls = Calls(self._ask_model, wait_s=timeout_s)
         self._tick_s = max(_MIN_TICK_S, min(_TICK_S, timeout_s / 4))
 
     @handles(Directory)
@@ -123,6 +135,8 @@ class HttpChannel(AsyncActor):
         changed = self._directory.update(message)
         if self._server is not None and ("router" in changed or self._directory.find("router") is None):
             self._use_router()
+        if self._server is not None and ("model" in changed or self._directory.find("model") is None):
+            self._calls.model_replaced(time.monotonic())
 
     def _use_router(self) -> None:
         if self._directory.find("router") is None:
@@ -160,12 +174,14 @@ class HttpChannel(AsyncActor):
         """Closes the port and lets answers that are on their way finish."""
         if self._server is not None:
             self._deliveries.shut_down()
+            self._calls.shut_down()
             await self._server.shut_down()
 
     def _tick(self) -> None:
         now = time.monotonic()
         self._deliveries.tick(now)
         self._watches.tick(now)
+        self._calls.tick(now)
         self.call_later(self._tick_s, self._tick)
 
     # To the router
@@ -180,8 +196,11 @@ class HttpChannel(AsyncActor):
             self._not_sent(message, "not_accepted", _TOO_LARGE)
 
     def on_overflow(self, address: Address, message: object) -> None:
-        """The router has more to do than it can: the sender may try again."""
-        self._not_sent(message, "busy", _BUSY)
+        """Somebody has more to do than it can: the sender may try again."""
+        if isinstance(message, Complete):
+            self.loop.call_soon(self._calls.not_sent, message.call_id)
+        else:
+            self._not_sent(message, "busy", _BUSY)
 
     def _not_sent(self, message: object, code: str, text: str) -> None:
         if isinstance(message, Deliver):
@@ -198,6 +217,24 @@ class HttpChannel(AsyncActor):
         """The router is dead; its next incarnation gets what is held, or has got it already."""
         if self._server is not None and self._directory.address("router") in (None, address):
             self._deliveries.router_known = False
+
+    # To the model
+
+    def _ask_model(self, message: Complete | CancelCall) -> bool:
+        address = self._directory.address("model")
+        if address is None:
+            return False
+        try:
+            self.send(address, message)
+        except FrameTooLarge:
+            self.loop.call_soon(partial(self._calls.not_sent, message.call_id, too_large=True))
+        return True
+
+    @handles(ModelDelta, Completed, CallFailed)
+    def model_said(self, message: ModelDelta | Completed | CallFailed, sender: Address) -> None:
+        """A piece of an answer, or its end."""
+        if self._server is not None:
+            self._calls.said(message)
 
     # From sessions and the router
 

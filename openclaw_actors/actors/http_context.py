@@ -12,6 +12,7 @@ from aiohttp import web
 
 from openclaw_actors.actors.directory import ServiceDirectory
 from openclaw_actors.actors.health import HealthWatch
+from openclaw_actors.actors.http_calls import ModelCalls
 from openclaw_actors.actors.http_deliveries import Deliveries
 from openclaw_actors.actors.http_turns import Turns
 from openclaw_actors.actorsystem import AsyncActor
@@ -70,6 +71,7 @@ class HttpContext:
         principals: Principals,
         deliveries: Deliveries,
         turns: Turns,
+        calls: ModelCalls,
         port: int,
     ) -> None:
         security = config.security
@@ -79,6 +81,7 @@ class HttpContext:
         """Metric name with labels, without prefix, to what this process has counted."""
         self.deliveries = deliveries
         self.turns = turns
+        self.calls = calls
         self.health = HealthWatch(actor, supervisor)
         self.draining = False
         self.principals = principals

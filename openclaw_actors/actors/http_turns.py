@@ -33,7 +33,9 @@ class Turns:
         self._deliveries = deliveries
         self._watches = watches
 
-    async def run(self, *, session: str, text: str, message_id: str | None) -> AsyncGenerator[Event, None]:
+    async def run(
+        self, *, session: str, text: str, message_id: str | None, correlation_id: str | None = None
+    ) -> AsyncGenerator[Event, None]:
         """Deliver a message and yield what happens in its turn, up to and including its `TurnDone`.
 
         The first event is its `MessageAccepted`. A higher attempt than before in `TurnStarted` or in a chunk voids
@@ -43,6 +45,7 @@ class Turns:
         Args:
             session: the session's key.
             message_id: the sender's idempotency key, or None.
+            correlation_id: what the lines about it in the log are found by; None: one is made.
 
         Raises:
             NotTaken: the message was not taken.
@@ -51,7 +54,9 @@ class Turns:
         message_id = message_id or f"m-h-{secrets.token_hex(12)}"
         turn_id = turn_id_of(message_id)
         with self._watch(session) as (watch, woken):
-            receipt = await self._deliveries.take(session=session, text=text, message_id=message_id)
+            receipt = await self._deliveries.take(
+                session=session, text=text, message_id=message_id, correlation_id=correlation_id
+            )
             known = receipt.duplicate
             if known is not None:
                 yield known

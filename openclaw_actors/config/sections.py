@@ -54,6 +54,9 @@ class HttpConfig(Section, frozen=True):
     body_timeout_seconds: Timeout = 15.0
     max_connections: Positive = 1000
     accept_timeout_seconds: Timeout = 10.0
+    chat_requests_per_minute: Count = 6000
+    stream_keepalive_seconds: Timeout = 15.0
+    send_timeout_seconds: Timeout = 30.0
 
 
 class SessionsConfig(Section, frozen=True):

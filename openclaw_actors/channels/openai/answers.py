@@ -6,6 +6,9 @@ them and asks for `completion` in the end.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from typing import Generic, TypeVar
+
 from openclaw_actors.channels.openai.problems import (
     RESTARTED,
     ApiProblem,
@@ -29,7 +32,10 @@ from openclaw_actors.messages import (
 __all__ = ["Answer", "CallAnswer", "TurnAnswer"]
 
 
-class Answer:
+_E = TypeVar("_E")
+
+
+class Answer(ABC, Generic[_E]):
     """What both kinds have in common.
 
     Args:
@@ -49,6 +55,10 @@ class Answer:
     def finished(self) -> bool:
         """Nothing more is to come."""
         return self.problem is not None or self._whole is not None
+
+    @abstractmethod
+    def take(self, event: _E) -> bytes:
+        """Something happened; returns what the client is sent."""
 
     def completion(self) -> bytes:
         """The whole answer, once it is finished without a problem."""
@@ -77,7 +87,7 @@ class Answer:
         return self.answering.delta(rest) + self.answering.end(usage, reason) if self.streams else b""
 
 
-class TurnAnswer(Answer):
+class TurnAnswer(Answer[Event]):
     """The answer that a session's turn gives.
 
     A session that has died begins the turn anew. The client hears nothing then until the new attempt has said, word for
@@ -115,21 +125,16 @@ class TurnAnswer(Answer):
         return self._end(done.text, done.usage, "stop", cut=done.status == "stopped")
 
 
-class CallAnswer(Answer):
+class CallAnswer(Answer[ModelDelta | Completed | CallFailed]):
     """The answer that the model gives, with no session between."""
 
-    @property
-    def heard_any(self) -> bool:
-        """The client has a part of the answer: the call cannot be made anew."""
-        return self._speech.heard > 0
-
-    def take(self, message: ModelDelta | Completed | CallFailed) -> bytes:
+    def take(self, event: ModelDelta | Completed | CallFailed) -> bytes:
         """The model's actor says something; returns what the client is sent."""
         if self.finished:
             return b""
-        if isinstance(message, ModelDelta):
-            return self._say(message.text)
-        if isinstance(message, CallFailed):
-            self.problem = problem_of_call(message)
+        if isinstance(event, ModelDelta):
+            return self._say(event.text)
+        if isinstance(event, CallFailed):
+            self.problem = problem_of_call(event)
             return b""
-        return self._end(message.text, message.usage, message.finish_reason)
+        return self._end(event.text, event.usage, event.finish_reason)

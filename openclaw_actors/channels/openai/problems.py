@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from openclaw_actors.channels.websocket.wire import encode_json
-from openclaw_actors.messages import CallFailed, Refused, TurnDone
+from openclaw_actors.messages import CallFailed, TurnDone
 
 __all__ = [
     "RESTARTED",
@@ -132,6 +132,9 @@ _TURNS: Mapping[str, _Kind] = MappingProxyType(
         "circuit_open": _Kind(503, 30),
         "overloaded": _Kind(503, 5),
         "interrupted": _Kind(503),
+        "unavailable": _Kind(503, 5),
+        "draining": _Kind(503, 5),
+        "too_large": _Kind(400),
     }
 )
 _OTHER_TURN = _Kind(500)
@@ -145,10 +148,15 @@ RESTARTED = ApiProblem(
 """A stream cannot take back what it has said."""
 
 
-def problem_of_refusal(refused: Refused) -> ApiProblem:
-    """The session did not take the message."""
-    kind = _REFUSALS.get(refused.code, _OTHER_REFUSAL)
-    return _problem(kind, refused.text, refused.code, retry=kind.retry)
+def problem_of_refusal(code: str, text: str) -> ApiProblem:
+    """The session did not take the message.
+
+    Args:
+        code: as in `Refused`.
+        text: for the sender.
+    """
+    kind = _REFUSALS.get(code, _OTHER_REFUSAL)
+    return _problem(kind, text, code, retry=kind.retry)
 
 
 def problem_of_turn(done: TurnDone) -> ApiProblem | None:

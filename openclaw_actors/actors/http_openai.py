@@ -1,0 +1,269 @@
+"""Routes that speak OpenAI's API: chat completions, with and without a session, and the models."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import secrets
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
+from contextlib import aclosing
+from typing import TypeVar
+from urllib.parse import unquote
+
+from aiohttp import web
+
+from openclaw_actors.actors.http_context import HttpContext, HttpError
+from openclaw_actors.actors.http_deliveries import REFUSAL_TEXTS, NotTaken
+from openclaw_actors.actors.http_stream import ClientGone, EventStream, is_gone, with_silences
+from openclaw_actors.actors.http_turns import ReaderTooSlow
+from openclaw_actors.channels.openai.answers import Answer, CallAnswer, TurnAnswer
+from openclaw_actors.channels.openai.models import Models
+from openclaw_actors.channels.openai.problems import ApiProblem, bad_request, problem_of_refusal
+from openclaw_actors.channels.openai.repeats import RETRY_HEADER, Repeats
+from openclaw_actors.channels.openai.requests import (
+    IDEMPOTENCY_HEADER,
+    SESSION_HEADER,
+    ChatRequest,
+    parse_chat,
+    parse_key,
+    parse_session,
+)
+from openclaw_actors.channels.openai.responses import (
+    KEEP_ALIVE,
+    Answering,
+    error_event,
+    model_card,
+    model_list,
+)
+from openclaw_actors.channels.sessions import session_key
+from openclaw_actors.channels.websocket.wire import encode_json
+from openclaw_actors.core.rate import RateWindows
+from openclaw_actors.messages import Complete, Sampling
+
+__all__ = ["OpenAIRoutes"]
+
+logger = logging.getLogger(__name__)
+
+_JSON = "application/json"
+_LOOK_EVERY_S = 0.5
+"""How often a client that hears nothing is looked after."""
+_TOO_FAST = "You're sending messages too quickly. Please wait a moment and try again."
+_TOO_SLOW = ApiProblem(500, "The client took too long to read its answer.", code="slow_consumer", retry=False)
+
+_E = TypeVar("_E")
+_Handler = Callable[[web.Request, str, str], Awaitable[web.StreamResponse]]
+
+
+class OpenAIRoutes:
+    """`/v1/chat/completions` and `/v1/models`."""
+
+    def __init__(self, context: HttpContext) -> None:
+        llm, http = context.config.llm, context.config.http
+        self._context = context
+        self._models = Models("demo" if llm.provider == "demo" else llm.model)
+        self._repeats = Repeats()
+        self._max_chars = context.config.websocket.max_text_chars
+        limit = http.chat_requests_per_minute
+        self._senders = RateWindows(limit) if limit else None
+
+    def routes(self) -> Iterable[web.RouteDef]:
+        """In the order in which they are tried; the last one is what is left of `/v1/`."""
+        return (
+            web.route("*", "/v1/chat/completions", self._guarded("POST", self._chat)),
+            web.route("*", "/v1/models", self._guarded("GET", self._list_models)),
+            web.route("*", "/v1/models/{model:.+}", self._guarded("GET", self._show_model)),
+            web.route("*", "/v1/{rest:.*}", self._guarded("", self._nothing)),
+        )
+
+    # Around every route
+
+    def _guarded(
+        self, method: str, handler: _Handler
+    ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+        """A handler whose every error is told as OpenAI tells errors."""
+
+        async def guarded(request: web.Request) -> web.StreamResponse:
+            request_id = f"req-{secrets.token_hex(12)}"
+            headers = {"x-request-id": request_id}
+            try:
+                self._check(request, method)
+                principal = self._context.principal_of(request)
+                response = await handler(request, principal, request_id)
+            except ApiProblem as problem:
+                return _refusal(problem, headers)
+            except NotTaken as refusal:
+                return _refusal(problem_of_refusal(refusal.code, refusal.text), headers)
+            except ReaderTooSlow:
+                return _refusal(_TOO_SLOW, headers)
+            except HttpError as error:
+                code = "invalid_api_key" if error.status == 401 else error.code
+                return _refusal(ApiProblem(error.status, error.text, code=code), {**error.headers, **headers})
+            except Exception:
+                logger.exception("a request to %s failed", request.path[:200])
+                return _refusal(ApiProblem(500, "Internal error.", code="internal"), headers)
+            if not response.prepared:
+                response.headers.update(headers)
+            return response
+
+        return guarded
+
+    def _check(self, request: web.Request, method: str) -> None:
+        if method and request.method not in (method, "HEAD" if method == "GET" else method):
+            text = f"{request.method} is not allowed here; use {method}."
+            raise HttpError(405, "method_not_allowed", text, {"Allow": method})
+        if not self._context.origins.passes(request.headers.get("Origin"), request.headers.get("Host")):
+            raise HttpError(
+                403, "origin_not_allowed", "Pages of this origin may not call; see security.allowed_origins."
+            )
+
+    async def _nothing(self, request: web.Request, principal: str, request_id: str) -> web.StreamResponse:
+        text = f"There is no {request.method} {request.path[:200]}; see /v1/chat/completions and /v1/models."
+        raise ApiProblem(404, text, code="unknown_url")
+
+    # Models
+
+    async def _list_models(self, request: web.Request, principal: str, request_id: str) -> web.Response:
+        return web.Response(body=model_list(self._models.names), content_type=_JSON)
+
+    async def _show_model(self, request: web.Request, principal: str, request_id: str) -> web.Response:
+        name = self._models.find(unquote(request.match_info["model"]))
+        return web.Response(body=encode_json(model_card(name)), content_type=_JSON)
+
+    # Chat completions
+
+    async def _chat(self, request: web.Request, principal: str, request_id: str) -> web.StreamResponse:
+        body = await self._context.body_of(request)
+        chat = parse_chat(body)
+        model = self._models.find(chat.model)
+        session_id = parse_session(_header(request, SESSION_HEADER), chat.user)
+        self._admit(request, principal)
+        if session_id is None:
+            return await self._without_session(request, chat, model, principal, request_id)
+        session = session_key(principal, session_id)
+        text = chat.new_text(self._max_chars)
+        message_id = parse_key(_header(request, IDEMPOTENCY_HEADER)) or self._repeats.message_id(
+            session,
+            body,
+            request.headers.get(RETRY_HEADER),
+            fresh=f"oai-{secrets.token_hex(12)}",
+            now=time.monotonic(),
+        )
+        turn = self._context.turns.run(
+            session=session, text=text, message_id=message_id, correlation_id=request_id
+        )
+        digest = hashlib.blake2b(encode_json((session, message_id)), digest_size=12).hexdigest()
+        answer = TurnAnswer(_answering(digest, model, chat), streams=chat.stream)
+        return await self._respond(
+            request, turn, answer, {"x-request-id": request_id, "X-OpenClaw-Message-Id": message_id}
+        )
+
+    async def _without_session(
+        self, request: web.Request, chat: ChatRequest, model: str, principal: str, request_id: str
+    ) -> web.StreamResponse:
+        call_id = f"h-{secrets.token_hex(12)}"
+        complete = Complete(
+            call_id=call_id,
+            session=f"http:{principal}",
+            correlation_id=request_id,
+            messages=chat.messages,
+            sampling=chat.sampling if chat.sampling != Sampling() else None,
+        )
+        answer = CallAnswer(_answering(call_id, model, chat), streams=chat.stream)
+        return await self._respond(
+            request, self._context.calls.run(complete), answer, {"x-request-id": request_id}
+        )
+
+    def _admit(self, request: web.Request, principal: str) -> None:
+        if self._context.draining:
+            raise NotTaken("draining", REFUSAL_TEXTS["draining"])
+        sender = f"{principal} {self._context.address_of(request)}"
+        if self._senders is not None and not self._senders.hit(sender, time.monotonic()):
+            self._context.counters['rate_limit_hits_total{channel="http"}'] += 1
+            raise NotTaken("rate_limited", _TOO_FAST)
+
+    async def _respond(
+        self,
+        request: web.Request,
+        source: AsyncGenerator[_E],
+        answer: Answer[_E],
+        headers: dict[str, str],
+    ) -> web.StreamResponse:
+        http = self._context.config.http
+        stream = EventStream(
+            request,
+            opening=answer.answering.role(),
+            keep_alive=KEEP_ALIVE,
+            headers=headers,
+            keep_alive_s=http.stream_keepalive_seconds,
+            send_timeout_s=http.send_timeout_seconds,
+        )
+        try:
+            await _pass_on(request, source, answer, stream if answer.streams else None)
+        except ClientGone:
+            return stream.response if stream.opened else web.Response(status=499)
+        except (NotTaken, ReaderTooSlow) as error:
+            answer.problem = _TOO_SLOW if isinstance(error, ReaderTooSlow) else _not_taken(error)
+        if answer.problem is None:
+            if answer.streams:
+                return stream.response
+            return web.Response(body=answer.completion(), content_type=_JSON, headers=headers)
+        if not stream.opened:
+            raise answer.problem
+        try:
+            await stream.send(error_event(answer.problem))
+        except ClientGone:
+            pass  # nor does anybody read why
+        return stream.response
+
+
+async def _pass_on(
+    request: web.Request, source: AsyncGenerator[_E], answer: Answer[_E], stream: EventStream | None
+) -> None:
+    """Read the source to its end, and let the client hear what it may."""
+    async with aclosing(with_silences(source, _LOOK_EVERY_S)) as events:
+        async for event in events:
+            if event is not None:
+                data = answer.take(event)
+                if stream is not None:
+                    await stream.send(data)
+                if answer.finished:
+                    return
+            elif stream is not None:
+                await stream.idle()
+            elif is_gone(request):
+                raise ClientGone
+
+
+def _answering(completion_id: str, model: str, chat: ChatRequest) -> Answering:
+    return Answering(
+        completion_id=f"chatcmpl-{completion_id}",
+        model=model,
+        created=int(time.time()),
+        include_usage=chat.include_usage,
+    )
+
+
+def _header(request: web.Request, name: str) -> str | None:
+    """The one value of a header.
+
+    Raises:
+        ApiProblem: there are several.
+    """
+    values = request.headers.getall(name, [])
+    if len(values) > 1:
+        raise bad_request(f"{name}: was sent {len(values)} times; one is allowed.", name)
+    return values[0] if values else None
+
+
+def _not_taken(refusal: NotTaken) -> ApiProblem:
+    return problem_of_refusal(refusal.code, refusal.text)
+
+
+def _refusal(problem: ApiProblem, headers: dict[str, str]) -> web.Response:
+    return web.Response(
+        status=problem.status,
+        body=problem.encode(),
+        content_type=_JSON,
+        headers={**problem.headers, **headers},
+    )
