@@ -1,0 +1,204 @@
+"""Owns the operations under `/api`: what the command line can do, for programs and web pages."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, TypeAlias
+
+from msgspec import Meta
+
+from openclaw_actors.channels.http.declaring import Input, Operation
+from openclaw_actors.channels.http.views import HealthView, StatusView, VersionView
+from openclaw_actors.messages.admin import Done, SessionDetail, SessionList
+from openclaw_actors.messages.persistence import EventsPage
+
+__all__ = [
+    "OPERATIONS",
+    "ActorPath",
+    "DrainBody",
+    "EventsQuery",
+    "SessionPath",
+    "SessionQuery",
+    "SessionsQuery",
+    "StopBody",
+]
+
+_YEAR_S = 365 * 24 * 3600
+_MAX_KEY_CHARS = 512
+_MANY = 10**12
+
+SessionKey: TypeAlias = Annotated[
+    str, Meta(min_length=1, max_length=_MAX_KEY_CHARS, description="The session's key, percent-encoded.")
+]
+ActorName: TypeAlias = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=_MAX_KEY_CHARS,
+        description="A service, `supervisor`, or a session's key, as in the tree; percent-encoded.",
+    ),
+]
+Offset: TypeAlias = Annotated[int, Meta(ge=0, le=_MANY, description="How many to leave out.")]
+Limit: TypeAlias = Annotated[int, Meta(ge=1, le=1000, description="How many at most.")]
+
+
+class SessionPath(Input):
+    key: SessionKey
+
+
+class ActorPath(Input):
+    name: ActorName
+
+
+class SessionsQuery(Input):
+    offset: Offset = 0
+    limit: Limit = 100
+    contains: Annotated[str, Meta(max_length=_MAX_KEY_CHARS, description="Only keys that contain this.")] = ""
+    state: Annotated[
+        Literal["any", "live", "stored", "quarantined"],
+        Meta(description="Only those with a process; only those without; only those that were set aside."),
+    ] = "any"
+
+
+class SessionQuery(Input):
+    last: Annotated[int, Meta(ge=1, le=500, description="How many of its newest events.")] = 50
+
+
+class EventsQuery(Input):
+    after: Annotated[int, Meta(ge=0, le=_MANY, description="Only events with a higher `seq`.")] = 0
+    limit: Annotated[
+        int,
+        Meta(ge=1, le=500, description="How many at most; fewer come where they are long."),
+    ] = 100
+
+
+class StopBody(Input):
+    queue: Annotated[bool, Meta(description="Also what waits behind the running turn.")] = False
+
+
+class DrainBody(Input):
+    grace_seconds: Annotated[
+        float | None,
+        Meta(description="How long running turns may go on; null: `graceful_shutdown_seconds`."),
+    ] = None
+
+
+def _session(name: str, method: Literal["GET", "POST", "DELETE"], path: str, **fields: Any) -> Operation:
+    return Operation(
+        name=name,
+        method=method,
+        path=f"/api/sessions/{{key}}{path}",
+        tag="sessions",
+        access="session",
+        parameters=SessionPath,
+        **fields,
+    )
+
+
+OPERATIONS: tuple[Operation, ...] = (
+    Operation(
+        name="get_status",
+        method="GET",
+        path="/api/status",
+        summary="The tree of actors, with counters and health.",
+        detail="The same as `status --json`.",
+        tag="gateway",
+        answer=StatusView,
+    ),
+    Operation(
+        name="get_health",
+        method="GET",
+        path="/api/health",
+        summary="Whether the gateway is healthy, and what fails if not.",
+        tag="gateway",
+        access="principal",
+        answer=HealthView,
+    ),
+    Operation(
+        name="get_version",
+        method="GET",
+        path="/api/version",
+        summary="Which version runs.",
+        tag="gateway",
+        access="principal",
+        answer=VersionView,
+    ),
+    Operation(
+        name="get_document",
+        method="GET",
+        path="/api/openapi.json",
+        summary="This document.",
+        tag="gateway",
+        access="anyone",
+        answer=dict[str, Any],
+    ),
+    Operation(
+        name="drain",
+        method="POST",
+        path="/api/drain",
+        summary="Drain and end the gateway.",
+        detail="The same as `stop`: new messages are refused, running turns may finish, then everything ends.",
+        tag="gateway",
+        body=DrainBody,
+        answer=Done,
+        status=202,
+    ),
+    Operation(
+        name="list_sessions",
+        method="GET",
+        path="/api/sessions",
+        summary="Conversations, live and stored, the last active first.",
+        detail="A principal sees its own.",
+        tag="sessions",
+        access="principal",
+        query=SessionsQuery,
+        answer=SessionList,
+    ),
+    _session(
+        "get_session",
+        "GET",
+        "",
+        summary="One conversation and its newest events.",
+        query=SessionQuery,
+        answer=SessionDetail,
+        refusals=(409,),
+    ),
+    _session(
+        "list_events",
+        "GET",
+        "/events",
+        summary="A conversation's durable events, by page.",
+        detail="The next page begins after the `seq` of the last event; `complete` says that there is none yet.",
+        query=EventsQuery,
+        answer=EventsPage,
+        refusals=(409,),
+    ),
+    _session(
+        "stop_session",
+        "POST",
+        "/stop",
+        summary="End the running turn.",
+        detail="The answer comes when the end is durable, and also where nothing runs.",
+        body=StopBody,
+        answer=Done,
+        refusals=(409,),
+    ),
+    _session(
+        "restart_session",
+        "POST",
+        "/restart",
+        summary="Restart a conversation's process.",
+        detail="It continues at its last record. One without a process is left as it is.",
+        answer=Done,
+        refusals=(409,),
+    ),
+    Operation(
+        name="restart_actor",
+        method="POST",
+        path="/api/actors/{name}/restart",
+        summary="Restart an actor.",
+        detail="`supervisor` restarts everything; `http` restarts who answers here, after the answer.",
+        tag="actors",
+        parameters=ActorPath,
+        answer=Done,
+    ),
+)
