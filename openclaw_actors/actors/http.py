@@ -9,6 +9,7 @@ from collections.abc import Callable
 from functools import partial
 
 from openclaw_actors.actors.directory import ServiceDirectory
+from openclaw_actors.actors.http_api import ApiRoutes
 from openclaw_actors.actors.http_calls import ModelCalls
 from openclaw_actors.actors.http_context import HttpContext, RouteGroup
 from openclaw_actors.actors.http_deliveries import Deliveries
@@ -59,7 +60,7 @@ _MIN_TICK_S = 0.05
 _TOO_LARGE = "The message is too large for this gateway."
 _BUSY = "Server is busy. Please retry."
 
-_GROUPS: tuple[Callable[[HttpContext], RouteGroup], ...] = (HealthRoutes, OpenAIRoutes)
+_GROUPS: tuple[Callable[[HttpContext], RouteGroup], ...] = (HealthRoutes, OpenAIRoutes, ApiRoutes)
 
 
 class HttpChannel(AsyncActor):

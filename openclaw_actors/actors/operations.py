@@ -20,11 +20,13 @@ from openclaw_actors.messages import (
     Done,
     EventsPage,
     GetChildren,
+    GetEvents,
     GetSessions,
     ListSessions,
     Message,
     Ping,
     Pong,
+    ReadEvents,
     ReadSession,
     RestartSession,
     SessionDetail,
@@ -91,7 +93,12 @@ class Operations:
         """Stored sessions, newest first, with those that live marked; live ones that are not stored yet come first."""
         page: SessionPage = await self._ask(
             "persistence",
-            ListSessions(offset=request.offset, limit=request.limit, contains=request.contains),
+            ListSessions(
+                offset=request.offset,
+                limit=request.limit,
+                contains=request.contains,
+                prefix=request.prefix,
+            ),
         )
         live = {node.name: node for node in (await self._children()).nodes}
         found = [
@@ -115,6 +122,17 @@ class Operations:
         if live is not None and summary.state == "stored":
             summary = msgspec.structs.replace(summary, state="live")
         return SessionDetail(summary=summary, live=live, events=events.events)
+
+    async def events(self, request: GetEvents) -> EventsPage:
+        """A page of a session's durable events."""
+        page: EventsPage = await self._ask(
+            "persistence",
+            ReadEvents(session=request.session, after_seq=request.after_seq, max_events=request.max_events),
+        )
+        if not page.events:
+            # A session without events is none: the store refuses to read its newest.
+            await self._ask("persistence", ReadSession(session=request.session, last=1))
+        return page
 
     async def stop_session(self, request: StopSession) -> Done:
         """Ends the running turn."""

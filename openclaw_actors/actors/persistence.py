@@ -211,7 +211,10 @@ class PersistenceActor(AsyncActor):
         """Lists what is stored."""
         with _refusals():
             return await self._open_store().list_sessions(
-                offset=message.offset, limit=message.limit, contains=message.contains
+                offset=message.offset,
+                limit=message.limit,
+                contains=message.contains,
+                prefix=message.prefix,
             )
 
     @handles(ReadSession)

@@ -29,8 +29,10 @@ from openclaw_actors.messages import (
     Done,
     Drain,
     Drained,
+    EventsPage,
     FlushStore,
     GatewayHealth,
+    GetEvents,
     GetHealth,
     GetSessions,
     GetStatus,
@@ -324,6 +326,11 @@ class Supervisor(AsyncActor):
     async def show_session(self, message: ShowSession, sender: Address) -> SessionDetail:
         """One session."""
         return await self._operations.show_session(message)
+
+    @handles(GetEvents)
+    async def events(self, message: GetEvents, sender: Address) -> EventsPage:
+        """A page of one session's events."""
+        return await self._operations.events(message)
 
     @handles(StopSession)
     async def stop_session(self, message: StopSession, sender: Address) -> Done:

@@ -6,7 +6,14 @@ import hashlib
 import hmac
 from collections.abc import Iterable, Mapping
 
-__all__ = ["DEFAULT_PRINCIPAL", "LOCAL_PRINCIPAL", "TOKEN_SUBPROTOCOL", "Principals", "shown_token"]
+__all__ = [
+    "DEFAULT_PRINCIPAL",
+    "LOCAL_PRINCIPAL",
+    "TOKEN_SUBPROTOCOL",
+    "Principals",
+    "is_owner",
+    "shown_token",
+]
 
 DEFAULT_PRINCIPAL = "default"
 """Who shows `auth_token`."""
@@ -46,6 +53,15 @@ class Principals:
             if hmac.compare_digest(known, digest):
                 found = name
         return found
+
+
+def is_owner(principal: str) -> bool:
+    """Whether this principal may see and do everything.
+
+    That is who shows `auth_token`, and everybody where no token is asked for. A token of `auth.tokens` with one of
+    their names is the owner's, too.
+    """
+    return principal in (DEFAULT_PRINCIPAL, LOCAL_PRINCIPAL)
 
 
 def shown_token(

@@ -39,9 +39,10 @@ def document(status: Any) -> dict[str, Any]:
     """The JSON form: the root node of the tree, and beside its fields those of the whole gateway."""
     import msgspec
 
-    fields: dict[str, Any] = msgspec.to_builtins(status)
-    root: dict[str, Any] = fields.pop("root")
-    return {**root, **fields}
+    from openclaw_actors.channels.http.views import status_view
+
+    fields: dict[str, Any] = msgspec.to_builtins(status_view(status))
+    return fields
 
 
 def _fetch(invocation: Invocation) -> Any:

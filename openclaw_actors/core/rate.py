@@ -81,6 +81,11 @@ class RateWindows:
             self._windows.move_to_end(key)
         return window.hit(now)
 
+    def is_full(self, key: str, now: float) -> bool:
+        """Whether the next hit of this key would be refused; counts nothing."""
+        window = self._windows.get(key)
+        return window is not None and window.used(now) >= window.limit
+
     def _prune(self, now: float) -> None:
         windows = self._windows
         while len(windows) > self._max_keys:

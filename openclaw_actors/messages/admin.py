@@ -16,6 +16,7 @@ __all__ = [
     "DrainGateway",
     "GatewayHealth",
     "GetChildren",
+    "GetEvents",
     "GetHealth",
     "GetSessions",
     "GetStatus",
@@ -131,6 +132,8 @@ class GetSessions(Message):
     offset: int = 0
     limit: int = 100
     contains: str = ""
+    prefix: str = ""
+    """Only keys that begin with this."""
     state: SessionFilter = "any"
     order: SessionOrder = "active"
     reverse: bool = False
@@ -153,6 +156,14 @@ class SessionDetail(Message):
     summary: SessionSummary
     live: StatusNode | None
     events: tuple[DurableEvent, ...]
+
+
+class GetEvents(Plain):
+    """A page of a conversation's durable events. Answered by `EventsPage`; refused with code `unknown`."""
+
+    session: str
+    after_seq: int = 0
+    max_events: int = 100
 
 
 class StopSession(Message):

@@ -155,6 +155,8 @@ class ListSessions(Plain):
     offset: int = 0
     limit: int = 100
     contains: str = ""
+    prefix: str = ""
+    """Only keys that begin with this."""
     state: Literal["any", "stored", "quarantined"] = "any"
     order: SessionOrder = "active"
     reverse: bool = False

@@ -237,9 +237,11 @@ class FileStore:
             raise StoreRefusal("unknown", f"no session {key}")
         return await self.read_events(key, after_seq=max(0, seq - last), max_events=last, max_bytes=1 << 24)
 
-    async def list_sessions(self, *, offset: int, limit: int, contains: str) -> SessionPage:
+    async def list_sessions(self, *, offset: int, limit: int, contains: str, prefix: str = "") -> SessionPage:
         """Stored conversations, the last used first."""
-        return await self._read(lambda: self._listing.page(offset=offset, limit=limit, contains=contains))
+        return await self._read(
+            lambda: self._listing.page(offset=offset, limit=limit, contains=contains, prefix=prefix)
+        )
 
     # Branches and notes
 

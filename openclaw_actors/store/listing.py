@@ -44,11 +44,15 @@ class Listing:
         """The keys of all conversations."""
         return [file.key for file in self._files() if not file.quarantined]
 
-    def page(self, *, offset: int, limit: int, contains: str) -> SessionPage:
+    def page(self, *, offset: int, limit: int, contains: str, prefix: str = "") -> SessionPage:
         """A page of summaries; only its own conversations are read."""
-        files = [file for file in self._files() if contains in file.key]
+
+        def wanted(key: str) -> bool:
+            return contains in key and key.startswith(prefix)
+
+        files = [file for file in self._files() if wanted(file.key)]
         files.sort(key=lambda file: file.used_at, reverse=True)
-        old = [key for key in self._finder.not_taken_over() if contains in key]
+        old = [key for key in self._finder.not_taken_over() if wanted(key)]
         summaries = [self._summary(file) for file in files[offset : offset + limit]]
         rest = max(0, offset - len(files))
         for key in old[rest : rest + limit - len(summaries)]:

@@ -18,18 +18,22 @@ class BrowserRule:
     machine (DNS rebinding): it must be the loopback, the bind address, or the host of an allowed origin.
 
     Args:
+        origins: which origins may connect.
         bind_address: where the channel listens.
-        http_port: its port.
-        allowed_origins: origins that pass.
+        allowed_origins: origins that pass, for their hosts.
         token_required: whether a caller must show a token.
     """
 
     def __init__(
-        self, *, bind_address: str, http_port: int, allowed_origins: Iterable[str], token_required: bool
+        self,
+        origins: OriginRule,
+        *,
+        bind_address: str,
+        allowed_origins: Iterable[str],
+        token_required: bool,
     ) -> None:
-        allowed = tuple(allowed_origins)
-        self._origins = OriginRule(allowed=allowed, http_port=http_port, token_required=token_required)
-        hosts = (host_and_port(origin.partition("://")[2], 0) for origin in allowed)
+        self._origins = origins
+        hosts = (host_and_port(origin.partition("://")[2], 80) for origin in allowed_origins)
         self._hosts = frozenset({bind_address.lower(), *(each[0] for each in hosts if each is not None)})
         self._token_required = token_required
 

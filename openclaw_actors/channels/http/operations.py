@@ -22,7 +22,7 @@ __all__ = [
     "StopBody",
 ]
 
-_YEAR_S = 365 * 24 * 3600
+_DAY_S = 86_400
 _MAX_KEY_CHARS = 512
 _MANY = 10**12
 
@@ -77,7 +77,7 @@ class StopBody(Input):
 
 class DrainBody(Input):
     grace_seconds: Annotated[
-        float | None,
+        Annotated[float, Meta(ge=0, le=_DAY_S)] | None,
         Meta(description="How long running turns may go on; null: `graceful_shutdown_seconds`."),
     ] = None
 
