@@ -39,6 +39,10 @@ __all__ = ["ApiRoutes"]
 
 _ACT_S = 15.0
 """For what may have to wait for a process to end; as long as the command line waits."""
+_LEAVE_S = 0.2
+"""For an answer to leave."""
+_ABOVE_AND_HERE = ("http", "supervisor")
+"""Actors whose end is the end of this process."""
 _NAME = "openclaw-actors"
 
 
@@ -121,7 +125,11 @@ class ApiRoutes:
     # Actors
 
     async def restart_actor(self, call: Call) -> Done:
-        """Restarts any actor by its name."""
+        """Restarts any actor by its name; the answer leaves before the process that gives it ends."""
+        name = call.path.name
+        if name in _ABOVE_AND_HERE:
+            self._context.ask_supervisor_soon(RestartActor(name=name), after_s=_LEAVE_S)
+            return Done(text=f"{name} is restarted")
         return await self._act(RestartActor(name=call.path.name))
 
     # Asking

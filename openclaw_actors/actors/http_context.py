@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
@@ -24,6 +25,8 @@ from openclaw_actors.errors import ActorError, AskRefused
 from openclaw_actors.messages import Address, Message
 
 __all__ = ["HttpContext", "HttpError", "RouteGroup", "error_answer", "json_answer"]
+
+logger = logging.getLogger(__name__)
 
 _JSON = "application/json"
 
@@ -140,6 +143,19 @@ class HttpContext:
             raise AskRefused(
                 "unavailable", f"the supervisor does not answer ({type(error).__name__})"
             ) from None
+
+    def ask_supervisor_soon(self, message: Message, *, after_s: float) -> None:
+        """Ask when the answer to the present request has left: for what ends this process; nobody hears the answer."""
+        self._actor.call_later(after_s, self._spawn_unheard, message)
+
+    def _spawn_unheard(self, message: Message) -> None:
+        self._actor.spawn(self._ask_unheard(message), name=f"ask for {message}")
+
+    async def _ask_unheard(self, message: Message) -> None:
+        try:
+            await self.ask_supervisor(message)
+        except AskRefused as refusal:
+            logger.warning("the supervisor refuses %s: %s", message, refusal)
 
     async def ask_service(self, name: str, message: Message, *, timeout_s: float) -> Any:
         """Ask a service, its next incarnations included, within a time. Only what it may be asked twice.

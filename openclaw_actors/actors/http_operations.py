@@ -104,9 +104,7 @@ class OperationRoutes:
         for operation in self._operations:
             methods.setdefault(operation.path, []).append(operation.method)
             served = self._served(operation, self._handlers[operation.name])
-            yield web.route(operation.method, operation.path, served)
-            if operation.method == "GET":
-                yield web.head(operation.path, served)
+            yield web.route(operation.method, operation.path, served)  # GET brings HEAD
         for path, allowed in methods.items():
             yield web.options(path, self._preflight(", ".join(allowed)))
 

@@ -86,7 +86,7 @@ def _field_texts(kind: type) -> dict[str, str]:
     """The text below each field, the first sentence-like paragraph of it; those of base classes included."""
     texts: dict[str, str] = {}
     for each in reversed(kind.__mro__):
-        if not each.__module__.startswith("openclaw_actors."):
+        if each is msgspec.Struct or not issubclass(each, msgspec.Struct):
             continue
         body = _class_body(each)
         for node, below in itertools.pairwise(body):
