@@ -6,12 +6,12 @@ there, and the next message enters meanwhile.
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
+from openclaw_actors.actors.persistence_contacts import ContactHandlers
+from openclaw_actors.actors.store_refusals import refusals as _refusals
 from openclaw_actors.actorsystem import AsyncActor, handles
 from openclaw_actors.config import GatewayConfig, decode
 from openclaw_actors.errors import AskRefused
@@ -57,7 +57,7 @@ from openclaw_actors.messages import (
     StoreHealth,
     StoreHealthRequest,
 )
-from openclaw_actors.store import FileStore, StoreCannotOpen, StoreOptions, StoreRefusal
+from openclaw_actors.store import FileStore, StoreCannotOpen, StoreOptions
 
 __all__ = ["PersistenceActor"]
 
@@ -66,7 +66,7 @@ logger = logging.getLogger(__name__)
 _EXIT_AFTER_ANSWER_S = 0.05
 
 
-class PersistenceActor(AsyncActor):
+class PersistenceActor(ContactHandlers, AsyncActor):
     """Keeps the conversations."""
 
     process_name = "persistence"
@@ -292,14 +292,6 @@ class PersistenceActor(AsyncActor):
         if self._store is None:
             raise AskRefused("unavailable", "the store is closed")
         return self._store
-
-
-@contextlib.contextmanager
-def _refusals() -> Iterator[None]:
-    try:
-        yield
-    except StoreRefusal as refusal:
-        raise AskRefused(refusal.code, refusal.text) from None
 
 
 def _options(config: GatewayConfig) -> StoreOptions:

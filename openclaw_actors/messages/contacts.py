@@ -42,3 +42,5 @@ class SetDoNotText(Plain):
     do_not_text: bool
     at: float
     """Unix time, seconds."""
+    message_id: str = ""
+    """Of the message that said so: a repetition of it changes nothing."""

@@ -68,6 +68,24 @@ class Files:
             self.flush_directory(free.parent)
         return free
 
+    def link(self, source: Path, target: Path) -> None:
+        """Gives a file a second name, which must be free; both are on the disk when this returns."""
+        os.link(source, target)
+        self.flush_directory(target.parent)
+
+    def write_new(self, path: Path, data: bytes) -> None:
+        """Makes a file with this content, which the disk need not have yet."""
+        descriptor = self.open(path, create=True)
+        try:
+            self.write_at(descriptor, data, 0)
+        finally:
+            os.close(descriptor)
+
+    def flush_all(self) -> None:
+        """Returns when everything that was written anywhere is on the disk."""
+        if self.sync:
+            os.sync()
+
     def remove(self, path: Path) -> None:
         os.unlink(path)
 

@@ -24,6 +24,8 @@ from openclaw_actors.core.records import HistoryRestored, Record
 from openclaw_actors.messages.persistence import BranchSummary, OpenTurn, SessionPage
 from openclaw_actors.store.appends import AppendPath, Stored
 from openclaw_actors.store.branches import Branch, Branches
+from openclaw_actors.store.contact_keeper import ContactKeeper
+from openclaw_actors.store.contacts import Contacts
 from openclaw_actors.store.entry import Append, Entry, refuse, settle
 from openclaw_actors.store.failures import StoreRefusal, unavailable
 from openclaw_actors.store.files import Files
@@ -98,6 +100,9 @@ class FileStore:
         self._notes = Notes(options.path, files)
         self._branches = Branches(options.path, files)
         self._keeper = ThreadPoolExecutor(1, thread_name_prefix="store-keeper")
+        self.contacts = ContactKeeper(
+            Contacts(options.path, files), options, self.counters, self._report_contacts
+        )
         self._writer.start()
 
     @classmethod
@@ -349,7 +354,7 @@ class FileStore:
     @property
     def busy(self) -> bool:
         """Whether anything is being written or waits for it."""
-        return any(entry.busy for entry in self._sessions.entries())
+        return self.contacts.busy or any(entry.busy for entry in self._sessions.entries())
 
     @property
     def dirty_sessions(self) -> int:
@@ -373,6 +378,7 @@ class FileStore:
     async def flush(self, *, deadline_s: float) -> bool:
         """Write everything that waits, snapshots included; returns whether all of it is on the disk."""
         end = self._loop.time() + deadline_s
+        contacts = await self.contacts.flush(deadline_s=deadline_s)
         while self._appends.dirty and self._loop.time() < end:
             self._appends.hurry()
             await asyncio.sleep(_POLL_S)
@@ -383,7 +389,7 @@ class FileStore:
                 writing = self._sessions.run(entry.key, self._snapshots.write)
                 writing.add_done_callback(lambda done: done.cancelled() or done.exception())
                 await asyncio.wait([writing], timeout=end - self._loop.time())
-        return not self._appends.dirty
+        return contacts and not self._appends.dirty
 
     def close(self) -> None:
         """Ends the threads and lets go of the store; nothing may be asked of it afterwards. Blocks briefly."""
@@ -402,7 +408,11 @@ class FileStore:
 
     # Threads
 
+    def _report_contacts(self, problem: str) -> None:
+        self.problem = problem
+
     def _end_threads(self) -> None:
+        self.contacts.close()
         for threads in (self._readers, self._keeper):
             threads.shutdown(wait=False, cancel_futures=True)
 

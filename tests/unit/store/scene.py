@@ -135,6 +135,14 @@ class Faults(Files):
         self._step("flush directory", directory)
         super().flush_directory(directory)
 
+    def link(self, source: Path, target: Path) -> None:
+        self._step("link", target)
+        super().link(source, target)
+
+    def flush_all(self) -> None:
+        self._step("flush all", Path())
+        super().flush_all()
+
     def rename(self, source: Path, target: Path) -> None:
         self._step("rename", target)
         super().rename(source, target)
