@@ -17,6 +17,7 @@ from openclaw_actors.actors.http_health import HealthRoutes
 from openclaw_actors.actors.http_openai import OpenAIRoutes
 from openclaw_actors.actors.http_server import HttpServer
 from openclaw_actors.actors.http_turns import Turns
+from openclaw_actors.actors.http_twilio import TwilioRoutes
 from openclaw_actors.actors.listening import ListenFailed, listen, shown_address
 from openclaw_actors.actors.own_secrets import own_secrets
 from openclaw_actors.actors.principals import principals_of
@@ -60,7 +61,12 @@ _MIN_TICK_S = 0.05
 _TOO_LARGE = "The message is too large for this gateway."
 _BUSY = "Server is busy. Please retry."
 
-_GROUPS: tuple[Callable[[HttpContext], RouteGroup], ...] = (HealthRoutes, OpenAIRoutes, ApiRoutes)
+_GROUPS: tuple[Callable[[HttpContext], RouteGroup], ...] = (
+    HealthRoutes,
+    OpenAIRoutes,
+    ApiRoutes,
+    TwilioRoutes,
+)
 
 
 class HttpChannel(AsyncActor):

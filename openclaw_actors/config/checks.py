@@ -219,7 +219,7 @@ _RULES: dict[str, tuple[str, Callable[[str], str | None]]] = {
     "secret": ("a reference of the form env:NAME, file:PATH or raw:VALUE", _secret_problem),
     "name": ("1 to 64 of the characters A-Z a-z 0-9 _ . -", _nothing_more),
     "phone": ('a phone number such as "+15551234567"', _nothing_more),
-    "path": ("a path that begins with / and holds no space, ? or #", _nothing_more),
+    "path": ("a path that begins with / and holds no space, ?, #, { or }", _nothing_more),
     "url": ("an http:// or https:// URL", _url_problem),
     "origin": ("an origin such as https://chat.example", _origin_problem),
     "network": ("an IP address or network", _network_problem),

@@ -78,7 +78,7 @@ class TwilioConfig(Section, frozen=True):
     messaging_service_sid: Text | None = None
     from_number: PhoneNumber | None = None
     api_base_url: Url = "https://api.twilio.com"
-    webhook_path: Annotated[str, Meta(pattern=r"^/[^\s?#]*$", max_length=2_048, extra={"rule": "path"})] = (
+    webhook_path: Annotated[str, Meta(pattern=r"^/[^\s?#{}]*$", max_length=2_048, extra={"rule": "path"})] = (
         "/twilio/sms/inbound"
     )
     webhook_public_base_url: Url | None = None

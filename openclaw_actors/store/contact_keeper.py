@@ -129,7 +129,11 @@ class ContactKeeper:
             future.set_exception(StoreRefusal("persistence_failed", _FULL))
             return future
         self._count += 1
-        self._waiting.setdefault(change.phone, deque()).append(_Pending(change, future))
+        waiting = self._waiting.setdefault(change.phone, deque())
+        waited_for = any(pending.future is not None for pending in waiting)
+        waiting.append(_Pending(change, future))
+        if not waited_for:
+            self._cancel_timer(change.phone)  # its next attempt may be far away, and somebody waits now
         if change.phone not in self._timers:
             self._ready[change.phone] = None
             self._loop.call_soon(self._write)
@@ -229,11 +233,15 @@ class ContactKeeper:
         )
 
     def _hurry(self, phone: str) -> None:
+        self._cancel_timer(phone)
+        if phone in self._waiting:
+            self._ready[phone] = None
+            self._write()
+
+    def _cancel_timer(self, phone: str) -> None:
         timer = self._timers.pop(phone, None)
         if timer is not None:
             timer.cancel()
-        self._ready[phone] = None
-        self._write()
 
     def _remove(self, phone: str, pending: _Pending) -> None:
         waiting = self._waiting[phone]

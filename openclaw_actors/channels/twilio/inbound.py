@@ -27,6 +27,7 @@ from openclaw_actors.core.rate import RateWindow, RateWindows
 from openclaw_actors.messages.contacts import Contact
 
 __all__ = [
+    "TOO_LARGE",
     "Answer",
     "Inbound",
     "InboundRules",
@@ -83,6 +84,9 @@ class Answer:
     text: str = ""
     twiml: bool = False
     """The text is sent to who wrote."""
+
+
+TOO_LARGE = Answer(413, "body_too_large", "Request too large.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +150,7 @@ class InboundRules:
             now: monotonic seconds.
         """
         if len(request.body) > MAX_BODY_BYTES:
-            return Answer(413, "body_too_large", "Request too large.")
+            return TOO_LARGE
         if request.content_type.strip().lower() != CONTENT_TYPE:
             return Answer(400, "not_a_form", "Expected form content.")
         try:

@@ -67,6 +67,7 @@ LONG = "x" * 500
         ("security.allowed_origins", '["*"]', "an origin such as"),
         ("security.known_proxies", "[proxy]", "an IP address or network"),
         ("channels.sms.twilio.webhook_path", "sms", "a path that begins with /"),
+        ("channels.sms.twilio.webhook_path", "'/sms/{x}'", "a path that begins with /"),
         ("delegation.profiles", "{a: {max_iterations: 0}}", "a whole number of at least 1"),
     ],
 )

@@ -249,6 +249,20 @@ def test_a_stop_that_the_disk_did_not_take_is_honoured_and_written_when_it_can_b
     run(scene())
 
 
+def test_who_writes_after_a_stop_that_waits_is_not_made_to_wait_with_it(tmp_path: Path) -> None:
+    files = Faults()
+
+    async def scene() -> None:
+        with opened(tmp_path, files, write_backoff_s=0.5, patient_backoff_s=60.0, write_attempts=1) as store:
+            files.fail("write", errno.ENOSPC, path="contacts")
+            await refused(store.contacts.set_do_not_text(ANN, do_not_text=True, at=2.0))
+            files.heal()
+            assert (await store.contacts.touch(ANN, 3.0)).do_not_text
+            assert not store.contacts.busy
+
+    run(scene())
+
+
 def test_a_start_after_a_stop_that_waits_for_the_disk_is_the_last_word(tmp_path: Path) -> None:
     files = Faults()
 
