@@ -79,12 +79,14 @@ class Deliveries:
         message_id: str | None,
         correlation_id: str | None = None,
         truncated: bool = False,
+        patient: bool = False,
     ) -> Accepted:
         """Hand a message over and wait until it stands in the journal.
 
         Args:
             session: the session's key.
             message_id: the sender's idempotency key; None: none, every hand-over is a message of its own.
+            patient: the sender cannot try again, and waits behind more others than `sessions.max_pending`.
 
         Raises:
             NotTaken: the session, the router or this channel refused it, or nobody took it in time.
@@ -102,6 +104,7 @@ class Deliveries:
             received_at=time.time(),
             correlation_id=correlation_id or delivery_id,
             truncated=truncated,
+            patient=patient,
         )
         if self._hold.put(deliver, "", time.monotonic()) is None:
             raise NotTaken("busy", REFUSAL_TEXTS["busy"])

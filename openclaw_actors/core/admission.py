@@ -9,8 +9,10 @@ from openclaw_actors.core.conversation import Conversation, RememberedId, text_d
 from openclaw_actors.messages.conversation import Accepted, Deliver, Refused
 from openclaw_actors.messages.events import MessageAccepted
 
-__all__ = ["Admission", "Known", "SessionLimits", "Taken"]
+__all__ = ["MAX_PATIENT", "Admission", "Known", "SessionLimits", "Taken"]
 
+MAX_PATIENT = 1_000
+"""Messages of senders who cannot try again that may wait in one session, where `max_pending` is less."""
 _BUSY = "Server is busy. Please retry."
 _TOO_FAST = "You're sending messages too quickly. Please wait a moment and try again."
 _CONFLICT = "This message id was used before with another text."
@@ -112,7 +114,7 @@ class Admission:
             return "draining", _DRAINING
         if now - deliver.received_at > limits.accept_timeout_s:
             return "not_accepted", _EXPIRED
-        if waiting >= limits.max_pending:
+        if waiting >= (max(limits.max_pending, MAX_PATIENT) if deliver.patient else limits.max_pending):
             return "busy", _BUSY
         if limits.token_budget and state.usage.total >= limits.token_budget:
             return "budget", (

@@ -49,6 +49,8 @@ class Deliver(Plain):
     bound_to: str | None = None
     """The channel's instance, where the session is one connection's own and ends with it."""
     truncated: bool = False
+    patient: bool = False
+    """Its sender cannot try again: it may wait behind more than `sessions.max_pending` others."""
 
 
 class Accepted(Plain):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import msgspec
 import pytest
 
 from openclaw_actors.core.admission import Admission, Known, SessionLimits, Taken
@@ -53,6 +54,21 @@ def test_limits_refuse_in_their_own_words(
     refused = _decide(Admission(limits), delivery("m9"), state)
     assert isinstance(refused, Refused)
     assert (refused.code, refused.text, refused.message_id) == (code, text, "m9")
+
+
+def test_who_cannot_try_again_may_wait_behind_more_but_not_behind_any_number(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("openclaw_actors.core.admission.MAX_PATIENT", 3)
+    admission = Admission(SessionLimits(max_pending=1))
+    patient = msgspec.structs.replace(delivery("m9"), patient=True)
+    assert _decide(admission, patient, _state("m1", "m2", "m3")) == Taken(queued=3)
+    refused = _decide(admission, patient, _state("m1", "m2", "m3", "m4"))
+    assert isinstance(refused, Refused)
+    assert refused.code == "busy"
+    assert isinstance(
+        _decide(Admission(SessionLimits(max_pending=9)), patient, _state("m1", "m2", "m3", "m4")), Taken
+    )
 
 
 def test_the_running_turn_takes_no_place_among_those_that_wait() -> None:
