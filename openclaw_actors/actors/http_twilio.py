@@ -32,7 +32,7 @@ from openclaw_actors.channels.twilio.signature import SIGNATURE_HEADER
 from openclaw_actors.channels.twilio.twiml import CONTENT_TYPE as TWIML
 from openclaw_actors.channels.twilio.twiml import reply_with
 from openclaw_actors.errors import AskRefused
-from openclaw_actors.messages import Contact, GetContact, Message, SetDoNotText, TouchContact
+from openclaw_actors.messages import Contact, GetContact, Message, SetDoNotText, StopSession, TouchContact
 
 __all__ = ["TwilioRoutes"]
 
@@ -41,6 +41,7 @@ logger = logging.getLogger(__name__)
 _ANSWER_WITHIN_S = 9.5
 """At most, whatever the configuration says: Twilio waits 15 s for all of its tries together."""
 _TRY_AGAIN_S = 0.25
+_STOP_WITHIN_S = 2.0
 _SAID = ("stop", "start", "help")
 _REPLIED = ("rate_limited", "budget")
 """Refusals that the person is told by a text."""
@@ -120,7 +121,10 @@ class TwilioRoutes:
                     case Turn(inbound):
                         return await self._turn(inbound, session, end)
                     case Look() | Touch() | Say():
-                        step = self._rules.known(step, await self._ask_about(step))
+                        contact = await self._ask_about(step)
+                        if isinstance(step, Say) and step.do_not_text:
+                            await self._end_work(session)
+                        step = self._rules.known(step, contact)
 
     async def _ask_about(self, step: Look | Touch | Say) -> Contact:
         phone, now = step.inbound.sender, time.time()
@@ -138,13 +142,25 @@ class TwilioRoutes:
         assert isinstance(contact, Contact)
         return contact
 
+    async def _end_work(self, session: str) -> None:
+        """Nobody could be told what comes of it; and who texts CANCEL may have meant just this."""
+        try:
+            await self._context.ask_supervisor(
+                StopSession(session=session, queue=True), timeout_s=_STOP_WITHIN_S
+            )
+        except AskRefused as refusal:
+            logger.warning("session %s: its work goes on after a STOP: %s", session, refusal)
+
     async def _turn(self, inbound: Inbound, session: str, end: float) -> Answer:
         """Has the message taken; for a sender with too many waiting it is tried again while there is time."""
         assert self._rules is not None
         while True:
             try:
                 receipt = await self._context.deliveries.take(
-                    session=session, text=inbound.text, message_id=inbound.message_id or None
+                    session=session,
+                    text=inbound.text,
+                    message_id=inbound.message_id or None,
+                    patient=True,
                 )
             except NotTaken as refusal:
                 if refusal.code == "busy" and time.monotonic() + 4 * _TRY_AGAIN_S < end:

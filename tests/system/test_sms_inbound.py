@@ -197,12 +197,23 @@ def test_a_busy_conversation_queues_and_answers_in_order(make_sms: MakeSms) -> N
     assert sms.answers(5)[1:] == [f"echo: message {number}" for number in range(1, 5)]
 
 
-def test_who_has_too_much_waiting_is_told_so_and_loses_nothing(make_sms: MakeSms) -> None:
+def test_no_number_of_waiting_messages_makes_twilio_lose_one(make_sms: MakeSms) -> None:
     sms = make_sms({"sessions": {"max_pending": 1}})
     assert sms.post("/demo slow 2", sid="SM0") == (200, "")
+    before = time.monotonic()
+    for number in range(1, 6):
+        assert sms.post(f"message {number}", sid=f"SM{number}") == (200, "")
+    assert time.monotonic() - before < 2
+    assert sms.answers(6)[1:] == [f"echo: message {number}" for number in range(1, 6)]
+
+
+def test_stop_ends_what_runs_and_what_waits(make_sms: MakeSms) -> None:
+    sms = make_sms()
+    assert sms.post("/demo slow 60", sid="SM0") == (200, "")
     assert sms.post("waits", sid="SM1") == (200, "")
-    assert sms.post("waits for room, too", sid="SM2") == (200, "")  # a place was free in time
-    assert sms.answers(3)[1:] == ["echo: waits", "echo: waits for room, too"]
+    assert sms.post("Cancel", sid="SM2") == (200, "")
+    ended = [each["status"] for each in sms.records() if each["kind"] == "turn_ended"]
+    assert ended == ["stopped", "stopped"]
 
 
 def test_who_said_stop_is_left_alone_also_after_damage(make_sms: MakeSms) -> None:

@@ -18,7 +18,15 @@ from openclaw_actors.config import GatewayConfig
 from openclaw_actors.config.features import ChannelsConfig, SmsConfig, TwilioConfig
 from openclaw_actors.config.sections import HttpConfig
 from openclaw_actors.errors import AskRefused
-from openclaw_actors.messages import Accepted, Contact, Message, SetDoNotText, TouchContact
+from openclaw_actors.messages import (
+    Accepted,
+    Contact,
+    Done,
+    Message,
+    SetDoNotText,
+    StopSession,
+    TouchContact,
+)
 
 ANN, US = "+15551230001", "+15559990000"
 
@@ -45,7 +53,8 @@ class Around:
         self.store = store
         self.body_error: HttpError | None = None
 
-    async def take(self, *, session: str, text: str, message_id: str | None) -> Accepted:
+    async def take(self, *, session: str, text: str, message_id: str | None, patient: bool) -> Accepted:
+        assert patient, "Twilio does not try again after a 429"
         self.handed_over.append((session, text, message_id))
         outcome = self.outcomes.pop(0) if len(self.outcomes) > 1 else self.outcomes[0]
         if outcome is not None:
@@ -58,6 +67,10 @@ class Around:
         if self.store is not None:
             raise self.store
         return Contact(phone=message.phone, do_not_text=False, created_at=1.0, last_seen_at=1.0)
+
+    async def ask_supervisor(self, message: Message, *, timeout_s: float) -> Done:
+        self.asked.append(message)
+        raise AskRefused("unavailable", "the supervisor does not answer")
 
     async def body_of(self, request: web.Request, *, max_bytes: int) -> bytes:
         if self.body_error is not None:
@@ -138,6 +151,9 @@ def test_a_body_that_does_not_come_is_counted_too() -> None:
 def test_keywords_are_counted_and_no_turns() -> None:
     around = Around(None)
     assert [status for status, _ in around.post("stop", "start", "help")] == [200, 200, 200]
+    assert [message for message in around.asked if isinstance(message, StopSession)] == [
+        StopSession(session=f"sms:{ANN}", queue=True)
+    ]
     assert around.handed_over == []
     assert around.counters == {
         f'sms_keywords_total{{keyword="{word}"}}': 1 for word in ("stop", "start", "help")
