@@ -19,7 +19,12 @@ from openclaw_actors.actors.http_stream import ClientGone, EventStream, is_gone,
 from openclaw_actors.actors.http_turns import ReaderTooSlow
 from openclaw_actors.channels.openai.answers import Answer, CallAnswer, TurnAnswer
 from openclaw_actors.channels.openai.models import Models
-from openclaw_actors.channels.openai.problems import ApiProblem, bad_request, problem_of_refusal
+from openclaw_actors.channels.openai.problems import (
+    ApiProblem,
+    bad_request,
+    problem_of_refusal,
+    slow_consumer,
+)
 from openclaw_actors.channels.openai.repeats import RETRY_HEADER, Repeats
 from openclaw_actors.channels.openai.requests import (
     IDEMPOTENCY_HEADER,
@@ -49,7 +54,6 @@ _JSON = "application/json"
 _LOOK_EVERY_S = 0.5
 """How often a client that hears nothing is looked after."""
 _TOO_FAST = "You're sending messages too quickly. Please wait a moment and try again."
-_TOO_SLOW = ApiProblem(500, "The client took too long to read its answer.", code="slow_consumer", retry=False)
 
 _E = TypeVar("_E")
 _Handler = Callable[[web.Request, str, str], Awaitable[web.StreamResponse]]
@@ -93,9 +97,7 @@ class OpenAIRoutes:
             except ApiProblem as problem:
                 return _refusal(problem, headers)
             except NotTaken as refusal:
-                return _refusal(problem_of_refusal(refusal.code, refusal.text), headers)
-            except ReaderTooSlow:
-                return _refusal(_TOO_SLOW, headers)
+                return _refusal(_not_taken(refusal), headers)
             except HttpError as error:
                 code = "invalid_api_key" if error.status == 401 else error.code
                 return _refusal(ApiProblem(error.status, error.text, code=code), {**error.headers, **headers})
@@ -203,7 +205,7 @@ class OpenAIRoutes:
         except ClientGone:
             return stream.response if stream.opened else web.Response(status=499)
         except (NotTaken, ReaderTooSlow) as error:
-            answer.problem = _TOO_SLOW if isinstance(error, ReaderTooSlow) else _not_taken(error)
+            answer.problem = slow_consumer() if isinstance(error, ReaderTooSlow) else _not_taken(error)
         if answer.problem is None:
             if answer.streams:
                 return stream.response
@@ -223,6 +225,8 @@ async def _pass_on(
     """Read the source to its end, and let the client hear what it may."""
     async with aclosing(with_silences(source, _LOOK_EVERY_S)) as events:
         async for event in events:
+            if is_gone(request):
+                raise ClientGone
             if event is not None:
                 data = answer.take(event)
                 if stream is not None:
@@ -231,8 +235,6 @@ async def _pass_on(
                     return
             elif stream is not None:
                 await stream.idle()
-            elif is_gone(request):
-                raise ClientGone
 
 
 def _answering(completion_id: str, model: str, chat: ChatRequest) -> Answering:

@@ -114,7 +114,5 @@ class EventStream:
         Raises:
             ClientGone: nobody is there to see it.
         """
-        if is_gone(self._request):
-            raise ClientGone
         if time.monotonic() - self._sent_at >= self._keep_alive_s:
             await self.send(self._keep_alive)

@@ -10,8 +10,8 @@ from abc import ABC, abstractmethod
 from typing import Generic, TypeVar
 
 from openclaw_actors.channels.openai.problems import (
-    RESTARTED,
     ApiProblem,
+    answer_restarted,
     problem_of_call,
     problem_of_turn,
 )
@@ -71,7 +71,7 @@ class Answer(ABC, Generic[_E]):
         try:
             return self.answering.delta(self._speech.say(text, offset))
         except Diverged:
-            self.problem = RESTARTED
+            self.problem = answer_restarted()
             return b""
 
     def _end(self, text: str, usage: Usage, reason: FinishReason, *, cut: bool = False) -> bytes:
@@ -80,7 +80,7 @@ class Answer(ABC, Generic[_E]):
                 rest = self._speech.finish(text)
             except Diverged:
                 if not cut:
-                    self.problem = RESTARTED
+                    self.problem = answer_restarted()
                     return b""
                 rest = ""
         self._whole = (text, usage, reason)

@@ -10,14 +10,15 @@ from openclaw_actors.channels.websocket.wire import encode_json
 from openclaw_actors.messages import CallFailed, TurnDone
 
 __all__ = [
-    "RESTARTED",
     "ApiProblem",
+    "answer_restarted",
     "bad_request",
     "error_type",
     "model_not_found",
     "problem_of_call",
     "problem_of_refusal",
     "problem_of_turn",
+    "slow_consumer",
 ]
 
 _BAD_REQUEST = "invalid_request_error"
@@ -139,13 +140,21 @@ _TURNS: Mapping[str, _Kind] = MappingProxyType(
 )
 _OTHER_TURN = _Kind(500)
 
-RESTARTED = ApiProblem(
-    502,
-    "The answer was interrupted and has started again in other words: what was streamed is void. The turn goes on; "
-    "the same request with the same Idempotency-Key gets its answer.",
-    code="answer_restarted",
-)
-"""A stream cannot take back what it has said."""
+
+def answer_restarted() -> ApiProblem:
+    """A further attempt at the answer says something else: a stream cannot take back what it has said."""
+    return ApiProblem(
+        502,
+        "The answer was interrupted and has started again in other words: what was streamed is void. The turn goes "
+        "on; the same request with the same Idempotency-Key gets its answer.",
+        code="answer_restarted",
+        retry=False,
+    )
+
+
+def slow_consumer() -> ApiProblem:
+    """The client did not read what it was sent."""
+    return ApiProblem(500, "The client took too long to read its answer.", code="slow_consumer", retry=False)
 
 
 def problem_of_refusal(code: str, text: str) -> ApiProblem:
