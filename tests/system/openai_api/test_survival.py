@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import signal
 import socket
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -55,56 +57,65 @@ def text_of(answer: Any) -> str:
 
 
 def test_what_dies_in_mid_stream_and_what_its_client_sees(gateway: Gateway) -> None:
-    async def kill(name: str) -> None:
-        await asyncio.to_thread(gateway.kill, name)
+    async def pid_of(name: str) -> int:
+        return await asyncio.to_thread(gateway.pid_of, name)
+
+    def kill(pid: int) -> None:
+        os.kill(pid, signal.SIGKILL)
 
     async def scene() -> None:
         async with client(gateway) as api:
             # The session: its turn starts again in the same words, so the stream goes on where it was.
+            await ask(api, "hi", user="main")
+            pid = await pid_of("websocket:local:main")
             chunks = await stream(api, "/demo slow 1", user="main")
             for _ in range(4):
                 await anext(chunks)
-            await kill("websocket:local:main")
+            kill(pid)
             assert await read(chunks) == (" 4 5 6 7 8 9 10", "stop")
+            assert await pid_of("websocket:local:main") != pid
 
             # The router, and with it the session: the same.
+            pid = await pid_of("router")
             chunks = await stream(api, "/demo slow 1", headers=named("main", "router"))
             await anext(chunks)
-            await kill("router")
+            kill(pid)
             assert await read(chunks) == ("1 2 3 4 5 6 7 8 9 10", "stop")
 
             # The model's process, without a session: what was said cannot be taken back.
+            pid = await pid_of("model")
             chunks = await stream(api, "/demo slow 60")
             await anext(chunks)
             await anext(chunks)
-            await kill("model")
+            kill(pid)
             with pytest.raises(APIError) as caught:
                 await read(chunks)
             assert caught.value.code == "stream_broken"
             assert text_of(await ask(api, "hi")) == "echo: hi"
 
             # The channel itself: the turn goes on, and the same key gets its answer.
+            pid = await pid_of("http")
             chunks = await stream(api, "/demo slow 1.5", headers=named("main", "key"))
             await anext(chunks)
-            await kill("http")
+            kill(pid)
             with pytest.raises((APIConnectionError, APIError)):
                 await read(chunks)
 
         async with client(gateway, max_retries=5) as api:
             answer = await ask(api, "/demo slow 1.5", headers=named("main", "key"))
             assert text_of(answer).endswith(" 15")
-            assert text_of(await ask(api, "/demo recall", user="main")).startswith("turns=3 ")
+            assert text_of(await ask(api, "/demo recall", user="main")).startswith("turns=4 ")
 
             # Everything at once.
-            chunks = await stream(api, "/demo slow 1", headers=named("main", "power"))
+            chunks = await stream(api, "/demo slow 2", headers=named("main", "power"))
             await anext(chunks)
             await asyncio.to_thread(gateway.kill_all)
             with pytest.raises((APIConnectionError, APIError)):
                 await read(chunks)
             await asyncio.to_thread(gateway.restart)
-            answer = await ask(api, "/demo slow 1", headers=named("main", "power"))
-            assert text_of(answer).endswith(" 10")
-            assert text_of(await ask(api, "/demo recall", user="main")).startswith("turns=5 ")
+            answer = await ask(api, "/demo slow 2", headers=named("main", "power"))
+            assert text_of(answer).endswith(" 20")
+            assert text_of(await ask(api, "/demo recall", user="main")).startswith("turns=6 ")
 
     asyncio.run(scene())
 
