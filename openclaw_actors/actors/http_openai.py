@@ -6,15 +6,17 @@ import hashlib
 import logging
 import secrets
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
 from contextlib import aclosing
+from dataclasses import dataclass
 from typing import TypeVar
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 from aiohttp import web
 
 from openclaw_actors.actors.http_context import HttpContext, HttpError
 from openclaw_actors.actors.http_deliveries import REFUSAL_TEXTS, NotTaken
+from openclaw_actors.actors.http_door import Door
 from openclaw_actors.actors.http_stream import ClientGone, EventStream, is_gone, with_silences
 from openclaw_actors.actors.http_turns import ReaderTooSlow
 from openclaw_actors.channels.openai.answers import Answer, CallAnswer, TurnAnswer
@@ -28,6 +30,7 @@ from openclaw_actors.channels.openai.problems import (
 from openclaw_actors.channels.openai.repeats import RETRY_HEADER, Repeats
 from openclaw_actors.channels.openai.requests import (
     IDEMPOTENCY_HEADER,
+    MESSAGE_HEADER,
     SESSION_HEADER,
     ChatRequest,
     parse_chat,
@@ -43,7 +46,6 @@ from openclaw_actors.channels.openai.responses import (
 )
 from openclaw_actors.channels.sessions import session_key
 from openclaw_actors.channels.websocket.wire import encode_json
-from openclaw_actors.core.rate import RateWindows
 from openclaw_actors.messages import Complete, Sampling
 
 __all__ = ["OpenAIRoutes"]
@@ -51,12 +53,24 @@ __all__ = ["OpenAIRoutes"]
 logger = logging.getLogger(__name__)
 
 _JSON = "application/json"
+_PLAIN = "".join(map(chr, range(0x20, 0x7F)))
+"""What may stand in a header as it is."""
 _LOOK_EVERY_S = 0.5
 """How often a client that hears nothing is looked after."""
-_TOO_FAST = "You're sending messages too quickly. Please wait a moment and try again."
 
 _E = TypeVar("_E")
-_Handler = Callable[[web.Request, str, str], Awaitable[web.StreamResponse]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Caller:
+    """Who asks, and what stands in every answer to it."""
+
+    principal: str
+    request_id: str
+    headers: Mapping[str, str]
+
+
+_Handler = Callable[[web.Request, _Caller], Awaitable[web.StreamResponse]]
 
 
 class OpenAIRoutes:
@@ -68,8 +82,7 @@ class OpenAIRoutes:
         self._models = Models("demo" if llm.provider == "demo" else llm.model)
         self._repeats = Repeats()
         self._max_chars = context.config.websocket.max_text_chars
-        limit = http.chat_requests_per_minute
-        self._senders = RateWindows(limit) if limit else None
+        self._door = Door(context, per_minute=http.chat_requests_per_minute)
 
     def routes(self) -> Iterable[web.RouteDef]:
         """In the order in which they are tried; the last one is what is left of `/v1/`."""
@@ -88,12 +101,15 @@ class OpenAIRoutes:
         """A handler whose every error is told as OpenAI tells errors."""
 
         async def guarded(request: web.Request) -> web.StreamResponse:
+            if request.method == "OPTIONS":
+                return self._door.preflight(request, method)
             request_id = f"req-{secrets.token_hex(12)}"
-            headers = {"x-request-id": request_id}
+            headers = {"x-request-id": request_id, **self._door.cors(request)}
             try:
-                self._check(request, method)
-                principal = self._context.principal_of(request)
-                response = await handler(request, principal, request_id)
+                _check_method(request, method)
+                self._door.check_page(request)
+                caller = _Caller(self._door.principal(request), request_id, headers)
+                response = await handler(request, caller)
             except ApiProblem as problem:
                 return _refusal(problem, headers)
             except NotTaken as refusal:
@@ -110,39 +126,32 @@ class OpenAIRoutes:
 
         return guarded
 
-    def _check(self, request: web.Request, method: str) -> None:
-        if method and request.method not in (method, "HEAD" if method == "GET" else method):
-            text = f"{request.method} is not allowed here; use {method}."
-            raise HttpError(405, "method_not_allowed", text, {"Allow": method})
-        if not self._context.origins.passes(request.headers.get("Origin"), request.headers.get("Host")):
-            raise HttpError(
-                403, "origin_not_allowed", "Pages of this origin may not call; see security.allowed_origins."
-            )
-
-    async def _nothing(self, request: web.Request, principal: str, request_id: str) -> web.StreamResponse:
+    async def _nothing(self, request: web.Request, caller: _Caller) -> web.StreamResponse:
         text = f"There is no {request.method} {request.path[:200]}; see /v1/chat/completions and /v1/models."
         raise ApiProblem(404, text, code="unknown_url")
 
     # Models
 
-    async def _list_models(self, request: web.Request, principal: str, request_id: str) -> web.Response:
+    async def _list_models(self, request: web.Request, caller: _Caller) -> web.Response:
         return web.Response(body=model_list(self._models.names), content_type=_JSON)
 
-    async def _show_model(self, request: web.Request, principal: str, request_id: str) -> web.Response:
+    async def _show_model(self, request: web.Request, caller: _Caller) -> web.Response:
         name = self._models.find(unquote(request.match_info["model"]))
         return web.Response(body=encode_json(model_card(name)), content_type=_JSON)
 
     # Chat completions
 
-    async def _chat(self, request: web.Request, principal: str, request_id: str) -> web.StreamResponse:
+    async def _chat(self, request: web.Request, caller: _Caller) -> web.StreamResponse:
         body = await self._context.body_of(request)
         chat = parse_chat(body)
         model = self._models.find(chat.model)
         session_id = parse_session(_header(request, SESSION_HEADER), chat.user)
-        self._admit(request, principal)
+        if self._context.draining:
+            raise NotTaken("draining", REFUSAL_TEXTS["draining"])
+        self._door.count(request, caller.principal)
         if session_id is None:
-            return await self._without_session(request, chat, model, principal, request_id)
-        session = session_key(principal, session_id)
+            return await self._without_session(request, chat, model, caller)
+        session = session_key(caller.principal, session_id)
         text = chat.new_text(self._max_chars)
         message_id = parse_key(_header(request, IDEMPOTENCY_HEADER)) or self._repeats.message_id(
             session,
@@ -152,44 +161,33 @@ class OpenAIRoutes:
             now=time.monotonic(),
         )
         turn = self._context.turns.run(
-            session=session, text=text, message_id=message_id, correlation_id=request_id
+            session=session, text=text, message_id=message_id, correlation_id=caller.request_id
         )
         digest = hashlib.blake2b(encode_json((session, message_id)), digest_size=12).hexdigest()
         answer = TurnAnswer(_answering(digest, model, chat), streams=chat.stream)
-        return await self._respond(
-            request, turn, answer, {"x-request-id": request_id, "X-OpenClaw-Message-Id": message_id}
-        )
+        headers = {**caller.headers, MESSAGE_HEADER: quote(message_id, safe=_PLAIN)}
+        return await self._respond(request, turn, answer, headers)
 
     async def _without_session(
-        self, request: web.Request, chat: ChatRequest, model: str, principal: str, request_id: str
+        self, request: web.Request, chat: ChatRequest, model: str, caller: _Caller
     ) -> web.StreamResponse:
         call_id = f"h-{secrets.token_hex(12)}"
         complete = Complete(
             call_id=call_id,
-            session=f"http:{principal}",
-            correlation_id=request_id,
+            session=f"http:{caller.principal}",
+            correlation_id=caller.request_id,
             messages=chat.messages,
             sampling=chat.sampling if chat.sampling != Sampling() else None,
         )
         answer = CallAnswer(_answering(call_id, model, chat), streams=chat.stream)
-        return await self._respond(
-            request, self._context.calls.run(complete), answer, {"x-request-id": request_id}
-        )
-
-    def _admit(self, request: web.Request, principal: str) -> None:
-        if self._context.draining:
-            raise NotTaken("draining", REFUSAL_TEXTS["draining"])
-        sender = f"{principal} {self._context.address_of(request)}"
-        if self._senders is not None and not self._senders.hit(sender, time.monotonic()):
-            self._context.counters['rate_limit_hits_total{channel="http"}'] += 1
-            raise NotTaken("rate_limited", _TOO_FAST)
+        return await self._respond(request, self._context.calls.run(complete), answer, caller.headers)
 
     async def _respond(
         self,
         request: web.Request,
         source: AsyncGenerator[_E],
         answer: Answer[_E],
-        headers: dict[str, str],
+        headers: Mapping[str, str],
     ) -> web.StreamResponse:
         http = self._context.config.http
         stream = EventStream(
@@ -237,6 +235,12 @@ async def _pass_on(
                 await stream.idle()
 
 
+def _check_method(request: web.Request, method: str) -> None:
+    if method and request.method != method and (request.method, method) != ("HEAD", "GET"):
+        text = f"{request.method} is not allowed here; use {method}."
+        raise HttpError(405, "method_not_allowed", text, {"Allow": method})
+
+
 def _answering(completion_id: str, model: str, chat: ChatRequest) -> Answering:
     return Answering(
         completion_id=f"chatcmpl-{completion_id}",
@@ -262,7 +266,7 @@ def _not_taken(refusal: NotTaken) -> ApiProblem:
     return problem_of_refusal(refusal.code, refusal.text)
 
 
-def _refusal(problem: ApiProblem, headers: dict[str, str]) -> web.Response:
+def _refusal(problem: ApiProblem, headers: Mapping[str, str]) -> web.Response:
     return web.Response(
         status=problem.status,
         body=problem.encode(),

@@ -16,10 +16,20 @@ from openclaw_actors.channels.sessions import SESSION_ID_RULE, is_session_id
 from openclaw_actors.messages import ChatMessage, Role, Sampling
 from openclaw_actors.messages.base import Value
 
-__all__ = ["IDEMPOTENCY_HEADER", "SESSION_HEADER", "ChatRequest", "parse_chat", "parse_key", "parse_session"]
+__all__ = [
+    "IDEMPOTENCY_HEADER",
+    "MESSAGE_HEADER",
+    "SESSION_HEADER",
+    "ChatRequest",
+    "parse_chat",
+    "parse_key",
+    "parse_session",
+]
 
 SESSION_HEADER = "X-OpenClaw-Session-Id"
 IDEMPOTENCY_HEADER = "Idempotency-Key"
+MESSAGE_HEADER = "X-OpenClaw-Message-Id"
+"""Of an answer: the id under which the message stands in its session."""
 
 _MAX_KEY_CHARS = 128
 _MAX_SHOWN = 60

@@ -24,6 +24,7 @@ def shared() -> Iterator[Gateway]:
             "auth": {"tokens": {"alice": "raw:alice-token", "bob": "raw:bob-token"}},
             "http": {"stream_keepalive_seconds": 0.3, "send_timeout_seconds": 1},
             "llm": {"retry_count": 0},
+            "security": {"allowed_origins": ["https://chat.example"]},
         },
     ).start()
     try:

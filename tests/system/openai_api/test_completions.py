@@ -175,6 +175,26 @@ def test_every_refusal_is_openais_error(
     asyncio.run(scene())
 
 
+def test_a_page_of_an_allowed_origin_may_ask_and_read(shared: Gateway) -> None:
+    async def scene() -> None:
+        url, origin = f"{shared.http_url}/v1/chat/completions", {"Origin": "https://chat.example"}
+        asks = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization"}
+        async with aiohttp.ClientSession() as http:
+            async with http.options(url, headers={**origin, **asks}) as answer:
+                assert answer.status == 204
+                assert answer.headers["Access-Control-Allow-Origin"] == "https://chat.example"
+                assert answer.headers["Access-Control-Allow-Headers"] == "authorization"
+            async with http.options(url, headers={"Origin": "https://evil.example", **asks}) as answer:
+                assert "Access-Control-Allow-Origin" not in answer.headers
+            for streams in (False, True):
+                body = {**HI, "stream": streams}
+                async with http.post(url, json=body, headers={**ALICE, **origin}) as answer:
+                    assert answer.status == 200
+                    assert answer.headers["Access-Control-Allow-Origin"] == "https://chat.example"
+
+    asyncio.run(scene())
+
+
 def test_a_model_that_fails_is_an_error_before_the_stream_and_no_session_hides_it(shared: Gateway) -> None:
     async def scene() -> None:
         async with client(shared, "alice-token") as api:
