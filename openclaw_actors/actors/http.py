@@ -181,6 +181,7 @@ class HttpChannel(AsyncActor):
         """Closes the port and lets answers that are on their way finish."""
         if self._server is not None:
             self._deliveries.shut_down()
+            self._context.turns.shut_down()
             self._calls.shut_down()
             await self._server.shut_down()
 

@@ -18,7 +18,7 @@ from openclaw_actors.actors.http_context import HttpContext, HttpError
 from openclaw_actors.actors.http_deliveries import REFUSAL_TEXTS, NotTaken
 from openclaw_actors.actors.http_door import Door
 from openclaw_actors.actors.http_stream import ClientGone, EventStream, is_gone, with_silences
-from openclaw_actors.actors.http_turns import ReaderTooSlow
+from openclaw_actors.actors.http_turns import ReaderTooSlow, TurnGoesOn
 from openclaw_actors.channels.openai.answers import Answer, CallAnswer, TurnAnswer
 from openclaw_actors.channels.openai.models import Models
 from openclaw_actors.channels.openai.problems import (
@@ -26,6 +26,7 @@ from openclaw_actors.channels.openai.problems import (
     bad_request,
     problem_of_refusal,
     slow_consumer,
+    turn_goes_on,
 )
 from openclaw_actors.channels.openai.repeats import RETRY_HEADER, Repeats
 from openclaw_actors.channels.openai.requests import (
@@ -153,7 +154,8 @@ class OpenAIRoutes:
             return await self._without_session(request, chat, model, caller)
         session = session_key(caller.principal, session_id)
         text = chat.new_text(self._max_chars)
-        message_id = parse_key(_header(request, IDEMPOTENCY_HEADER)) or self._repeats.message_id(
+        key = parse_key(_header(request, IDEMPOTENCY_HEADER))
+        message_id = key or self._repeats.message_id(
             session,
             body,
             request.headers.get(RETRY_HEADER),
@@ -166,7 +168,7 @@ class OpenAIRoutes:
         digest = hashlib.blake2b(encode_json((session, message_id)), digest_size=12).hexdigest()
         answer = TurnAnswer(_answering(digest, model, chat), streams=chat.stream)
         headers = {**caller.headers, MESSAGE_HEADER: quote(message_id, safe=_PLAIN)}
-        return await self._respond(request, turn, answer, headers)
+        return await self._respond(request, turn, answer, headers, has_key=key is not None)
 
     async def _without_session(
         self, request: web.Request, chat: ChatRequest, model: str, caller: _Caller
@@ -188,6 +190,8 @@ class OpenAIRoutes:
         source: AsyncGenerator[_E],
         answer: Answer[_E],
         headers: Mapping[str, str],
+        *,
+        has_key: bool = False,
     ) -> web.StreamResponse:
         http = self._context.config.http
         stream = EventStream(
@@ -202,8 +206,12 @@ class OpenAIRoutes:
             await _pass_on(request, source, answer, stream if answer.streams else None)
         except ClientGone:
             return stream.response if stream.opened else web.Response(status=499)
-        except (NotTaken, ReaderTooSlow) as error:
-            answer.problem = slow_consumer() if isinstance(error, ReaderTooSlow) else _not_taken(error)
+        except NotTaken as refusal:
+            answer.problem = _not_taken(refusal)
+        except ReaderTooSlow:
+            answer.problem = slow_consumer()
+        except TurnGoesOn:
+            answer.problem = turn_goes_on(has_key=has_key)
         if answer.problem is None:
             if answer.streams:
                 return stream.response

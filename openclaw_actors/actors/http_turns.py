@@ -19,11 +19,15 @@ from openclaw_actors.messages import (
     TurnDone,
 )
 
-__all__ = ["ReaderTooSlow", "Turns"]
+__all__ = ["ReaderTooSlow", "TurnGoesOn", "Turns"]
 
 
 class ReaderTooSlow(Exception):
     """Raised when a reader was too far behind what its session said."""
+
+
+class TurnGoesOn(Exception):
+    """Raised when this process ends before a turn does: the next one can be asked for its answer."""
 
 
 class Turns:
@@ -32,6 +36,14 @@ class Turns:
     def __init__(self, deliveries: Deliveries, watches: Watches) -> None:
         self._deliveries = deliveries
         self._watches = watches
+        self._woken: set[asyncio.Event] = set()
+        self._ends = False
+
+    def shut_down(self) -> None:
+        """This process ends: tell who still waits for a turn."""
+        self._ends = True
+        for woken in self._woken:
+            woken.set()
 
     async def run(
         self, *, session: str, text: str, message_id: str | None, correlation_id: str | None = None
@@ -50,6 +62,7 @@ class Turns:
         Raises:
             NotTaken: the message was not taken.
             ReaderTooSlow: too much waits for whoever iterates.
+            TurnGoesOn: the channel ends, and the turn does not.
         """
         message_id = message_id or f"m-h-{secrets.token_hex(12)}"
         turn_id = turn_id_of(message_id)
@@ -77,6 +90,8 @@ class Turns:
                         return
                 if watch.cut_off:
                     raise ReaderTooSlow
+                if self._ends:
+                    raise TurnGoesOn
                 woken.clear()
                 await woken.wait()
 
@@ -85,9 +100,11 @@ class Turns:
         woken = asyncio.Event()
         watch = Watch(f"w-{secrets.token_hex(8)}", session, woken.set)
         self._watches.begin(watch, None, time.monotonic())
+        self._woken.add(woken)
         try:
             yield watch, woken
         finally:
+            self._woken.remove(woken)
             self._watches.end(watch)
 
 

@@ -123,8 +123,11 @@ class ModelActor(AsyncActor):
         )
 
     @handles(Drain)
-    def drain(self, message: Drain, sender: Address) -> Drained:
-        """Has nothing to keep: sessions that wait for an answer begin their turn again at the next start."""
+    async def drain(self, message: Drain, sender: Address) -> Drained:
+        """Lets calls end within the grace period; those of sessions are over, or begin again at the next start."""
+        tasks = [call.task for call in self._calls.values() if call.task is not None]
+        if tasks and message.grace_s > 0:
+            await asyncio.wait(tasks, timeout=message.grace_s)
         return Drained()
 
     async def on_stop(self) -> None:

@@ -19,6 +19,7 @@ __all__ = [
     "problem_of_refusal",
     "problem_of_turn",
     "slow_consumer",
+    "turn_goes_on",
 ]
 
 _BAD_REQUEST = "invalid_request_error"
@@ -149,6 +150,22 @@ def answer_restarted() -> ApiProblem:
         "on; the same request with the same Idempotency-Key gets its answer.",
         code="answer_restarted",
         retry=False,
+    )
+
+
+def turn_goes_on(*, has_key: bool) -> ApiProblem:
+    """The gateway ends before the turn does, which goes on when the gateway is there again.
+
+    Args:
+        has_key: the message can be told from another one when it is sent again.
+    """
+    return ApiProblem(
+        503,
+        "The gateway is shutting down. The message was taken and will be answered in its session; the same request "
+        "with the same Idempotency-Key gets its answer.",
+        code="draining",
+        retry_after_s=5,
+        retry=None if has_key else False,
     )
 
 

@@ -120,6 +120,38 @@ def test_what_dies_in_mid_stream_and_what_its_client_sees(gateway: Gateway) -> N
     asyncio.run(scene())
 
 
+def test_a_drain_lets_answers_end_and_tells_whom_it_leaves(gateway: Gateway) -> None:
+    async def scene() -> None:
+        async with client(gateway) as api:
+            chunks = await stream(api, "/demo slow 1", user="main")
+            plain = await stream(api, "/demo slow 1.5")
+            await anext(chunks)
+            await anext(plain)
+            stopping = asyncio.create_task(asyncio.to_thread(gateway.stop))
+            assert (await read(chunks))[0].endswith(" 10")
+            assert (await read(plain))[0].endswith(" 15")
+            await stopping
+
+            await asyncio.to_thread(gateway.restart)
+            chunks = await stream(api, "/demo slow 3", headers=named("main", "left"))
+            plain = await stream(api, "/demo slow 3")
+            await anext(chunks)
+            await anext(plain)
+            stopping = asyncio.create_task(asyncio.to_thread(gateway.stop, "--grace", "0"))
+            for left in (chunks, plain):
+                with pytest.raises(APIError) as caught:
+                    await read(left)
+                assert caught.value.code == "draining"
+            await stopping
+
+            await asyncio.to_thread(gateway.restart)
+            answer = await ask(api, "/demo slow 3", headers=named("main", "left"))
+            assert text_of(answer).endswith(" 30")
+            assert text_of(await ask(api, "/demo recall", user="main")).startswith("turns=2 ")
+
+    asyncio.run(scene())
+
+
 def test_an_answer_that_starts_again_in_other_words_ends_its_stream(make_gateway: GatewayFactory) -> None:
     async def scene(gateway: Gateway, provider: FakeProvider, api: AsyncOpenAI) -> None:
         chunks = await stream(api, "hello", headers=named("main", "k"))

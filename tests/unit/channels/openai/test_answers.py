@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openclaw_actors.channels.openai.answers import CallAnswer, TurnAnswer
-from openclaw_actors.channels.openai.problems import problem_of_refusal
+from openclaw_actors.channels.openai.problems import problem_of_refusal, turn_goes_on
 from openclaw_actors.channels.openai.responses import Answering
 from openclaw_actors.messages import (
     AssistantChunk,
@@ -226,6 +226,11 @@ def test_what_was_not_taken(code: str, status: int, type_: str, retry: str | Non
     assert json.loads(problem.encode()) == {
         "error": {"message": "No.", "type": type_, "param": None, "code": code}
     }
+
+
+def test_a_message_without_a_key_is_not_sent_again_to_the_next_gateway() -> None:
+    assert turn_goes_on(has_key=False).headers["x-should-retry"] == "false"
+    assert "x-should-retry" not in turn_goes_on(has_key=True).headers
 
 
 # Calls without a session
