@@ -13,7 +13,7 @@ from openclaw_actors.core.rate import RateWindows
 __all__ = ["Door"]
 
 _MAX_FAILED_TOKENS = 30
-"""Of one address in a minute; more, and its tokens are not even looked at."""
+"""Of one address in a minute. A right one passes all the same: a stranger may share an address with many people."""
 _RETRY_AFTER = {"Retry-After": "10"}
 _READABLE = "Retry-After, x-request-id, x-should-retry"
 
@@ -65,13 +65,11 @@ class Door:
         Raises:
             HttpError: 401, 400; 429: too many wrong ones came from there.
         """
-        address, now = self._context.address_of(request), time.monotonic()
-        if self._failed_tokens.is_full(address, now):
-            raise self._too_many("There were too many wrong tokens from this address.")
         try:
             return self._context.principal_of(request)
         except HttpError:
-            self._failed_tokens.hit(address, now)
+            if not self._failed_tokens.hit(self._context.address_of(request), time.monotonic()):
+                raise self._too_many("There were too many wrong tokens from this address.") from None
             raise
 
     def count(self, request: web.Request, principal: str) -> None:
