@@ -16,7 +16,7 @@ from openclaw_actors.actors.own_secrets import own_secrets
 from openclaw_actors.actorsystem import AsyncActor, address_key, handles
 from openclaw_actors.config import decode
 from openclaw_actors.core.breaker import BreakerState
-from openclaw_actors.errors import ConfigError
+from openclaw_actors.errors import AskRefused, ConfigError
 from openclaw_actors.messages import (
     Address,
     CallFailed,
@@ -31,6 +31,8 @@ from openclaw_actors.messages import (
     ModelDelta,
     Ping,
     Pong,
+    ProbeProvider,
+    ProviderProbed,
     Ready,
     Usage,
 )
@@ -43,6 +45,7 @@ logger = logging.getLogger(__name__)
 _EXIT_AFTER_ANSWER_S = 0.05
 _CLOSE_S = 1.0
 _LOOK_EVERY_S = 1.0
+_PROBE_S = 60.0
 
 
 class _Call:
@@ -76,6 +79,7 @@ class ModelActor(AsyncActor):
         self._caller: Caller | None = None
         self._calls: dict[tuple[str, str], _Call] = {}
         self._looks = False
+        self._probing = False
         self._counters: Counter[str] = Counter()
 
     # Life
@@ -121,6 +125,17 @@ class ModelActor(AsyncActor):
             doing=doing,
             counters=counters,
         )
+
+    @handles(ProbeProvider)
+    async def probe(self, message: ProbeProvider, sender: Address) -> ProviderProbed:
+        """Finds out whether the provider is there and takes the key."""
+        if self._caller is None or self._probing:
+            raise AskRefused("busy", "another probe of the provider is under way; try again in a moment")
+        self._probing = True
+        try:
+            return await self._caller.probe(timeout_s=min(message.timeout_s, _PROBE_S))
+        finally:
+            self._probing = False
 
     @handles(Drain)
     async def drain(self, message: Drain, sender: Address) -> Drained:

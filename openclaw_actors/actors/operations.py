@@ -26,6 +26,8 @@ from openclaw_actors.messages import (
     Message,
     Ping,
     Pong,
+    ProbeProvider,
+    ProviderProbed,
     ReadEvents,
     ReadSession,
     RestartSession,
@@ -37,6 +39,8 @@ from openclaw_actors.messages import (
     StopOutcome,
     StopSession,
     StopTurn,
+    StoreHealth,
+    StoreHealthRequest,
 )
 
 __all__ = ["Operations"]
@@ -133,6 +137,17 @@ class Operations:
             # A session without events is none: the store refuses to read its newest.
             await self._ask("persistence", ReadSession(session=request.session, last=1))
         return page
+
+    async def store_health(self, request: StoreHealthRequest) -> StoreHealth:
+        """Whether the store can write, after a real write."""
+        health: StoreHealth = await self._ask("persistence", request)
+        return health
+
+    async def probe_provider(self, request: ProbeProvider) -> ProviderProbed:
+        """How far the model's actor came when it called the provider."""
+        timeout_s = request.timeout_s + self._timeout_s
+        probed: ProviderProbed = await self._ask("model", request, timeout_s=timeout_s)
+        return probed
 
     async def stop_session(self, request: StopSession) -> Done:
         """Ends the running turn."""

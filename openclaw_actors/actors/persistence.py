@@ -64,6 +64,7 @@ __all__ = ["PersistenceActor"]
 logger = logging.getLogger(__name__)
 
 _EXIT_AFTER_ANSWER_S = 0.05
+_QUARANTINED_NAMED = 20
 
 
 class PersistenceActor(ContactHandlers, AsyncActor):
@@ -281,11 +282,15 @@ class PersistenceActor(ContactHandlers, AsyncActor):
         """Writes something for real."""
         store = self._open_store()
         problem = await store.check_writable()
+        with _refusals():
+            quarantined = await store.quarantined()
         return StoreHealth(
             writable=not problem,
             dirty_sessions=store.dirty_sessions,
             exhausted_total=store.counters.exhausted,
             problem=problem,
+            quarantined=tuple(quarantined[:_QUARANTINED_NAMED]),
+            quarantined_total=len(quarantined),
         )
 
     def _open_store(self) -> FileStore:

@@ -41,6 +41,8 @@ from openclaw_actors.messages import (
     Message,
     Ping,
     Pong,
+    ProbeProvider,
+    ProviderProbed,
     Ready,
     RestartActor,
     RestartSession,
@@ -50,6 +52,8 @@ from openclaw_actors.messages import (
     Shutdown,
     Status,
     StopSession,
+    StoreHealth,
+    StoreHealthRequest,
 )
 
 __all__ = ["Supervisor"]
@@ -331,6 +335,16 @@ class Supervisor(AsyncActor):
     async def events(self, message: GetEvents, sender: Address) -> EventsPage:
         """A page of one session's events."""
         return await self._operations.events(message)
+
+    @handles(StoreHealthRequest)
+    async def store_health(self, message: StoreHealthRequest, sender: Address) -> StoreHealth:
+        """Whether the store can write, and what of it is damaged."""
+        return await self._operations.store_health(message)
+
+    @handles(ProbeProvider)
+    async def probe_provider(self, message: ProbeProvider, sender: Address) -> ProviderProbed:
+        """Whether the model provider is there."""
+        return await self._operations.probe_provider(message)
 
     @handles(StopSession)
     async def stop_session(self, message: StopSession, sender: Address) -> Done:

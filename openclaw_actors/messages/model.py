@@ -15,6 +15,9 @@ __all__ = [
     "Completed",
     "FinishReason",
     "ModelDelta",
+    "ProbeProvider",
+    "ProbeResult",
+    "ProviderProbed",
     "Role",
     "Sampling",
     "ToolCall",
@@ -23,6 +26,29 @@ __all__ = [
 
 Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
 FinishReason: TypeAlias = Literal["stop", "length", "content_filter"]
+
+ProbeResult: TypeAlias = Literal[
+    "demo",
+    "ok",
+    "unlisted",
+    "unchecked",
+    "key",
+    "forbidden",
+    "credit",
+    "busy",
+    "failing",
+    "foreign",
+    "moved",
+    "http",
+    "proxy",
+    "tls",
+    "tcp",
+    "dns",
+    "timeout",
+    "address",
+]
+"""How far a probe of the provider came: `ok`; `unlisted`: it does not list the configured model; `unchecked`: it lists
+no models, so nothing is known of the key; or what stopped it."""
 
 
 class ToolCall(Value, omit_defaults=True):
@@ -125,3 +151,33 @@ class CallFailed(Plain):
     usage: Usage
     """An estimate for what was streamed, else nothing."""
     model_seconds: float
+
+
+class ProbeProvider(Plain):
+    """operator -> supervisor -> model: is the provider there, and does it take the key? (an ask)
+
+    Answered by `ProviderProbed`. Costs nothing at the provider. Refused with code `busy` while another probe runs.
+    """
+
+    timeout_s: float
+    """For all of it."""
+
+
+class ProviderProbed(Plain):
+    """What came of it; holds no key and nothing that the provider said."""
+
+    result: ProbeResult
+    provider: str
+    """`llm.provider`."""
+    model: str
+    where: str = ""
+    """Host and port that were called, or the proxy's."""
+    detail: str = ""
+    """What the operating system, TLS or HTTP said; one line."""
+    status: int = 0
+    """Of the HTTP answer; 0: there was none."""
+    seconds: float = 0.0
+    clock_ahead_s: float | None = None
+    """By how much the clock here is ahead of the one that the provider's answer shows; None: it shows none."""
+    certificate_ends: float | None = None
+    """Unix time at which its certificate ends; None where there is none, or it was not seen."""

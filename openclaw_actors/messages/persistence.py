@@ -290,6 +290,9 @@ class StoreHealth(Plain):
     dirty_sessions: int
     exhausted_total: int
     problem: str = ""
+    quarantined: tuple[str, ...] = ()
+    """Names of files that were set aside because they are damaged; of very many only the first."""
+    quarantined_total: int = 0
 
 
 class FlushStore(Plain):

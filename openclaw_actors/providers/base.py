@@ -11,7 +11,7 @@ from typing import Protocol, TypeAlias
 from openclaw_actors.core.breaker import Outcome
 from openclaw_actors.errors import ProviderError
 from openclaw_actors.messages.events import Usage
-from openclaw_actors.messages.model import Complete, FinishReason, ToolCall
+from openclaw_actors.messages.model import Complete, FinishReason, ProviderProbed, ToolCall
 
 OnDelta: TypeAlias = Callable[[str], None]
 """Takes a piece of the answer's text. Never blocks, never raises."""
@@ -76,6 +76,14 @@ class Provider(Protocol):
 
         Raises:
             CallError: there is no answer.
+        """
+        ...
+
+    async def probe(self, *, timeout_s: float) -> ProviderProbed:
+        """Find out whether a call could succeed, without one that costs anything. Raises nothing.
+
+        Args:
+            timeout_s: for all of it.
         """
         ...
 

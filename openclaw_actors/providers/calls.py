@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from openclaw_actors.core.breaker import CircuitBreaker, Outcome
 from openclaw_actors.core.retry import RetryPolicy
-from openclaw_actors.messages.model import Complete
+from openclaw_actors.messages.model import Complete, ProviderProbed
 from openclaw_actors.providers import failures
 from openclaw_actors.providers.base import Answer, CallError, OnDelta, Provider
 
@@ -93,6 +93,10 @@ class Caller:
             return await self._call(request, on_delta)
         finally:
             self._places.release()
+
+    async def probe(self, *, timeout_s: float) -> ProviderProbed:
+        """Find out how the provider is; takes no place and tells the circuit breaker nothing."""
+        return await self._provider.probe(timeout_s=timeout_s)
 
     async def close(self) -> None:
         """Close the provider's connections."""

@@ -15,7 +15,7 @@ from typing import TypeAlias
 import msgspec
 
 from openclaw_actors.messages.events import Usage
-from openclaw_actors.messages.model import ChatMessage, Complete, ToolCall
+from openclaw_actors.messages.model import ChatMessage, Complete, ProviderProbed, ToolCall
 from openclaw_actors.providers import failures
 from openclaw_actors.providers.base import Answer, OnDelta
 
@@ -66,6 +66,10 @@ class DemoProvider:
         output = text if call is None else f"{text} {call.name} {call.arguments}"
         usage = Usage(input_tokens=sum(map(_count, request.messages)), output_tokens=len(output.split()))
         return Answer(text=text, usage=usage, tool_calls=() if call is None else (call,))
+
+    async def probe(self, *, timeout_s: float) -> ProviderProbed:
+        """See `Provider.probe`; it is here."""
+        return ProviderProbed(result="demo", provider="demo", model="demo")
 
     async def close(self) -> None:
         """Nothing is ever open."""

@@ -58,6 +58,7 @@ def _create_provider(llm: LlmConfig, api_key: str | None) -> Provider:
 
     return OpenAIProvider(
         target,
+        name=llm.provider,
         connect_timeout_s=llm.connect_timeout_seconds,
         max_response_bytes=llm.max_response_bytes,
     )

@@ -15,10 +15,11 @@ import aiohttp
 
 from openclaw_actors import __version__
 from openclaw_actors.core.retry import parse_retry_after
-from openclaw_actors.messages.model import Complete
+from openclaw_actors.messages.model import Complete, ProviderProbed
 from openclaw_actors.providers import failures
 from openclaw_actors.providers.base import Answer, CallError, OnDelta
 from openclaw_actors.providers.endpoints import Target
+from openclaw_actors.providers.probe import probe_target
 from openclaw_actors.providers.reader import AnswerReader, Cut, TooLarge
 from openclaw_actors.providers.wire import ErrorBody, Garbage, RequestShape, read_error
 
@@ -45,6 +46,7 @@ class OpenAIProvider:
 
     Args:
         target: where requests go.
+        name: `llm.provider`.
         connect_timeout_s: for a connection, name look-up and TLS included.
         stall_timeout_s: for each next piece of an answer that has begun.
         max_response_bytes: the largest answer.
@@ -54,11 +56,13 @@ class OpenAIProvider:
         self,
         target: Target,
         *,
+        name: str = "openai-compatible",
         connect_timeout_s: float = 10.0,
         stall_timeout_s: float = 60.0,
         max_response_bytes: int = 16 << 20,
     ) -> None:
         self._target = target
+        self._name = name
         self._shape = target.shape
         """As the provider's refusals have taught us by now."""
         self._timeout = aiohttp.ClientTimeout(total=None, connect=connect_timeout_s)
@@ -80,6 +84,10 @@ class OpenAIProvider:
             if answer is not None:
                 return answer
         raise failures.garbage("the provider refuses one field of the request after the other")
+
+    async def probe(self, *, timeout_s: float) -> ProviderProbed:
+        """See `Provider.probe`."""
+        return await probe_target(self._target, provider=self._name, timeout_s=timeout_s)
 
     async def close(self) -> None:
         """Close idle connections."""

@@ -30,7 +30,7 @@ from openclaw_actors.store.entry import Append, Entry, refuse, settle
 from openclaw_actors.store.failures import StoreRefusal, unavailable
 from openclaw_actors.store.files import Files
 from openclaw_actors.store.legacy import LegacySessions
-from openclaw_actors.store.listing import Listing
+from openclaw_actors.store.listing import Listing, quarantined_files
 from openclaw_actors.store.loading import Finder
 from openclaw_actors.store.notes import Notes
 from openclaw_actors.store.options import Counters, StoreOptions
@@ -247,6 +247,10 @@ class FileStore:
         return await self._read(
             lambda: self._listing.page(offset=offset, limit=limit, contains=contains, prefix=prefix)
         )
+
+    async def quarantined(self) -> list[str]:
+        """The names of files that were set aside because they are damaged, the oldest first."""
+        return await self._read(lambda: quarantined_files(self.options.path))
 
     # Branches and notes
 

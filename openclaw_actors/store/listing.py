@@ -14,8 +14,9 @@ from openclaw_actors.store.journal import Damaged, OtherKey, load, read_header
 from openclaw_actors.store.loading import Finder
 from openclaw_actors.store.names import key_of_name
 from openclaw_actors.store.options import StoreOptions
+from openclaw_actors.store.ownership import DIRECTORIES
 
-__all__ = ["Listing"]
+__all__ = ["Listing", "quarantined_files"]
 
 _QUARANTINED = ".quarantined-"
 
@@ -106,3 +107,19 @@ def _key_inside(path: str) -> str | None:
     finally:
         os.close(descriptor)
     return None if header is None else header.session
+
+
+def quarantined_files(root: Path) -> list[str]:
+    """The files of a store that were set aside because they are damaged, the oldest first; reads names only.
+
+    Args:
+        root: the store's directory.
+    """
+    found = []
+    for name in DIRECTORIES:
+        try:
+            with os.scandir(root / name) as entries:
+                found += [f"{name}/{entry.name}" for entry in entries if _QUARANTINED in entry.name]
+        except FileNotFoundError:
+            continue
+    return sorted(found, key=lambda name: name.rpartition(_QUARANTINED)[2])
