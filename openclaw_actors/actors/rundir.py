@@ -13,9 +13,11 @@ __all__ = [
     "clean_stale_boots",
     "make_boot_dir",
     "process_start_ticks",
+    "read_any_record",
     "read_record",
     "remove_boot_dir",
     "remove_record",
+    "socket_holders",
     "write_record",
 ]
 
@@ -121,13 +123,14 @@ def read_record(run: Path) -> RunRecord | None:
     Raises:
         StateDirError: the directory is not ours to read.
     """
-    record = _read_any_record(run)
+    record = read_any_record(run)
     if record is None or process_start_ticks(record.pid) != record.started_ticks:
         return None
     return record
 
 
-def _read_any_record(run: Path) -> RunRecord | None:
+def read_any_record(run: Path) -> RunRecord | None:
+    """What `run/current.json` says, whether that process lives or not; None if it says nothing."""
     try:
         data = (run / RECORD_NAME).read_bytes()
     except (FileNotFoundError, NotADirectoryError):
@@ -187,7 +190,7 @@ def clean_stale_boots(run: Path) -> None:
 def _end_orphans(run_dir: Path) -> None:
     """Wait until no process holds a socket of this directory; kill those that hold one for too long."""
     deadline = time.monotonic() + ORPHANS_END_WITHIN_S
-    while holders := _socket_holders(run_dir):
+    while holders := socket_holders(run_dir):
         if time.monotonic() > deadline - ORPHANS_END_WITHIN_S / 2:
             for pid in holders:
                 _kill(pid)
@@ -196,7 +199,7 @@ def _end_orphans(run_dir: Path) -> None:
         time.sleep(_POLL_S)
 
 
-def _socket_holders(run_dir: Path) -> set[int]:
+def socket_holders(run_dir: Path) -> set[int]:
     """The processes of this user that have a socket open whose name lies in the directory."""
     prefix = f"{run_dir}/"
     inodes = set()

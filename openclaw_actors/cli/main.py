@@ -46,6 +46,10 @@ _COMMANDS = {
     "chat": ("openclaw_actors.cli.chat", "Hold a conversation."),
     "sessions": ("openclaw_actors.cli.sessions", "List, show, stop and restart conversations."),
     "actors": ("openclaw_actors.cli.actors", "Restart an actor."),
+    "doctor": (
+        "openclaw_actors.cli.doctor.command",
+        "Check everything and explain; --fix repairs what is safe.",
+    ),
     "config": ("openclaw_actors.cli.config", "Check and show the configuration."),
 }
 

@@ -1,6 +1,6 @@
 """Owns the configuration: its keys, their rules, and where each value comes from."""
 
-from openclaw_actors.config.loading import Loaded, load
+from openclaw_actors.config.loading import Loaded, examine, load
 from openclaw_actors.config.masking import mask
 from openclaw_actors.config.model import GatewayConfig, decode, encode
 from openclaw_actors.config.paths import StatePaths, find_paths, prepare_paths
@@ -16,6 +16,7 @@ __all__ = [
     "collect_secrets",
     "decode",
     "encode",
+    "examine",
     "explain",
     "find_paths",
     "is_loopback",

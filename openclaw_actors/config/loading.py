@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["DEFAULT_FILE", "Loaded", "find_file", "load"]
+__all__ = ["DEFAULT_FILE", "Loaded", "examine", "find_file", "load"]
 
 import os
 from collections.abc import Mapping
@@ -59,6 +59,24 @@ def load(
     Raises:
         ConfigError: something is wrong; it carries everything that is.
     """
+    loaded, problems = examine(path, environ, overrides, to_start=to_start)
+    if problems:
+        raise ConfigError(problems)
+    return loaded
+
+
+def examine(
+    path: Path | None,
+    environ: Mapping[str, str],
+    overrides: Mapping[str, object],
+    *,
+    to_start: bool = True,
+) -> tuple[Loaded, list[Problem]]:
+    """Read the configuration as `load` does, but go on where something is wrong.
+
+    Returns:
+        What can be used of it, with the default in the place of each bad value, and every problem.
+    """
     merged = Merged()
     chosen = find_file(path, environ)
     if chosen is not None:
@@ -75,14 +93,15 @@ def load(
         if not any(merged.bad(key) for key in (problem.key, *_keys_named_in(problem.allowed)))
     ]
     merged.problems += [_placed(problem, merged.sources) for problem in problems]
-    if merged.problems:
-        raise ConfigError(_bounded(merged.problems))
     warnings = [
         *environment.warnings,
         *_warnings(config, merged.sources, from_file),
         *(twilio_warnings(config) if to_start else ()),
     ]
-    return Loaded(config=config, sources=_all_sources(config, merged), warnings=tuple(warnings), path=chosen)
+    loaded = Loaded(
+        config=config, sources=_all_sources(config, merged), warnings=tuple(warnings), path=chosen
+    )
+    return loaded, _bounded(merged.problems)
 
 
 def find_file(path: Path | None, environ: Mapping[str, str]) -> Path | None:

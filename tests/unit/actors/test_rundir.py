@@ -181,7 +181,7 @@ def test_an_orphan_that_just_closed_a_descriptor_is_seen_all_the_same(
             return ["99999", *names] if path == f"/proc/{orphan.pid}/fd" else names
 
         monkeypatch.setattr(os, "listdir", with_one_that_is_gone)
-        assert rundir._socket_holders(run) == {orphan.pid}
+        assert rundir.socket_holders(run) == {orphan.pid}
         orphan.kill()
 
 

@@ -1,0 +1,167 @@
+"""Looks at who can reach the gateway and with what: bind address, tokens, origins, proxies, secrets in files."""
+
+from __future__ import annotations
+
+__all__ = ["look"]
+
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from openclaw_actors.cli.doctor.context import Context
+from openclaw_actors.cli.doctor.finding import Finding, error, info, ok, warning
+from openclaw_actors.config import is_loopback
+from openclaw_actors.config.paths import expand
+from openclaw_actors.config.rules import secret_refs
+from openclaw_actors.config.secrets import SecretUnresolved, resolve
+
+LEAST_TOKEN_CHARS = 24
+LEAST_TOKEN_KINDS = 8
+"""Different characters; a token of fewer was typed, not drawn."""
+
+_NEW_TOKEN = "python3 -c 'import secrets; print(secrets.token_urlsafe(32))'"
+
+
+def look(context: Context) -> Iterator[Finding]:
+    """See the module's text."""
+    public = not is_loopback(context.config.bind_address)
+    yield from _tokens(context, public=public)
+    yield from _bind(context, public=public)
+    yield from _security(context, public=public)
+    yield from _secrets(context)
+    yield from _endpoint(context)
+    if os.geteuid() == 0:
+        yield warning(
+            "this runs as root",
+            why="a fault in the gateway, or a tool, could then do everything",
+            remedy="give the gateway a user of its own: User= in the service",
+        )
+
+
+def _tokens(context: Context, *, public: bool) -> Iterator[Finding]:
+    config = context.config
+    refs = dict(secret_refs(config))
+    tokens = {key: ref for key, ref in refs.items() if key == "auth_token" or key.startswith("auth.tokens.")}
+    if not tokens and not public:
+        yield info(
+            "no token is asked for",
+            why="every user and every program of this machine can talk to the agent",
+            remedy=f"set OPENCLAW_AUTH_TOKEN to what this prints: {_NEW_TOKEN}",
+        )
+    for key, ref in tokens.items():
+        try:
+            value = resolve(ref, context.environ)
+        except SecretUnresolved:
+            continue  # told where the configuration is looked at, or only the service has it
+        if len(value) < LEAST_TOKEN_CHARS or len(set(value)) < LEAST_TOKEN_KINDS:
+            make = error if public else warning
+            yield make(
+                f"the token {key} can be guessed: {len(value)} characters, {len(set(value))} different ones",
+                why="whoever guesses it speaks as its owner, and reads all of the conversations",
+                remedy=f"replace it by what this prints: {_NEW_TOKEN}",
+            )
+        else:
+            yield ok(f"the token {key} is long enough")
+
+
+def _bind(context: Context, *, public: bool) -> Iterator[Finding]:
+    config = context.config
+    if not public:
+        yield ok(f"only this machine reaches {config.bind_address}")
+        return
+    yield warning(
+        f"{config.bind_address} can be reached from outside, and what is said there is not encrypted",
+        why="tokens and conversations can be read on their way",
+        remedy="bind_address: 127.0.0.1, and a proxy that speaks TLS before it",
+    )
+    allowed = (
+        "allow_unsafe_tooling_on_public_bind",
+        "allow_plugin_bridge_on_public_bind",
+        "allow_raw_secret_refs_on_public_bind",
+    )
+    for name in allowed:
+        if getattr(config.security, name):
+            yield warning(
+                f"security.{name} is true",
+                why="a rule that protects a public address is off",
+                remedy=f"security.{name}: false, unless it was meant",
+            )
+
+
+def _security(context: Context, *, public: bool) -> Iterator[Finding]:
+    security = context.config.security
+    if security.allow_query_string_token:
+        yield warning(
+            "security.allow_query_string_token is true",
+            why="tokens in addresses end up in the logs of proxies and in the history of browsers",
+            remedy="security.allow_query_string_token: false; browsers can use the subprotocol openclaw.token.T",
+        )
+    if security.trust_forwarded_headers and not security.known_proxies:
+        yield warning(
+            "security.trust_forwarded_headers is true, and security.known_proxies is empty",
+            why="only a proxy on this machine is believed; behind any other, all clients share one limit",
+            remedy="security.known_proxies: [ADDRESS OF THE PROXY]",
+        )
+    for network in security.known_proxies:
+        if network.endswith("/0"):
+            yield error(
+                f"security.known_proxies holds {network}: everybody",
+                why="each client can claim another's address, and so escape its limits",
+                remedy="name the proxies alone",
+            )
+    if security.known_proxies and not security.trust_forwarded_headers:
+        yield info(
+            "security.known_proxies is set, but not used",
+            why="security.trust_forwarded_headers is false",
+            remedy="security.trust_forwarded_headers: true, where a proxy stands before the gateway",
+        )
+    for origin in security.allowed_origins:
+        if public and origin.startswith("http://") and not is_loopback(urlsplit(origin).hostname or ""):
+            yield warning(
+                f"security.allowed_origins holds {origin}, a page that is not encrypted",
+                why="whoever changes it on its way can speak for its reader",
+                remedy=f"list https{origin.removeprefix('http')} instead",
+            )
+
+
+def _secrets(context: Context) -> Iterator[Finding]:
+    in_file = False
+    for key, ref in secret_refs(context.config):
+        scheme, _, rest = ref.partition(":")
+        if scheme.lower() == "file":
+            yield from _readable(expand(rest, context.environ), f"{key} stands in")
+        elif scheme.lower() == "raw" and context.sources.get(key, "").startswith(f"{context.file}:"):
+            in_file = True
+            yield warning(
+                f"{key} stands in {context.file} itself",
+                why="who may read the configuration, or its copies, has the secret",
+                remedy=f"{key}: file:PATH, of a file with the mode 600, or env:NAME",
+            )
+    if in_file and context.file is not None:
+        yield from _readable(context.file, "secrets stand in")
+
+
+def _readable(path: Path, what: str) -> Iterator[Finding]:
+    try:
+        mode = stat.S_IMODE(path.stat().st_mode)
+    except OSError:
+        return  # told where the configuration is looked at
+    if mode & 0o077:
+        yield error(
+            f"{what} {path}, which has the mode {mode:04o}",
+            why="other users of this machine can read or change it",
+            remedy=f"chmod 600 {path}",
+        )
+
+
+def _endpoint(context: Context) -> Iterator[Finding]:
+    llm = context.config.llm
+    parts = urlsplit(llm.endpoint or "")
+    if parts.scheme == "http" and llm.api_key is not None and not is_loopback(parts.hostname or ""):
+        yield warning(
+            f"llm.endpoint is http://{parts.netloc}: the key and all conversations go there unencrypted",
+            why="whoever is on the way can read them",
+            remedy=f"llm.endpoint: https://{parts.netloc}{parts.path}",
+        )
