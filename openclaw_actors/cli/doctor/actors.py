@@ -7,7 +7,7 @@ __all__ = ["look"]
 from collections.abc import Iterator
 
 from openclaw_actors.cli.doctor.context import Context
-from openclaw_actors.cli.doctor.finding import Finding, error, info, ok, warning
+from openclaw_actors.cli.doctor.finding import Finding, counted, error, info, ok, warning
 from openclaw_actors.cli.doctor.gateway import reason_of
 from openclaw_actors.cli.tables import age
 from openclaw_actors.errors import OpenClawError
@@ -65,7 +65,9 @@ def _findings(status: Status) -> Iterator[Finding]:
     if status.draining:
         yield info("the gateway drains: it is about to end")
     if not status.problems:
-        yield ok(f"{len(services)} services and {len(sessions)} sessions, up {age(status.uptime_seconds)}")
+        yield ok(
+            f"up {age(status.uptime_seconds)}: {counted(len(services), 'service')}, {counted(len(sessions), 'session')}"
+        )
 
 
 def _sessions(sessions: list[StatusNode]) -> Iterator[Finding]:

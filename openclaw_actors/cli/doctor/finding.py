@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["Finding", "Level", "Repair", "error", "info", "ok", "warning"]
+__all__ = ["Finding", "Level", "Repair", "counted", "error", "info", "ok", "warning"]
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -47,3 +47,8 @@ def warning(what: str, *, why: str, remedy: str, repair: Repair | None = None) -
 def error(what: str, *, why: str, remedy: str, repair: Repair | None = None) -> Finding:
     """Something that does not work, or puts data or people at risk now."""
     return Finding(level="error", what=what, why=why, remedy=remedy, repair=repair)
+
+
+def counted(number: int, noun: str, plural: str = "") -> str:
+    """`1 session`, `2 sessions`."""
+    return f"{number} {noun if number == 1 else plural or noun + 's'}"

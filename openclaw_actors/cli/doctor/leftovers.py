@@ -19,10 +19,11 @@ from openclaw_actors.actors.rundir import (
 )
 from openclaw_actors.cli.doctor import proc
 from openclaw_actors.cli.doctor.context import Context
-from openclaw_actors.cli.doctor.finding import Finding, error, info, ok, warning
+from openclaw_actors.cli.doctor.finding import Finding, counted, error, info, ok, warning
 from openclaw_actors.errors import AlreadyRunning, OpenClawError
 
 _MANY_DEAD_SOCKETS = 100
+_NAMED = 10
 
 
 def look(context: Context) -> Iterator[Finding]:
@@ -87,10 +88,11 @@ def _of_the_dead(run: Path, boots: list[Path]) -> Iterator[Finding]:
     repair = partial(_clean, run)
     alive = sorted({pid for path in boots for pid in socket_holders(path)})
     if alive:
+        named = " ".join(map(str, alive[:_NAMED]))
         yield error(
-            f"{len(alive)} processes of a dead gateway still live: {', '.join(map(str, alive[:10]))}",
+            f"{counted(len(alive), 'process', 'processes')} of a dead gateway still alive: {named}",
             why="they may hold the ports and the store",
-            remedy=f"kill -9 {' '.join(map(str, alive[:10]))}; the next start does it too",
+            remedy=f"kill -9 {named}; the next start does it too",
             repair=repair,
         )
     record = read_any_record(run)
@@ -100,13 +102,13 @@ def _of_the_dead(run: Path, boots: list[Path]) -> Iterator[Finding]:
             f"the gateway with the pid {record.pid} was killed ({record.state} was the last that it said)"
             + ("; another process has that pid now" if again else ""),
             why="nothing accepted is lost: the next start goes on with it",
-            repair=repair,
+            repair=None if alive else repair,
         )
     sockets = sum(1 for path in boots for _ in path.iterdir())
     if boots and not alive:
         yield info(
-            f"{sockets} dead sockets in {len(boots)} directories of {run}; the next start removes them",
-            repair=repair,
+            f"{counted(sockets, 'dead socket')} of {counted(len(boots), 'boot')} in {run}; the next start removes them",
+            repair=repair if record is None else None,
         )
     if not boots and record is None:
         yield ok("nothing of a dead gateway is left")

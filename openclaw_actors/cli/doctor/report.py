@@ -11,6 +11,7 @@ from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
+from openclaw_actors.cli.doctor.finding import counted
 from openclaw_actors.cli.doctor.runner import Checked
 from openclaw_actors.cli.plain import one_line
 
@@ -89,12 +90,8 @@ def _summary(found: Sequence[Checked], *, running: bool, fixing: bool) -> Text:
     gateway = "a gateway runs" if running else "no gateway runs: what only one can tell was left out"
     if not errors and not warnings:
         return Text(f"all is well; {gateway}", style="green")
-    counts = f"{_count(errors, 'error')}, {_count(warnings, 'warning')}; {gateway}"
+    counts = f"{counted(errors, 'error')}, {counted(warnings, 'warning')}; {gateway}"
     fixable = sum(each.finding.repair is not None for each in found)
     if fixable and not fixing:
         counts += f"; --fix repairs {fixable}"
     return Text(counts, style="bold red" if errors else "yellow")
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-__all__ = ["DEADLINE_S", "Check", "Checked", "blocking", "repaired", "run_checks"]
+__all__ = ["DEADLINE_S", "Check", "Checked", "DaemonThreads", "blocking", "repaired", "run_checks"]
 
 import asyncio
-import contextlib
 import threading
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from openclaw_actors.cli.doctor.context import Context
 from openclaw_actors.cli.doctor.finding import Finding, warning
 from openclaw_actors.errors import OpenClawError
+
+_T = TypeVar("_T")
 
 DEADLINE_S = 20.0
 """Longer than the longest question to the running gateway, or to the provider, may take."""
@@ -39,34 +41,35 @@ class Checked:
     """Why `--fix` could not do it."""
 
 
-def blocking(look: Callable[[Context], Iterable[Finding]]) -> Callable[[Context], Awaitable[list[Finding]]]:
-    """Make a check of a function that waits for the disk: it runs in a thread that nobody has to wait for."""
+class DaemonThreads(ThreadPoolExecutor):
+    """One thread for each piece of work, and nobody waits for them: a dead network disk, or a dead resolver, may never
+    answer, and at exit Python would wait for the threads of an ordinary executor.
+    """
 
-    async def run(context: Context) -> list[Finding]:
-        loop = asyncio.get_running_loop()
-        done: asyncio.Future[list[Finding]] = loop.create_future()
-
-        def settle(found: list[Finding] | None, failed: BaseException | None) -> None:
-            if done.done():
-                return  # the deadline was faster
-            if failed is not None:
-                done.set_exception(failed)
-            else:
-                done.set_result(found or [])
+    def submit(self, fn: Callable[..., _T], /, *args: Any, **kwargs: Any) -> Future[_T]:
+        """Run something in a thread of its own."""
+        future: Future[_T] = Future()
 
         def work() -> None:
-            found: list[Finding] | None = None
-            failed: BaseException | None = None
+            if not future.set_running_or_notify_cancel():
+                return
             try:
-                found = list(look(context))
+                future.set_result(fn(*args, **kwargs))
             except BaseException as error:
-                failed = error
-            with contextlib.suppress(RuntimeError):  # the command has ended meanwhile
-                loop.call_soon_threadsafe(settle, found, failed)
+                future.set_exception(error)
 
-        # Not an executor: at exit Python would wait for its threads, and a dead network disk never answers.
-        threading.Thread(target=work, name=f"doctor {look.__name__}", daemon=True).start()
-        return await done
+        threading.Thread(target=work, name="doctor", daemon=True).start()
+        return future
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: FBT001, FBT002 - as inherited
+        """Leaves the threads alone."""
+
+
+def blocking(look: Callable[[Context], Iterable[Finding]]) -> Callable[[Context], Awaitable[list[Finding]]]:
+    """Make a check of a function that waits for the disk."""
+
+    async def run(context: Context) -> list[Finding]:
+        return await asyncio.to_thread(lambda: list(look(context)))
 
     return run
 
@@ -79,6 +82,7 @@ async def run_checks(
     Args:
         deadline_s: for each of them.
     """
+    asyncio.get_running_loop().set_default_executor(DaemonThreads())
     found = await asyncio.gather(*(_run(check, context, deadline_s) for check in checks))
     return [
         Checked(check.name, finding)

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from openclaw_actors.cli.doctor.context import Context
-from openclaw_actors.cli.doctor.finding import Finding, error, info, ok, warning
+from openclaw_actors.cli.doctor.finding import Finding, counted, error, info, ok, warning
 from openclaw_actors.store.ownership import DIRECTORIES
 
 _OTHERS = 0o077
@@ -43,7 +43,7 @@ def look(context: Context) -> Iterator[Finding]:
     for path in _private_files(context):
         yield from _file(path)
     if seen:
-        yield ok(f"{paths.state} was looked at, {seen} directories")
+        yield ok(f"{paths.state} was looked at, {counted(seen, 'directory', 'directories')}")
 
 
 def _directories(context: Context) -> list[Path]:

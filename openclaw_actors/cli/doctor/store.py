@@ -12,7 +12,7 @@ from pathlib import Path
 from openclaw_actors.actors.rundir import StateLock
 from openclaw_actors.cli.doctor import proc
 from openclaw_actors.cli.doctor.context import Context
-from openclaw_actors.cli.doctor.finding import Finding, error, info, ok, warning
+from openclaw_actors.cli.doctor.finding import Finding, counted, error, info, ok, warning
 from openclaw_actors.cli.doctor.gateway import Gateway, reason_of
 from openclaw_actors.cli.doctor.runner import blocking
 from openclaw_actors.cli.tables import size
@@ -61,7 +61,7 @@ async def _by_asking(gateway: Gateway, context: Context) -> list[Finding]:
     if health.dirty_sessions:
         found.append(
             error(
-                f"{health.dirty_sessions} conversations have records that only memory holds",
+                f"{counted(health.dirty_sessions, 'conversation')}: there are records that only memory holds",
                 why="they are lost if the process of the store ends now",
                 remedy="mend the disk first; do not stop the gateway before this is 0",
             )
@@ -82,7 +82,7 @@ async def _by_asking(gateway: Gateway, context: Context) -> list[Finding]:
 def _quarantined(names: Sequence[str], total: int, root: Path) -> Finding:
     shown = ", ".join(names[:_NAMED]) + (f" and {total - _NAMED} more" if total > _NAMED else "")
     return warning(
-        f"{total} damaged files were set aside: {shown}",
+        f"{counted(total, 'damaged file')}, set aside: {shown}",
         why="the conversations in them began anew; what was in them can be read by a person only",
         remedy=f"look at them in {root}, check the disk, then move them away",
     )
@@ -162,7 +162,7 @@ def _content(root: Path, *, may_tidy: bool, context: Context) -> Iterator[Findin
             conversations += name == "sessions" and entry.name.endswith(".jsonl")
             if entry.name.startswith(".") and entry.name.endswith(".tmp"):
                 leftovers.append(Path(entry.path))
-    yield ok(f"{conversations} conversations, {size(total)} in {root}")
+    yield ok(f"{counted(conversations, 'conversation')}, {size(total)} in {root}")
     if foreign:
         yield error(
             f"{foreign} files in {root} belong to another user",
@@ -172,11 +172,11 @@ def _content(root: Path, *, may_tidy: bool, context: Context) -> Iterator[Findin
     names, complete = read_names(root / "open-turns.jsonl")
     if names and complete:
         yield info(
-            f"{len(names)} conversations may have unanswered messages; the next start goes on with them"
+            f"{counted(len(names), 'conversation')} may have unanswered messages; the next start goes on with them"
         )
     if leftovers:
         yield info(
-            f"{len(leftovers)} temporary files of a crash are in {root}; the next start removes them",
+            f"a crash left {counted(len(leftovers), 'temporary file')} in {root}; the next start removes them",
             repair=partial(_remove, leftovers, context) if may_tidy else None,
         )
     if damaged := quarantined_files(root):
@@ -204,4 +204,4 @@ def _remove(paths: Sequence[Path], context: Context) -> str:
             path.unlink(missing_ok=True)
     finally:
         lock.release()
-    return f"removed {len(paths)} temporary files"
+    return f"removed {counted(len(paths), 'temporary file')}"
