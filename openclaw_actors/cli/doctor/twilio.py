@@ -5,6 +5,7 @@ from __future__ import annotations
 __all__ = ["look", "webhook_url"]
 
 import asyncio
+import base64
 import re
 from typing import Any
 from urllib.parse import urlsplit
@@ -143,8 +144,9 @@ async def _account(twilio: TwilioConfig, sid: str, token: str) -> list[Finding]:
 
 
 def _session(sid: str, token: str) -> aiohttp.ClientSession:
+    login = base64.b64encode(f"{sid}:{token}".encode()).decode()
     return aiohttp.ClientSession(
-        auth=aiohttp.BasicAuth(sid, token), cookie_jar=aiohttp.DummyCookieJar(), trust_env=True
+        headers={"Authorization": f"Basic {login}"}, cookie_jar=aiohttp.DummyCookieJar(), trust_env=True
     )
 
 
