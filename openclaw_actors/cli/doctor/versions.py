@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 
-import openclaw_actors
 from openclaw_actors import __version__
 from openclaw_actors.cli.doctor.context import Context
 from openclaw_actors.cli.doctor.finding import Finding, error, info, ok, warning
@@ -23,6 +22,7 @@ _LEAST = (3, 11)
 _TESTED = (3, 13)
 _REQUIREMENT = re.compile(r"([A-Za-z0-9._-]+)\s*\(?((?:[<>=!~]=?[^;)]*)?)\)?\s*(;.*)?")
 _SLACK_S = 5.0
+_PROGRAM = Path(__file__).parents[2]
 
 
 def look(context: Context) -> Iterator[Finding]:
@@ -103,8 +103,7 @@ def _replaced(started_ticks: int) -> Iterator[Finding]:
     """Whether the program's files are newer than the gateway: an upgrade needs a restart."""
     ticks = started_ticks / os.sysconf("SC_CLK_TCK")
     began = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME) + ticks
-    root = Path(openclaw_actors.__file__).parent
-    newest = max((path.stat().st_mtime for path in root.rglob("*.py")), default=0.0)
+    newest = max((path.stat().st_mtime for path in _PROGRAM.rglob("*.py")), default=0.0)
     if newest > began + _SLACK_S:
         yield warning(
             "the program's files are newer than the gateway that runs",
