@@ -86,14 +86,17 @@ def test_all_is_well(world: World) -> None:
     [
         ({"validate_signature": False}, "error", "validate_signature is false"),
         ({"webhook_public_base_url": "http://sms.example"}, "error", "webhook_public_base_url is http:"),
-        ({"account_sid": None}, "error", "account_sid is not set"),
         ({"account_sid": "AC12"}, "error", "account_sid is no account SID"),
-        ({"from_number": None}, "error", "neither"),
-        ({"allowed_from_numbers": []}, "warning", "allowed_from_numbers is empty"),
     ],
 )
 def test_settings(world: World, changes: dict[str, Any], level: str, text: str) -> None:
     assert text in told(see(world, {**GOOD, **changes}), level)
+
+
+def test_without_a_number_of_its_own_the_settings_are_named(world: World) -> None:
+    found = see(world, {**GOOD, "from_number": None, "messaging_service_sid": "MG1"})
+    assert "was not looked up" in told(found, "info")
+    assert f"{HOOK}#rc=5&rp=5xx,ct,rt" in next(each.remedy for each in found if each.level == "info")
 
 
 def test_a_wrong_token_and_a_suspended_account(world: World) -> None:
