@@ -29,7 +29,7 @@ def check(invocation: Invocation, *, as_json: bool) -> None:
     except ConfigError as error:
         if not as_json:
             raise
-        print_json({"ok": False, "problems": [str(each) for each in error.problems], "warnings": []})
+        print_json({"ok": False, "problems": [_fields(each) for each in error.problems], "warnings": []})
         click.get_current_context().exit(2)
     if as_json:
         print_json({"ok": True, "problems": [], "warnings": list(loaded.warnings)})
@@ -37,6 +37,23 @@ def check(invocation: Invocation, *, as_json: bool) -> None:
     for warning in loaded.warnings:
         click.echo(f"Warning: {warning}", err=True)
     click.echo(f"ok: {loaded.path or 'no file, built-in defaults'}")
+
+
+def _fields(problem: object) -> dict[str, str | None]:
+    """A problem for programs: what is where, and beside it the line that a person is shown."""
+    from openclaw_actors.config import Problem
+
+    if not isinstance(problem, Problem):
+        return {"problem": str(problem)}
+    return {
+        "kind": problem.kind,
+        "key": problem.key,
+        "value": problem.value,
+        "problem": str(problem),
+        "allowed": problem.allowed,
+        "where": problem.where,
+        "hint": problem.hint,
+    }
 
 
 @command.command("show")

@@ -107,7 +107,12 @@ def test_a_wrong_configuration_is_2_with_every_problem(
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 2
     assert main(["config", "check", "-c", "bad.yaml", "--json"]) == 2
-    assert len(json.loads(capsys.readouterr().out)["problems"]) == 2
+    problems = json.loads(capsys.readouterr().out)["problems"]
+    assert len(problems) == 2
+    port = next(each for each in problems if each["key"] == "port")
+    assert (port["value"], port["where"]) == ("false", "bad.yaml:1")
+    assert "from 0 to 65535" in port["allowed"]
+    assert f"Error: {port['problem']}" in lines
 
 
 def test_config_show_says_where_a_value_came_from_and_hides_secrets(
