@@ -186,7 +186,17 @@ def _url_problem(value: str) -> str | None:
         return "it must not hold a user name or a password"
     if any(char.isspace() for char in value) or parts.fragment:
         return ""
-    return None if parts.scheme in ("http", "https") and host else ""
+    return None if parts.scheme in ("http", "https") and host and _can_be_called(host) else ""
+
+
+def _can_be_called(host: str) -> bool:
+    """Whether a name or an address can be looked up at all; names may have letters of any language."""
+    if ":" in host or host.isascii():
+        return _host_problem(host) is None
+    try:
+        return _host_problem(host.encode("idna").decode()) is None
+    except UnicodeError:
+        return False
 
 
 def _origin_problem(value: str) -> str | None:

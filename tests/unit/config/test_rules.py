@@ -49,6 +49,12 @@ LONG = "x" * 500
         ("llm.circuit_breaker_cooldown_seconds", "0.5", "a number from 1 to 86400"),
         ("llm.provider", "anthropic", "one of azure-openai, demo, ollama, openai, openai-compatible"),
         ("llm.endpoint", "localhost:11434", "an http:// or https:// URL"),
+        ("llm.endpoint", "https://a..b/v1", "an http:// or https:// URL"),
+        ("llm.endpoint", "https://-a.example", "an http:// or https:// URL"),
+        ("llm.endpoint", "https://1.2.3", "an http:// or https:// URL"),
+        ("llm.endpoint", '"https://*.example/"', "an http:// or https:// URL"),
+        ("llm.endpoint", f"https://{'a' * 64}.example", "an http:// or https:// URL"),
+        ("llm.endpoint", "https://ü..b", "an http:// or https:// URL"),
         (
             "llm.endpoint",
             "http://u:hunter2@h/",
@@ -298,3 +304,18 @@ def test_a_public_bind_says_all_of_it_at_once(load: Load) -> None:
     assert [problem.split()[0] for problem in problems_of(load, text)] == [
         "auth_token", "tooling.allow_shell", "plugins.enabled", "llm.api_key",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://localhost:11434/v1",
+        "https://bücher.example/v1",
+        "https://my_host.internal",
+        "http://[::1]:8000/v1",
+        "http://10.0.0.7",
+        "https://api.example.",
+    ],
+)
+def test_addresses_that_can_be_called(load: Load, url: str) -> None:
+    assert load(f"llm: {{endpoint: '{url}'}}").config.llm.endpoint == url
