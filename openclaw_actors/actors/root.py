@@ -9,6 +9,7 @@ from __future__ import annotations
 __all__ = ["Root", "check_open_files", "exit_code_of_signal"]
 
 import asyncio
+import errno
 import logging
 import os
 import signal
@@ -247,9 +248,21 @@ class Root:
             write_record(self._plan.run, record)
         except OSError as error:
             if not self._was_ready:
-                raise StateDirError(f"cannot write in {self._plan.run}: {error.strerror}") from None
+                raise StateDirError(f"cannot write in {self._plan.run}: {_with_remedy(error)}") from None
             # A full disk must not end a gateway that runs: commands do not find it until there is room again.
-            logger.error("the record of the running gateway cannot be written: %s", error.strerror)
+            logger.error("the record of the running gateway cannot be written: %s", _with_remedy(error))
+
+
+def _with_remedy(error: OSError) -> str:
+    """What the operating system says, and what to do."""
+    match error.errno:
+        case errno.ENOSPC | errno.EDQUOT:
+            remedy = "make room on that disk (df -h, df -i), or choose another with --state-dir"
+        case errno.EROFS:
+            remedy = "mount that file system for writing, or choose another with --state-dir"
+        case _:
+            remedy = "see who owns it, or choose another with --state-dir"
+    return f"{error.strerror}; {remedy}"
 
 
 def _port_of(address: str) -> int:

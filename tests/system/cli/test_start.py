@@ -192,6 +192,26 @@ def test_a_full_disk_is_said_in_one_line(make_gateway: GatewayFactory) -> None:
         assert result.returncode == 1
         assert result.stderr.startswith("Error: ")
         assert "No space left on device" in result.stderr
+        assert "make room on that disk" in result.stderr
+        assert result.stderr.count("\n") == 1
+    finally:
+        subprocess.run(["umount", disk], check=True)
+
+
+def test_a_disk_that_is_full_for_the_record_alone_is_said_with_a_remedy(make_gateway: GatewayFactory) -> None:
+    """The directories and the lock are there already: the first thing that needs room is the record."""
+    gateway = make_gateway(module=STUB)
+    disk = gateway.state_dir
+    disk.mkdir(mode=0o700)
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", disk], check=False).returncode:
+        pytest.skip("only root can mount a small disk")
+    try:
+        for name in ("logs", "run", "memory"):
+            (disk / name).mkdir(mode=0o700)
+        fill(disk / "fill")
+        result = gateway.cli("start", "--demo", "--port", "0", "--http-port", "0")
+        assert result.returncode == 1
+        assert "make room on that disk (df -h, df -i), or choose another with --state-dir" in result.stderr
         assert result.stderr.count("\n") == 1
     finally:
         subprocess.run(["umount", disk], check=True)
