@@ -18,7 +18,7 @@ from typing import Any
 
 import msgspec
 
-from openclaw_actors.actors.rundir import make_boot_dir, remove_boot_dir
+from openclaw_actors.actors.rundir import is_stopping, make_boot_dir, remove_boot_dir
 from openclaw_actors.actorsystem import AsyncActor, GatewaySystem, Limits, address_key, end_descendants
 from openclaw_actors.actorsystem.process import open_pidfd
 from openclaw_actors.config import GatewayConfig, encode
@@ -26,9 +26,6 @@ from openclaw_actors.errors import ActorError, ActorGone, AskRefused, AskTimeout
 from openclaw_actors.messages import Directory, Init, InitFailed, Ping, Ready, Shutdown
 
 logger = logging.getLogger(__name__)
-
-STOPPING_NAME = "stopping"
-"""A file with this name in the boot's directory: the supervisor was told to end, so its end is no accident."""
 
 LATE_S = 1.0
 """A tick of ours that is so much late forgives the others: this process itself did not run."""
@@ -107,7 +104,7 @@ class Boot:
     @property
     def end_was_ordered(self) -> bool:
         """Whether the supervisor was told to end, by whomever."""
-        return (self.run_dir / STOPPING_NAME).exists()
+        return is_stopping(self.run_dir)
 
     async def start(self) -> Ready:
         """Fork the admin, create the supervisor, and wait until it is ready.

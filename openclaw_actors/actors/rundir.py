@@ -11,7 +11,9 @@ __all__ = [
     "RunRecord",
     "StateLock",
     "clean_stale_boots",
+    "is_stopping",
     "make_boot_dir",
+    "mark_stopping",
     "process_start_ticks",
     "read_any_record",
     "read_record",
@@ -25,6 +27,7 @@ import fcntl
 import os
 import shutil
 import signal
+import stat
 import time
 from pathlib import Path
 
@@ -163,6 +166,25 @@ def make_boot_dir(run: Path, boot: str) -> Path:
     except OSError as error:
         raise StateDirError(f"cannot make the directory {run_dir}: {error.strerror}") from None
     return run_dir
+
+
+def mark_stopping(run_dir: Path) -> None:
+    """Note that this boot ends on purpose: its end is no accident, and nothing is built anew after it.
+
+    The note is the sticky bit of the directory: unlike a file it needs no room, and a stop must hold on a full disk.
+
+    Raises:
+        OSError: it cannot be noted.
+    """
+    run_dir.chmod(0o700 | stat.S_ISVTX)
+
+
+def is_stopping(run_dir: Path) -> bool:
+    """Whether this boot was told to end."""
+    try:
+        return bool(run_dir.stat().st_mode & stat.S_ISVTX)
+    except OSError:
+        return False
 
 
 def remove_boot_dir(run_dir: Path) -> None:

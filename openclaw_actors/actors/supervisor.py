@@ -18,6 +18,7 @@ from thespian.actors import ActorExitRequest
 from openclaw_actors import logs
 from openclaw_actors.actors.catalogue import CHANNELS, SERVICES, load
 from openclaw_actors.actors.operations import Operations
+from openclaw_actors.actors.rundir import mark_stopping
 from openclaw_actors.actors.service import Service
 from openclaw_actors.actorsystem import ActorFailed, AsyncActor, address_key, handles
 from openclaw_actors.config import GatewayConfig, decode, encode, find_paths
@@ -68,8 +69,6 @@ _EXIT_S = 6.0
 _FIRST_START_TRIES = 3
 _FLUSH_S = 5.0
 _EXIT_AFTER_ANSWER_S = 0.05
-STOPPING_FILE = "stopping"
-"""In the run directory: the supervisor ends on purpose, so `start` ends too."""
 
 
 _TOKENS = ("auth_token", "auth.tokens.")
@@ -382,7 +381,11 @@ class Supervisor(AsyncActor):
             return Done(text="already draining")
         self._draining = True
         run_dir = Path(address_key(self.myAddress)).parent
-        run_dir.joinpath(STOPPING_FILE).touch()
+        try:
+            mark_stopping(run_dir)
+        except OSError as error:
+            # It ends all the same. Only a stop that did not come by a signal to `start` is then taken for an accident.
+            logger.error("the end on purpose cannot be noted in %s: %s", run_dir, error.strerror)
         grace_s = self._config.graceful_shutdown_seconds if message.grace_s is None else message.grace_s
         self.spawn(self._drain(grace_s), name="drain")
         return Done(text=f"draining, for at most {grace_s:g} s")

@@ -14,7 +14,7 @@ import click
 
 from openclaw_actors.actors.rundir import RunRecord, process_start_ticks
 from openclaw_actors.cli.common import Invocation, Seconds, common_options, pass_invocation, paths_of
-from openclaw_actors.errors import ActorError, OpenClawError
+from openclaw_actors.errors import ActorError, OpenClawError, StateDirError
 
 MARGIN_S = 30.0
 """Beyond the grace period, for the processes to end; longer than `start` itself waits before it kills them."""
@@ -64,8 +64,9 @@ async def _ask_to_end(record: RunRecord, grace: float | None) -> bool:
 
     try:
         await ask_supervisor(record, Shutdown(grace_s=grace), timeout_s=ASK_TIMEOUT_S)
-    except ActorError:
-        return False  # `start` itself gets a signal, and ends what does not answer
+    except (ActorError, StateDirError):
+        # It does not answer, or the disk has no room for a socket to ask by. `start` itself gets a signal then.
+        return False
     return True
 
 

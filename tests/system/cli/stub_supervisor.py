@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 
 from openclaw_actors.actors import catalogue
+from openclaw_actors.actors.rundir import mark_stopping
 from openclaw_actors.actorsystem import Address, AsyncActor, handles
 from openclaw_actors.cli.main import main as real_main
 from openclaw_actors.config import decode
@@ -64,7 +65,7 @@ class StubSupervisor(AsyncActor):
     @handles(Shutdown)
     def shutdown(self, message: Shutdown, sender: Address) -> Done:
         if os.environ.get("STUB") != "deaf":
-            Path(self._runtime.transport.run_dir, "stopping").touch()
+            mark_stopping(Path(self._runtime.transport.run_dir))
             self.stop("told to")
         return Done()
 
