@@ -222,6 +222,8 @@ class AsyncActor(Actor):
         self._enter(msg, sender, 0)
 
     def _enter(self, message: Any, sender: ActorAddress, ask_id: int) -> None:
+        if logger.isEnabledFor(logging.DEBUG):
+            self._log_entry(message, sender, ask_id)
         handler = self._table.get(type(message)) or self._find_handler(type(message))
         if handler is None:
             self._unknown(message, sender, ask_id)
@@ -239,6 +241,15 @@ class AsyncActor(Actor):
                 self._run_handler(result, message, sender, ask_id)
             elif ask_id:
                 self._answer(sender, ask_id, result, message)
+
+    @staticmethod
+    def _log_entry(message: Any, sender: ActorAddress, ask_id: int) -> None:
+        """Note a message by its type: what people say must not get into the log."""
+        try:
+            name = os.path.basename(address_key(sender))
+        except ValueError:
+            name = "a new actor"
+        logger.debug("%s %s by %s", "asked" if ask_id else "told", type(message).__name__, name)
 
     def _find_handler(self, message_type: type) -> Handler | None:
         for base in message_type.__mro__:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import resource
 import signal
 import socket
@@ -108,6 +109,30 @@ def test_a_closed_stream_is_no_error(gateway: Gateway, closed: int) -> None:
     assert result.returncode == 0
     assert result.stderr == ""
     assert result.stdout == ("" if closed == 1 else "echo: hello\n")
+
+
+def test_start_needs_no_stream_at_all(make_gateway: GatewayFactory) -> None:
+    """As a service manager of one's own may start it; with a secret, so that it executes itself anew."""
+    gateway = make_gateway(environment={"OPENCLAW_AUTH_TOKEN": "kJ8_2mPqX-7vLz0RtYw3NbHcDf5"})
+    command, environment = gateway.cli_command("start", "--demo", "--port", "0", "--http-port", "0")
+    bare = ["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", *command]
+    with subprocess.Popen(bare, env=environment, cwd=gateway.directory) as process:
+        try:
+            wait_until(lambda: gateway.cli("health", "--ready").returncode == 0, deadline_s=30, what="ready")
+            assert gateway.cli("send", "hello").stdout == "echo: hello\n"
+        finally:
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(25) == 0
+
+
+def test_the_debug_log_names_messages_by_type_and_never_by_text(make_gateway: GatewayFactory) -> None:
+    gateway = make_gateway(config={"logging": {"level": "debug"}}).start()
+    assert gateway.cli("send", "a secret of mine").returncode == 0
+    assert gateway.stop() == 0
+    log = gateway.log_text()
+    for name in ("Deliver", "Append", "Complete", "ModelDelta", "SessionEvents"):
+        assert re.search(rf"(told|asked) {name} by \S+", log), name
+    assert "a secret of mine" not in log
 
 
 # health
