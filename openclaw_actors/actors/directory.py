@@ -31,7 +31,13 @@ class ServiceDirectory:
         known, self._directory = self._directory.services, directory
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
-        return {name for name, ref in directory.services.items() if known.get(name) != ref}
+        return {name for name, ref in directory.services.items() if _life(known.get(name)) != _life(ref)}
+
+    def port(self, name: str) -> int | None:
+        """Where a channel listens; None while that is not known."""
+        ref = self.find(name)
+        port = "" if ref is None else ref.bound.rpartition(":")[2]
+        return int(port) if port.isdigit() else None
 
     @property
     def current(self) -> Directory:
@@ -118,3 +124,8 @@ class ServiceDirectory:
                     await changed.wait()
             except TimeoutError:
                 continue
+
+
+def _life(ref: ServiceRef | None) -> tuple[Address, int, str] | None:
+    """What tells one life of a service from the next; where it listens is learnt during it."""
+    return None if ref is None else (ref.address, ref.incarnation, ref.instance)

@@ -53,7 +53,9 @@ class Service:
         """How others find it; None while no process lives."""
         if self.address is None:
             return None
-        return ServiceRef(address=self.address, incarnation=self.incarnation, instance=self.instance)
+        return ServiceRef(
+            address=self.address, incarnation=self.incarnation, instance=self.instance, bound=self.bound
+        )
 
     @property
     def problems(self) -> tuple[str, ...]:

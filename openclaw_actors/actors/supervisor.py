@@ -192,7 +192,9 @@ class Supervisor(AsyncActor):
             return answer
         service.state = "running"
         service.bound = answer.detail.get("address", "")
-        if service.address is not None:
+        if service.bound:
+            self._broadcast()  # the other channel leads clients there
+        elif service.address is not None:
             self.send(service.address, self._directory())
         return None
 

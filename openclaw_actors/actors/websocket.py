@@ -88,6 +88,7 @@ class WebSocketChannel(AsyncActor):
             return InitFailed(reason=str(problem), code="configuration")
         self._server, self._core = server, server.core
         address = shown_address(sockets)
+        self._use_http_port()
         await server.serve(sockets)
         self._use_router()
         timeouts = (self._server.limits.open_timeout_s, config.websocket.accept_timeout_seconds)
@@ -110,8 +111,14 @@ class WebSocketChannel(AsyncActor):
     def learn_addresses(self, message: Directory, sender: Address) -> None:
         """A service was replaced; a new router gets what is held."""
         changed = self._directory.update(message)
+        self._use_http_port()
         if self._core is not None and ("router" in changed or self._directory.find("router") is None):
             self._use_router()
+
+    def _use_http_port(self) -> None:
+        port = self._directory.port("http")
+        if self._core is not None and port is not None:
+            self._server.use_http_port(port)
 
     def _use_router(self) -> None:
         assert self._core is not None

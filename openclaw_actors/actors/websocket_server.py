@@ -110,6 +110,10 @@ class WebSocketServer:
         """How many clients are connected."""
         return len(self._links)
 
+    def use_http_port(self, port: int) -> None:
+        """The HTTP channel listens here."""
+        self._doorman.use_http_port(port)
+
     def drain(self) -> None:
         """Take no messages and no connections any more."""
         self._doorman.draining = True

@@ -25,7 +25,7 @@ class OriginRule:
 
     def __init__(self, *, allowed: Iterable[str], http_port: int, token_required: bool) -> None:
         self._allowed = frozenset(origin.rstrip("/").lower() for origin in allowed)
-        self._http_port = http_port
+        self.http_port = http_port
         self._token_required = token_required
 
     def passes(self, origin: str | None, host: str | None) -> bool:
@@ -39,7 +39,7 @@ class OriginRule:
         ours = host_and_port(host or "", _DEFAULT_PORTS.get(scheme.lower()))
         if theirs is None or ours is None or theirs[0] != ours[0]:
             return False
-        if theirs[1] not in (ours[1], self._http_port):
+        if theirs[1] not in (ours[1], self.http_port):
             return False
         return self._token_required or _is_local_name(theirs[0])
 

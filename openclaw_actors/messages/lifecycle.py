@@ -29,6 +29,8 @@ class ServiceRef(Message):
     """Rises by one each time the supervisor starts the service anew."""
     instance: str = ""
     """Unique for ever, across boots too: tells whether a connection-bound session's channel still lives."""
+    bound: str = ""
+    """HOST:PORT, of a channel that listens."""
 
 
 class Directory(Message):

@@ -107,7 +107,6 @@ class Doorman:
     def __init__(self, *, principals: Principals, security: SecurityConfig, http_port: int) -> None:
         self._principals = principals
         self._query_token = security.allow_query_string_token
-        self._http_port = http_port
         self._origins = OriginRule(
             allowed=security.allowed_origins,
             http_port=http_port,
@@ -117,6 +116,10 @@ class Doorman:
             trust_forwarded=security.trust_forwarded_headers, known_proxies=security.known_proxies
         )
         self.draining = False
+
+    def use_http_port(self, port: int) -> None:
+        """The HTTP channel listens here; it may have been given any free port."""
+        self._origins.http_port = port
 
     def decide(self, request: RequestHead) -> Welcome | Page | Refusal:
         """What this request gets. Its token appears in no text."""
@@ -136,9 +139,12 @@ class Doorman:
             return Page("health")
         if request.path == "/metrics":
             return Page("metrics") if self._principal(request) is not None else _unauthorized()
+        port = self._origins.http_port
+        if not port:
+            return Refusal(503, "The gateway is starting.\n", (("Retry-After", "1"),))
         here = host_and_port(request.only("host") or "", 80)
         host = here[0] if here else "127.0.0.1"
-        location = f"http://{f'[{host}]' if ':' in host else host}:{self._http_port}/"
+        location = f"http://{f'[{host}]' if ':' in host else host}:{port}/"
         return Refusal(307, f"See {location}\n", (("Location", location),))
 
     def _connection(self, request: RequestHead) -> Welcome | Refusal:

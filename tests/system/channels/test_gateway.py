@@ -7,15 +7,16 @@ import json
 import urllib.request
 from typing import Any
 
+import aiohttp
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
-from websockets.typing import Subprotocol
+from websockets.typing import Origin, Subprotocol
 
 from tests.system.channels.harness import closed
 from tests.system.client import Client, assert_one_answer_each, assert_seqs_unbroken
 from tests.system.conftest import GatewayFactory
-from tests.system.gateway import Gateway
+from tests.system.gateway import Gateway, wait_until
 
 FAST = {"websocket": {"messages_per_minute_per_connection": 100_000, "max_connections_per_ip": 500}}
 
@@ -363,3 +364,24 @@ def test_health_on_both_ports(gateway: Gateway) -> None:
             assert json.load(answer)["status"] == "ok"
     with urllib.request.urlopen(f"{gateway.http_url}/health/ready", timeout=5) as answer:
         assert answer.status == 200
+
+
+def test_the_page_of_any_free_http_port_is_led_to_and_may_connect(gateway: Gateway) -> None:
+    """`--http-port 0`: only the supervisor knows where the HTTP channel listens, also after it was restarted."""
+
+    async def scene() -> None:
+        at = gateway.ws_url.replace("ws://", "http://").removesuffix("/ws")
+        async with aiohttp.ClientSession() as session, session.get(f"{at}/", allow_redirects=False) as answer:
+            assert (answer.status, answer.headers["Location"]) == (307, f"{gateway.http_url}/")
+        async with connect(gateway.ws_url, origin=Origin(gateway.http_url), proxy=None) as page:
+            await page.send("hello")
+            assert await asyncio.wait_for(page.recv(), 10) == "echo: hello"
+        other = Origin(f"http://127.0.0.1:{int(gateway.http_url.rpartition(':')[2]) + 1}")
+        with pytest.raises(InvalidStatus) as refused:
+            await connect(gateway.ws_url, origin=other, proxy=None)
+        assert refused.value.response.status_code == 403
+
+    asyncio.run(scene())
+    gateway.kill("websocket")
+    wait_until(lambda: gateway.cli("health", "--ready").returncode == 0, what="it is back")
+    asyncio.run(scene())
