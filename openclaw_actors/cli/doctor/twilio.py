@@ -21,8 +21,8 @@ from openclaw_actors.config.secrets import SecretUnresolved, resolve
 AT = "channels.sms.twilio"
 _ASK_S = 10.0
 _BODY_BYTES = 1_048_576
-_OVERRIDES = "#rc=5&rp=5xx,ct,rt"
-"""Connection overrides: up to five repetitions, also after a 5xx and after no answer in time."""
+_OVERRIDES = "#rp=all&rc=2"
+"""Connection overrides: two repetitions, also after a 5xx and after no answer in time."""
 
 _SID = re.compile(r"AC[0-9a-f]{32}")
 _REPEATS_5XX = re.compile(r"[#&]rp=[^&]*(?:5xx|all)")

@@ -55,7 +55,7 @@ def see(
     settings: Mapping[str, Any],
     *,
     account: tuple[int, Any] = (200, {"status": "active"}),
-    numbers: tuple[int, Any] = (200, {"incoming_phone_numbers": [{"sms_url": f"{HOOK}#rc=5&rp=5xx,ct,rt"}]}),
+    numbers: tuple[int, Any] = (200, {"incoming_phone_numbers": [{"sms_url": f"{HOOK}#rp=all&rc=2"}]}),
     token: str = TOKEN,
 ) -> list[Finding]:
     world.environ["TWILIO"] = token
@@ -96,7 +96,7 @@ def test_settings(world: World, changes: dict[str, Any], level: str, text: str) 
 def test_without_a_number_of_its_own_the_settings_are_named(world: World) -> None:
     found = see(world, {**GOOD, "from_number": None, "messaging_service_sid": "MG1"})
     assert "was not looked up" in told(found, "info")
-    assert f"{HOOK}#rc=5&rp=5xx,ct,rt" in next(each.remedy for each in found if each.level == "info")
+    assert f"{HOOK}#rp=all&rc=2" in next(each.remedy for each in found if each.level == "info")
 
 
 def test_a_wrong_token_and_a_suspended_account(world: World) -> None:
@@ -136,4 +136,4 @@ def test_what_twilio_does_after_an_error(
     found = see(world, GOOD, numbers=numbers)
     assert text in told(found, level)
     if level == "warning":
-        assert f"{HOOK}#rc=5&rp=5xx,ct,rt" in next(each.remedy for each in found if each.level == level)
+        assert f"{HOOK}#rp=all&rc=2" in next(each.remedy for each in found if each.level == level)
