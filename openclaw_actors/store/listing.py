@@ -116,10 +116,10 @@ def quarantined_files(root: Path) -> list[str]:
         root: the store's directory.
     """
     found = []
-    for name in DIRECTORIES:
+    for name in ("", *DIRECTORIES):
         try:
             with os.scandir(root / name) as entries:
-                found += [f"{name}/{entry.name}" for entry in entries if _QUARANTINED in entry.name]
+                found += [os.path.join(name, entry.name) for entry in entries if _QUARANTINED in entry.name]
         except FileNotFoundError:
             continue
     return sorted(found, key=lambda name: name.rpartition(_QUARANTINED)[2])

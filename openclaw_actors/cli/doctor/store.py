@@ -25,6 +25,13 @@ _NAMED = 5
 _MAX_ENTRIES = 200_000
 _NO_FSYNC = "a power cut loses what was confirmed a moment before"
 
+_SET_ASIDE = {
+    "sessions": "a conversation that was set aside began anew",
+    "contacts": "a number whose contact was set aside is not texted until it says START",
+    "notes": "a note that was set aside is not there for the agent",
+    "branches": "a branch that was set aside cannot be gone back to",
+}
+
 
 async def look(context: Context) -> list[Finding]:
     """See the module's text."""
@@ -80,10 +87,12 @@ async def _by_asking(gateway: Gateway, context: Context) -> list[Finding]:
 
 
 def _quarantined(names: Sequence[str], total: int, root: Path) -> Finding:
+    kinds = {name.partition("/")[0] if "/" in name else "contacts" for name in names}
     shown = ", ".join(names[:_NAMED]) + (f" and {total - _NAMED} more" if total > _NAMED else "")
     return warning(
         f"{counted(total, 'damaged file')}, set aside: {shown}",
-        why="the conversations in them began anew; what was in them can be read by a person only",
+        why="; ".join(text for kind, text in _SET_ASIDE.items() if kind in kinds)
+        or "a person should look at them",
         remedy=f"look at them in {root}, check the disk, then move them away",
     )
 

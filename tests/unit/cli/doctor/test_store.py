@@ -106,6 +106,12 @@ def test_quarantined_files_are_named_and_stay(filled: World) -> None:
     found = filled.see(store.look)
     assert "1 damaged file, set aside: sessions/YQ.jsonl.quarantined-1700000000000" in told(found, "warning")
     assert all(each.repair is None for each in found)
+    assert "began anew" in next(each.why for each in found if each.level == "warning")
+    aside.unlink()
+    (filled.state / "memory" / "contacts.json.quarantined-1700000000001").write_text("damaged")
+    (contacts,) = (each for each in filled.see(store.look) if each.level == "warning")
+    assert "until it says START" in contacts.why
+    assert "began anew" not in contacts.why
 
 
 def test_temporary_files_are_removed_where_no_gateway_can_be(filled: World) -> None:
