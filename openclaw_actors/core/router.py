@@ -87,7 +87,7 @@ class RouterCore:
             return [_refuse(message, "busy", _BUSY)]
         entry.unsettled[message.delivery_id] = message
         entry.active_at = now
-        followed = self._follow(entry, message.channel)
+        followed = [] if entry.outbox else self._follow(entry, message.channel)
         return followed + self._pass_on(entry, message, now)
 
     def replay(self, message: Replay, now: float) -> list[RouterEffect]:
@@ -358,7 +358,7 @@ class RouterCore:
     def _tell_followers(self, entry: Entry) -> list[RouterEffect]:
         if entry.phase not in REACHABLE:
             return []
-        return [SendToSession(entry.key, Followers(channels=frozenset(entry.followers)))]
+        return [SendToSession(entry.key, Followers(channels=entry.audience))]
 
     def _hold_or_send(self, entry: Entry, message: Message, now: float) -> list[RouterEffect]:
         if entry.phase is not Phase.LIVE:
@@ -384,7 +384,7 @@ class RouterCore:
         entry.kill_reason, entry.accused, entry.ended = "", "", 0
         entry.innocent = entry.blameless = entry.was_live = entry.asked_to_leave = False
         entry.doing, entry.active_at = "starting", max(entry.active_at, now)
-        return [Fork(entry.key, int(entry.died_guilty), frozenset(entry.followers))]
+        return [Fork(entry.key, int(entry.died_guilty), entry.audience)]
 
     def _send_what_waits(self, entry: Entry) -> list[RouterEffect]:
         messages = [*entry.unsettled.values(), *entry.held]

@@ -23,7 +23,16 @@ __all__ = [
     "RouterLimits",
     "SendToSession",
     "Tell",
+    "outbox_of",
 ]
+
+_OUTBOXES = (("sms:", "sms"),)
+"""Beginning of a session's key -> the service through which its replies leave."""
+
+
+def outbox_of(session: str) -> str | None:
+    """The service that sends this session's replies on, whether anybody else follows it or not; None: nobody does."""
+    return next((service for start, service in _OUTBOXES if session.startswith(start)), None)
 
 
 class Phase(Enum):
@@ -120,6 +129,16 @@ class Entry:
     pong_at: float = 0.0
     doing: str = "starting"
     mailbox_depth: int = 0
+
+    @property
+    def outbox(self) -> str | None:
+        """The service through which its replies leave: it follows the session always, and the channel need not."""
+        return outbox_of(self.key)
+
+    @property
+    def audience(self) -> frozenset[str]:
+        """Who hears its events."""
+        return frozenset(self.followers if self.outbox is None else {*self.followers, self.outbox})
 
     def enter(self, phase: Phase, now: float) -> None:
         """Moves it to another phase."""

@@ -14,6 +14,7 @@ from openclaw_actors.core.conversation import apply
 from openclaw_actors.core.records import Record, UserSaid, encode_record
 from openclaw_actors.store.entry import Append, Entry, refuse, settle
 from openclaw_actors.store.options import Counters, StoreOptions
+from openclaw_actors.store.outbox import due_changes
 from openclaw_actors.store.writer import Job
 
 __all__ = ["AppendPath", "Stored"]
@@ -109,7 +110,8 @@ class AppendPath:
         opens = ""
         if entry.key not in self._named and _accepts(entry):
             opens = entry.key
-        job, self._lasts[entry.key] = entry.job(opens)
+        records = [record for append in entry.unwritten for record in append.records]
+        job, self._lasts[entry.key] = entry.job(opens, due_changes(entry.key, records))
         if not self._batch:
             self._loop.call_soon(self._send)
         self._batch.append(job)
@@ -232,8 +234,7 @@ class AppendPath:
 
 
 def _accepts(entry: Entry) -> bool:
-    appends = [*entry.kept, entry.pending] if entry.pending is not None else entry.kept
-    return any(isinstance(record, UserSaid) for append in appends for record in append.records)
+    return any(isinstance(record, UserSaid) for append in entry.unwritten for record in append.records)
 
 
 def _out_of_order(records: Sequence[Record], number: int, seq: int) -> str:

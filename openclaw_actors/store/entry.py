@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 
 from openclaw_actors.core.conversation import Conversation
 from openclaw_actors.core.records import Record
+from openclaw_actors.store.boxes import Change
 from openclaw_actors.store.failures import StoreRefusal
 from openclaw_actors.store.journal import Loaded, frame, header_line
 from openclaw_actors.store.snapshot import FORMAT, Snapshot, encode_snapshot
@@ -130,9 +131,14 @@ class Entry:
         self.snapshot_end = loaded.snapshot_end
         self.snapshot_bytes = loaded.snapshot_bytes
 
-    def job(self, opens: str) -> tuple[Job, tuple[int, str]]:
+    @property
+    def unwritten(self) -> list[Append]:
+        """What waits for the disk, in order."""
+        return [*self.kept, self.pending] if self.pending is not None else self.kept
+
+    def job(self, opens: str, notes: tuple[Change, ...] = ()) -> tuple[Job, tuple[int, str]]:
         """What has to be written, and offset and CRC of the last line when it is."""
-        appends = [*self.kept, self.pending] if self.pending is not None else self.kept
+        appends = self.unwritten
         bodies = [body for append in appends for body in append.bodies]
         data, last = b"", self.last
         if bodies:
@@ -141,7 +147,7 @@ class Entry:
                 lines.insert(0, header_line(self.key))
             data = b"".join(lines)
             last = (self.end + len(data) - len(lines[-1]), lines[-1][8:16].decode())
-        return Job(self.journal, self.end, data, cut=self.cut, opens=opens, owner=self), last
+        return Job(self.journal, self.end, data, cut=self.cut, opens=opens, notes=notes, owner=self), last
 
     def encode_snapshot(self, *, window_turns: int) -> bytes:
         """The snapshot's content as of now. Only while nothing waits for the disk."""

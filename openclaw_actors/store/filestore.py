@@ -23,6 +23,7 @@ from openclaw_actors.core.drafts import turn_ended
 from openclaw_actors.core.records import HistoryRestored, Record
 from openclaw_actors.messages.persistence import BranchSummary, OpenTurn, SessionPage
 from openclaw_actors.store.appends import AppendPath, Stored
+from openclaw_actors.store.boxes import Boxes
 from openclaw_actors.store.branches import Branch, Branches
 from openclaw_actors.store.contact_keeper import ContactKeeper
 from openclaw_actors.store.contacts import Contacts
@@ -34,6 +35,8 @@ from openclaw_actors.store.listing import Listing, quarantined_files
 from openclaw_actors.store.loading import Finder
 from openclaw_actors.store.notes import Notes
 from openclaw_actors.store.options import Counters, StoreOptions
+from openclaw_actors.store.outbox import DurablePage, Outbox
+from openclaw_actors.store.outbox_file import OutboxFile, read_boxes
 from openclaw_actors.store.ownership import (
     DIRECTORIES,
     TOKENS_PER_OPENING,
@@ -90,7 +93,9 @@ class FileStore:
         except OSError as error:  # a full disk can still be read, and may be emptied
             logger.warning("the list of open turns could not be compacted: %s", error)
         self._turns = turns
-        self._writer = Writer(files, turns, self._report_from_thread)
+        boxes, outbox_file = _open_outbox(options.path / "outbox.jsonl", files)
+        self._writer = Writer(files, turns, outbox_file, self._report_from_thread)
+        self.outbox = Outbox(boxes, self._writer.submit, self._durable_page)
         legacy = LegacySessions(options.path, files)
         finder = Finder(options, self.counters, files, legacy)
         self._listing = Listing(options, finder)
@@ -234,6 +239,16 @@ class FileStore:
                 journal, end, kept, after_seq=after_seq, max_events=max_events, max_bytes=max_bytes
             )
         )
+
+    async def _durable_page(self, key: str, after_seq: int) -> DurablePage:
+        def operation(entry: Entry, future: asyncio.Future[Any]) -> None:
+            settle(future, (entry.journal, entry.end, bool(entry.kept)))
+
+        journal, end, pending = await self._sessions.run(key, operation)
+        page = await self._read(
+            lambda: read_page(journal, end, (), after_seq=after_seq, max_events=500, max_bytes=262_144)
+        )
+        return DurablePage(page, pending)
 
     async def read_newest(self, key: str, last: int) -> Page:
         """The newest durable events; raises StoreRefusal `unknown` if nothing is stored under this key."""
@@ -440,13 +455,33 @@ class FileStore:
         errors = [job.error for job in jobs if job.error is not None]
         if errors:
             self.problem = unavailable(errors[0]).text
-        elif any(job.data for job in jobs):
+        elif any(job.data or job.notes for job in jobs):
             self.problem = ""
         self._appends.report(jobs, seconds)
+        self.outbox.report(jobs)
 
     def _ready(self, entry: Entry) -> None:
         self._snapshots.write_if_due(entry)
         self._sessions.pump(entry)
+
+
+def _open_outbox(path: Path, files: Files) -> tuple[Boxes, OutboxFile]:
+    """What the outbox's journal says, and the journal; a damaged one is kept aside, and everything in it doubted."""
+    boxes, length, damaged = read_boxes(path)
+    own, _, _ = read_boxes(path)
+    if damaged:
+        aside = path.with_name(f"{path.name}.damaged-{time.time():.0f}")
+        files.replace(aside, path.read_bytes())
+        logger.error("the outbox's journal is damaged; it is kept as %s", aside)
+        boxes.doubt()
+        own.doubt()
+    file = OutboxFile(path, files, own, length)
+    if length:
+        try:
+            file.rewrite()
+        except OSError as error:  # a full disk can still be read, and may be emptied
+            logger.warning("the outbox's journal could not be compacted: %s", error)
+    return boxes, file
 
 
 def _is_empty(sessions: Path) -> bool:

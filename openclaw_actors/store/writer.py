@@ -1,8 +1,9 @@
 """Owns the commit: one thread writes what waits of all sessions, syncs it together, and reports the whole at once.
 
-A commit, in this order: the list of open turns, if it must name more sessions, to the disk; every journal's lines into
-its file; every touched file to the disk; the directory, if files are new. A crash at any point leaves nothing that was
-acknowledged out, and at worst names too many sessions. A file that fails fails alone.
+A commit, in this order: the list of open turns, if it must name more sessions, to the disk; the outbox's journal, if
+replies are due or have come further, to the disk; every journal's lines into its file; every touched file to the disk;
+the directory, if files are new. A crash at any point leaves nothing that was acknowledged out, and at worst names too
+many sessions. A file that fails fails alone.
 """
 
 from __future__ import annotations
@@ -18,8 +19,11 @@ from collections.abc import Callable
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
+from openclaw_actors.store.boxes import Change
 from openclaw_actors.store.files import Files
-from openclaw_actors.store.turns import Change, TurnList
+from openclaw_actors.store.outbox_file import OutboxFile
+from openclaw_actors.store.turns import Change as TurnChange
+from openclaw_actors.store.turns import TurnList
 
 __all__ = ["Job", "Writer"]
 
@@ -40,6 +44,7 @@ class Job:
         opens: the session's name, if the list of open turns must hold it before the receipt goes out.
         closes: its name, if the list need not hold it any more.
         completes: from here on the list names all, which it did not until now.
+        notes: what the outbox's journal must say before the receipt goes out.
     """
 
     __slots__ = (
@@ -49,6 +54,8 @@ class Job:
         "data",
         "error",
         "listed",
+        "noted",
+        "notes",
         "offset",
         "opens",
         "owner",
@@ -65,6 +72,7 @@ class Job:
         opens: str = "",
         closes: str = "",
         completes: bool = False,
+        notes: tuple[Change, ...] = (),
         owner: object = None,
     ) -> None:
         self.path = path
@@ -74,9 +82,16 @@ class Job:
         self.opens = opens
         self.closes = closes
         self.completes = completes
+        self.notes = notes
         self.owner = owner
         self.listed = False
+        self.noted = False
         self.error: OSError | None = None
+
+    @classmethod
+    def noting(cls, notes: tuple[Change, ...], *, owner: object) -> Job:
+        """A job that only concerns the outbox."""
+        return cls(Path(), 0, b"", notes=notes, owner=owner)
 
 
 class Writer:
@@ -87,9 +102,16 @@ class Writer:
             those that failed.
     """
 
-    def __init__(self, files: Files, turns: TurnList, report: Callable[[list[Job], float], None]) -> None:
+    def __init__(
+        self,
+        files: Files,
+        turns: TurnList,
+        outbox: OutboxFile,
+        report: Callable[[list[Job], float], None],
+    ) -> None:
         self._files = files
         self._turns = turns
+        self._outbox = outbox
         self._report = report
         self._queue: SimpleQueue[list[Job] | None] = SimpleQueue()
         self._open: OrderedDict[Path, int] = OrderedDict()
@@ -126,6 +148,7 @@ class Writer:
         for path in tuple(self._open):
             self._close(path)
         self._turns.close()
+        self._outbox.close()
 
     def commit(self, batch: list[Job]) -> None:
         """Carries out the jobs and sets `error` in those that failed. Raises nothing: without its thread the store
@@ -139,6 +162,7 @@ class Writer:
 
     def _commit(self, batch: list[Job]) -> None:
         self._list_turns(batch)
+        self._note(batch)
         created: dict[Path, list[Job]] = {}
         written: dict[Path, list[Job]] = {}
         for job in batch:
@@ -165,7 +189,7 @@ class Writer:
 
     def _list_turns(self, batch: list[Job]) -> None:
         opens = [job for job in batch if job.opens]
-        changes: list[Change] = []
+        changes: list[TurnChange] = []
         for job in batch:  # in their order: a session may be struck out and opened again in one commit
             if job.closes:
                 changes.append(("closed", job.closes))
@@ -183,6 +207,19 @@ class Writer:
         else:
             for job in opens:
                 job.listed = True
+
+    def _note(self, batch: list[Job]) -> None:
+        jobs = [job for job in batch if job.notes and job.error is None]
+        if not jobs:
+            return
+        try:
+            self._outbox.write(change for job in jobs for change in job.notes)
+        except OSError as error:
+            for job in jobs:
+                job.error = error
+        else:
+            for job in jobs:
+                job.noted = True
 
     def _write(self, job: Job) -> bool:
         """Returns whether the file is new. A new file's data is synced before its directory entry."""

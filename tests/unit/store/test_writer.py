@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 from pathlib import Path
 
+from openclaw_actors.store.boxes import Boxes, Due
+from openclaw_actors.store.outbox_file import OutboxFile, read_boxes
 from openclaw_actors.store.turns import TurnList, read_names
 from openclaw_actors.store.writer import Job, Writer
 from tests.unit.store.scene import Faults
@@ -19,7 +21,8 @@ class Scene:
         turns = TurnList(self.list, self.files)
         turns.rewrite(())
         self.files.steps.clear()
-        self.writer = Writer(self.files, turns, lambda jobs, seconds: None)
+        outbox = OutboxFile(root / "outbox.jsonl", self.files, Boxes(), 0)
+        self.writer = Writer(self.files, turns, outbox, lambda jobs, seconds: None)
 
     def path(self, name: str) -> Path:
         return self.root / "sessions" / f"{name}.jsonl"
@@ -120,3 +123,32 @@ def test_an_error_that_nobody_thought_of_fails_the_commit_and_not_the_thread(tmp
     job = scene.job("a", 0, "no bytes")  # type: ignore[arg-type]
     scene.writer.commit([job])
     assert job.error is not None
+
+
+def test_that_a_reply_is_due_is_on_the_disk_before_the_reply(tmp_path: Path) -> None:
+    scene = Scene(tmp_path)
+    due = Due(session="sms:+1555", seq=3, after=2, at=1.0)
+    job = scene.job("a", 0, b"reply\n", notes=(due,))
+    scene.writer.commit([job])
+    assert (job.error, job.noted) == (None, True)
+    assert scene.files.names("write", "flush")[:3] == [
+        ("write", "outbox.jsonl"),
+        ("flush", "outbox.jsonl"),
+        ("write", "a.jsonl"),
+    ]
+    box = read_boxes(tmp_path / "outbox.jsonl")[0].get("sms:+1555")
+    assert box is not None
+    assert (box.due, box.cursor) == (3, 2)
+
+
+def test_a_reply_whose_notice_cannot_be_written_is_not_written_and_others_are(tmp_path: Path) -> None:
+    scene = Scene(tmp_path)
+    scene.files.fail("flush", errno.EIO, path="outbox", times=1)
+    reply = scene.job("a", 0, b"reply\n", notes=(Due(session="sms:+1555", seq=3, after=2, at=1.0),))
+    other = scene.job("b", 0, b"other\n")
+    scene.writer.commit([reply, other])
+    assert reply.error is not None
+    assert not reply.noted
+    assert not scene.path("a").exists()
+    assert scene.path("b").read_bytes() == b"other\n"
+    assert (tmp_path / "outbox.jsonl").read_bytes() == b""
