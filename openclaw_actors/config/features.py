@@ -89,6 +89,14 @@ class TwilioConfig(Section, frozen=True):
     rate_limit_per_from_per_minute: Positive = 30
     auto_reply_for_blocked: bool = False
     help_text: Text = "OpenClaw: reply STOP to opt out."
+    max_reply_parts: Annotated[int, Meta(ge=1, le=1_000)] = 10
+    max_concurrent_sends: Annotated[int, Meta(ge=1, le=1_000)] = 16
+    request_timeout_seconds: Timeout = 15.0
+    retry_backoff_seconds: Timeout = 1.0
+    retry_backoff_max_seconds: Timeout = 60.0
+    retry_for_seconds: Timeout = 14_400.0
+    ambiguous_grace_seconds: Seconds = 60.0
+    resend_ambiguous: bool = False
 
 
 class SmsConfig(Section, frozen=True):

@@ -64,6 +64,12 @@ def _orders(config: GatewayConfig) -> Iterator[Problem]:
             "llm.circuit_breaker_cooldown_max_seconds",
             llm.circuit_breaker_cooldown_max_seconds,
         ),
+        (
+            "channels.sms.twilio.retry_backoff_seconds",
+            config.channels.sms.twilio.retry_backoff_seconds,
+            "channels.sms.twilio.retry_backoff_max_seconds",
+            config.channels.sms.twilio.retry_backoff_max_seconds,
+        ),
         ("websocket.max_message_bytes", config.websocket.max_message_bytes, "actors.frame_max_bytes", frame),
         ("http.max_body_bytes", config.http.max_body_bytes, "actors.frame_max_bytes", frame),
         ("memory.max_record_bytes", config.memory.max_record_bytes, "actors.frame_max_bytes", frame),
