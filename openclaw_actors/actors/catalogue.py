@@ -5,11 +5,15 @@ from __future__ import annotations
 import importlib
 
 from openclaw_actors.actorsystem import AsyncActor
+from openclaw_actors.config import GatewayConfig
 
-__all__ = ["CHANNELS", "SERVICES", "load", "load_all"]
+__all__ = ["CHANNELS", "OUTBOXES", "SERVICES", "load", "load_all", "services_of"]
 
 SERVICES = ("persistence", "model", "router", "websocket", "http")
-"""The supervisor's children, in the order in which they start."""
+"""The supervisor's children, in the order in which they start; beside them those of `OUTBOXES` that are configured."""
+
+OUTBOXES = ("sms",)
+"""The services through which the replies of some sessions leave."""
 
 CHANNELS = ("websocket", "http")
 """The services through which people reach the gateway."""
@@ -22,7 +26,13 @@ _CLASSES = {
     "session": "session:SessionActor",
     "websocket": "websocket:WebSocketChannel",
     "http": "http:HttpChannel",
+    "sms": "sms:SmsOutbox",
 }
+
+
+def services_of(config: GatewayConfig) -> tuple[str, ...]:
+    """The supervisor's children under this configuration, in the order in which they start."""
+    return (*SERVICES, "sms") if config.channels.sms.twilio.enabled else SERVICES
 
 
 def load(name: str) -> type[AsyncActor]:

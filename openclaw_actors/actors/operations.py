@@ -164,6 +164,10 @@ class Operations:
         done: Done = await self._ask("router", RestartSession(session=session))
         return done
 
+    async def forward(self, name: str, message: Message) -> Any:
+        """Asks a service in an operator's place. Raises AskRefused, also where it does not answer."""
+        return await self._ask(name, message)
+
     async def _children(self) -> Children:
         try:
             children: Children = await self._ask("router", GetChildren(), timeout_s=_QUICK_S)

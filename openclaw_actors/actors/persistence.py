@@ -11,6 +11,7 @@ import os
 from pathlib import Path
 
 from openclaw_actors.actors.persistence_contacts import ContactHandlers
+from openclaw_actors.actors.persistence_outbox import OutboxHandlers
 from openclaw_actors.actors.store_refusals import refusals as _refusals
 from openclaw_actors.actorsystem import AsyncActor, handles
 from openclaw_actors.config import GatewayConfig, decode
@@ -67,7 +68,7 @@ _EXIT_AFTER_ANSWER_S = 0.05
 _QUARANTINED_NAMED = 20
 
 
-class PersistenceActor(ContactHandlers, AsyncActor):
+class PersistenceActor(ContactHandlers, OutboxHandlers, AsyncActor):
     """Keeps the conversations."""
 
     process_name = "persistence"

@@ -16,10 +16,11 @@ import msgspec
 from thespian.actors import ActorExitRequest
 
 from openclaw_actors import logs
-from openclaw_actors.actors.catalogue import CHANNELS, SERVICES, load
+from openclaw_actors.actors.catalogue import CHANNELS, OUTBOXES, load, services_of
 from openclaw_actors.actors.operations import Operations
 from openclaw_actors.actors.rundir import mark_stopping
 from openclaw_actors.actors.service import Service
+from openclaw_actors.actors.supervisor_outbox import OutboxRequests
 from openclaw_actors.actorsystem import ActorFailed, AsyncActor, address_key, handles
 from openclaw_actors.config import GatewayConfig, decode, encode, find_paths
 from openclaw_actors.core.supervision import RestartLimits, RestartPolicy
@@ -68,16 +69,23 @@ _DRAIN_MARGIN_S = 3.0
 _EXIT_S = 6.0
 _FIRST_START_TRIES = 3
 _FLUSH_S = 5.0
+_OUTBOX_S = 1.0
+"""So long an outbox may finish what is on its way, also where turns have used up the grace period."""
 _EXIT_AFTER_ANSWER_S = 0.05
 
 
 _TOKENS = ("auth_token", "auth.tokens.")
 _TWILIO = "channels.sms.twilio."
-_SECRETS: Mapping[str, tuple[str, ...]] = {"model": ("llm.",), "websocket": _TOKENS, "http": _TOKENS}
+_SECRETS: Mapping[str, tuple[str, ...]] = {
+    "model": ("llm.",),
+    "websocket": _TOKENS,
+    "http": _TOKENS,
+    "sms": (_TWILIO,),
+}
 """How the keys of a service's secrets begin."""
 
 
-class Supervisor(AsyncActor):
+class Supervisor(OutboxRequests, AsyncActor):
     """Owns the tree of actors."""
 
     process_name = "supervisor"
@@ -105,7 +113,7 @@ class Supervisor(AsyncActor):
             self._config.state_dir, self._config.memory.storage_path, os.environ
         ).logs.joinpath("gateway.log")
         limits = _restart_limits(self._config)
-        self._services = {name: Service(name, RestartPolicy(limits)) for name in SERVICES}
+        self._services = {name: Service(name, RestartPolicy(limits)) for name in services_of(self._config)}
         self._operations = Operations(self, self._services, self._config)
         for service in self._services.values():
             self._create(service)
@@ -400,6 +408,10 @@ class Supervisor(AsyncActor):
         await self._ask("model", Drain(grace_s=left_s), left_s + _ASK_S)
         await asyncio.gather(*(self._end(name) for name in CHANNELS))
         await asyncio.gather(self._end("router"), self._end("model"))
+        for name in (name for name in OUTBOXES if name in self._services):
+            left_s = max(_OUTBOX_S, began_at + grace_s - time.monotonic())
+            await self._ask(name, Drain(grace_s=left_s), left_s + _ASK_S)
+            await self._end(name)
         await self._ask("persistence", FlushStore(deadline_s=_FLUSH_S), _FLUSH_S + _ASK_S)
         await self._end("persistence")
         unfinished = drained.unfinished if isinstance(drained, Drained) else 0

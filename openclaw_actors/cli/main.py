@@ -50,6 +50,7 @@ _COMMANDS = {
         "openclaw_actors.cli.doctor.command",
         "Check everything and explain; --fix repairs what is safe.",
     ),
+    "outbox": ("openclaw_actors.cli.outbox", "List, retry and purge replies that were not sent by SMS."),
     "config": ("openclaw_actors.cli.config", "Check and show the configuration."),
 }
 

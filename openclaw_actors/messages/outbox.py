@@ -87,6 +87,8 @@ class Undelivered(Plain):
     sessions: tuple[str, ...]
     more: bool = False
     """There are others."""
+    counts: dict[str, int] = {}
+    """State -> how many replies are set aside in it."""
 
 
 class NextUndelivered(Plain):

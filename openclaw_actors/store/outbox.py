@@ -109,7 +109,8 @@ class Outbox:
     def undelivered(self, limit: int) -> Undelivered:
         """The sessions with replies to send, the longest unchanged first."""
         found = [session for session, box in self._boxes.items() if box.undelivered]
-        return Undelivered(sessions=tuple(found[:limit]), more=len(found) > limit)
+        aside = Counter[str](each.state for _, box in self._boxes.items() for each in box.aside.values())
+        return Undelivered(sessions=tuple(found[:limit]), more=len(found) > limit, counts=dict(aside))
 
     async def next(self, session: str) -> NextReply:
         """The session's oldest reply to send, if there is one on the disk.
