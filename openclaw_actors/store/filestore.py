@@ -23,7 +23,6 @@ from openclaw_actors.core.drafts import turn_ended
 from openclaw_actors.core.records import HistoryRestored, Record
 from openclaw_actors.messages.persistence import BranchSummary, OpenTurn, SessionPage
 from openclaw_actors.store.appends import AppendPath, Stored
-from openclaw_actors.store.boxes import Boxes
 from openclaw_actors.store.branches import Branch, Branches
 from openclaw_actors.store.contact_keeper import ContactKeeper
 from openclaw_actors.store.contacts import Contacts
@@ -36,7 +35,7 @@ from openclaw_actors.store.loading import Finder
 from openclaw_actors.store.notes import Notes
 from openclaw_actors.store.options import Counters, StoreOptions
 from openclaw_actors.store.outbox import DurablePage, Outbox
-from openclaw_actors.store.outbox_file import OutboxFile, read_boxes
+from openclaw_actors.store.outbox_file import open_outbox
 from openclaw_actors.store.ownership import (
     DIRECTORIES,
     TOKENS_PER_OPENING,
@@ -93,7 +92,7 @@ class FileStore:
         except OSError as error:  # a full disk can still be read, and may be emptied
             logger.warning("the list of open turns could not be compacted: %s", error)
         self._turns = turns
-        boxes, outbox_file = _open_outbox(options.path / "outbox.jsonl", files)
+        boxes, outbox_file = open_outbox(options.path / "outbox.jsonl", files)
         self._writer = Writer(files, turns, outbox_file, self._report_from_thread)
         self.outbox = Outbox(boxes, self._writer.submit, self._durable_page)
         legacy = LegacySessions(options.path, files)
@@ -463,25 +462,6 @@ class FileStore:
     def _ready(self, entry: Entry) -> None:
         self._snapshots.write_if_due(entry)
         self._sessions.pump(entry)
-
-
-def _open_outbox(path: Path, files: Files) -> tuple[Boxes, OutboxFile]:
-    """What the outbox's journal says, and the journal; a damaged one is kept aside, and everything in it doubted."""
-    boxes, length, damaged = read_boxes(path)
-    own, _, _ = read_boxes(path)
-    if damaged:
-        aside = path.with_name(f"{path.name}.damaged-{time.time():.0f}")
-        files.replace(aside, path.read_bytes())
-        logger.error("the outbox's journal is damaged; it is kept as %s", aside)
-        boxes.doubt()
-        own.doubt()
-    file = OutboxFile(path, files, own, length)
-    if length:
-        try:
-            file.rewrite()
-        except OSError as error:  # a full disk can still be read, and may be emptied
-            logger.warning("the outbox's journal could not be compacted: %s", error)
-    return boxes, file
 
 
 def _is_empty(sessions: Path) -> bool:

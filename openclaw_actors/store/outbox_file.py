@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from openclaw_actors.store.boxes import Boxes, Change, decode_change, encode_cha
 from openclaw_actors.store.files import Files
 from openclaw_actors.store.framing import seal, unseal
 
-__all__ = ["OutboxFile", "read_boxes"]
+__all__ = ["OutboxFile", "open_outbox", "read_boxes"]
 
 logger = logging.getLogger(__name__)
 
@@ -128,6 +129,28 @@ class OutboxFile:
         except OSError as error:
             logger.info("the outbox's journal stays long: %s", error)
         self._compact_at = max(self._compact_bytes, 4 * self._end)
+
+
+def open_outbox(path: Path, files: Files) -> tuple[Boxes, OutboxFile]:
+    """What the outbox's journal says, and the journal; of a damaged one a copy is kept, and all that waits is doubted.
+
+    Raises OSError if it cannot be read.
+    """
+    boxes, length, damaged = read_boxes(path)
+    own, _, _ = read_boxes(path)
+    if damaged:
+        aside = path.with_name(f"{path.name}.damaged-{time.time():.0f}")
+        files.replace(aside, path.read_bytes())
+        logger.error("the outbox's journal is damaged; it is kept as %s", aside)
+        boxes.doubt()
+        own.doubt()
+    file = OutboxFile(path, files, own, length)
+    if length:
+        try:
+            file.rewrite()
+        except OSError as error:  # a full disk can still be read, and may be emptied
+            logger.warning("the outbox's journal could not be compacted: %s", error)
+    return boxes, file
 
 
 def _line(change: Change) -> bytes:
