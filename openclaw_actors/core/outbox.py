@@ -72,8 +72,6 @@ class OutboxCore:
         self.counters: Counter[str] = Counter()
         """`parts`, `retries`, `suppressed`, `ambiguous`, `dead`, `confirmed`: since the start."""
         self.draining = False
-        self.overfull = False
-        """Some sessions were turned away: list what is due again when there is room."""
         self._cut = cut
         self._random = random_source or random.Random()
         self._pause_until = 0.0
@@ -136,9 +134,7 @@ class OutboxCore:
             lane = self.lanes.get(session)
             if lane is not None:
                 lane.more = True
-            elif len(self.lanes) >= self.limits.lanes:
-                self.overfull = True
-            else:
+            elif len(self.lanes) < self.limits.lanes:
                 self.lanes[session] = Lane(session, self._backoff())
 
     def _fill(self, now: float) -> list[Effect]:

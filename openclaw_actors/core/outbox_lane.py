@@ -52,7 +52,7 @@ class OutboxLimits:
 
     Args:
         concurrent: numbers that are served at the same time.
-        lanes: numbers that are known at the same time; the store knows the others.
+        lanes: numbers that are known at the same time; of the others the store tells again when it is asked again.
         part_chars: of one message.
         max_parts: of one reply; what is longer is cut off.
         backoff_s, backoff_max_s: between attempts, doubling.

@@ -82,11 +82,9 @@ class ListUndelivered(Plain):
 
 
 class Undelivered(Plain):
-    """May name too many, never too few."""
+    """Up to the limit, may name too many, never too few."""
 
     sessions: tuple[str, ...]
-    more: bool = False
-    """There are others."""
     counts: dict[str, int] = {}
     """State -> how many replies are set aside in it."""
 

@@ -110,7 +110,7 @@ class Outbox:
         """The sessions with replies to send, the longest unchanged first."""
         found = [session for session, box in self._boxes.items() if box.undelivered]
         aside = Counter[str](each.state for _, box in self._boxes.items() for each in box.aside.values())
-        return Undelivered(sessions=tuple(found[:limit]), more=len(found) > limit, counts=dict(aside))
+        return Undelivered(sessions=tuple(found[:limit]), counts=dict(aside))
 
     async def next(self, session: str) -> NextReply:
         """The session's oldest reply to send, if there is one on the disk.

@@ -75,8 +75,12 @@ class World:
         """The process dies; the next one begins."""
         self.core = OutboxCore(self.limits, cut, random.Random(1))
         self.wanted: deque[Effect] = deque()
-        if self.replies:
-            self.happened(Due(tuple(self.replies)))
+        open_ = [
+            session
+            for session, replies in self.replies.items()
+            if any(not self.state(seq, session).endswith("done") for seq in replies)
+        ]
+        self.happened(Due(tuple(open_)))
 
     def reply(self, seq: int, text: str, session: str = S) -> None:
         """A turn has ended."""

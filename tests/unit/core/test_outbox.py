@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from openclaw_actors.core.outbox_lane import OutboxLimits
+from openclaw_actors.core.outbox_lane import AskContact, OutboxLimits
 from openclaw_actors.core.outbox_steps import LABEL
 from tests.unit.core.outbox_world import LIMITS, S, World
 
@@ -296,7 +296,11 @@ def test_more_numbers_than_there_is_room_for_are_left_to_the_store() -> None:
     for number in range(3):
         world.reply(3, "hello", f"sms:+{number}")
     assert len(world.core.lanes) == 2
-    assert world.core.overfull
+    world.run()
+    assert len(world.taken) == 2
+    world.restart()
+    world.run()
+    assert len(world.taken) == 3
 
 
 def test_a_drain_finishes_what_is_on_its_way_and_begins_nothing() -> None:
@@ -314,6 +318,16 @@ def test_a_drain_finishes_what_is_on_its_way_and_begins_nothing() -> None:
     world.run()
     assert "".join(world.bodies()) == TEXT
     assert world.bodies(OTHER) == ["hello"]
+
+
+def test_a_drain_begins_no_part_of_which_nothing_is_noted_yet() -> None:
+    world = World()
+    world.reply(3, "hello")
+    while not isinstance(world.wanted[0], AskContact):
+        world.step()
+    world.drain()
+    world.run(for_s=60)
+    assert (world.steps, world.posts) == ([], [])
 
 
 def test_a_process_that_dies_at_any_step_sends_nothing_twice_and_loses_nothing() -> None:

@@ -48,7 +48,7 @@ def test_every_truncation_says_what_was_written_before_it(path: Path) -> None:
 def test_a_torn_end_is_cut_off_by_the_next_line(path: Path) -> None:
     OutboxFile(path, Files(), Boxes(), 0).write([due("sms:+1")])
     with path.open("ab") as file:
-        file.write(path.read_bytes()[:-5])
+        file.write(path.read_bytes()[:-5] + b"x" * 1_000)
     boxes, length, damaged = read_boxes(path)
     assert not damaged
     OutboxFile(path, Files(), boxes, length).write([due("sms:+2")])
@@ -71,9 +71,9 @@ def test_what_was_refused_is_never_read_again(path: Path, step: str, cuts: bool)
     file.write([due("sms:+1")])
     files.fail(step, errno.ENOSPC, times=1)
     if not cuts:
-        files.fail("cut", errno.EIO, times=1)
+        files.fail("cut", errno.EIO, times=1)  # the power does not fail, but the disk does once more
     with pytest.raises(OSError, match="No space"):
-        file.write([due("sms:+2")])
+        file.write([due("sms:+2"), due("sms:+4")])
     if cuts:
         assert undelivered(path) == ["sms:+1"]
     file.write([due("sms:+3")])
