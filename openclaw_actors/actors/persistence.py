@@ -20,6 +20,7 @@ from openclaw_actors.messages import (
     Address,
     Append,
     Appended,
+    BranchHistory,
     BranchList,
     BranchSession,
     BranchSummary,
@@ -48,6 +49,7 @@ from openclaw_actors.messages import (
     OpenTurns,
     Ping,
     Pong,
+    ReadBranch,
     ReadEvents,
     ReadSession,
     Ready,
@@ -239,6 +241,12 @@ class PersistenceActor(ContactHandlers, OutboxHandlers, AsyncActor):
         """Lists what was kept."""
         with _refusals():
             return BranchList(branches=await self._open_store().list_branches(message.session))
+
+    @handles(ReadBranch)
+    async def read_branch(self, message: ReadBranch, sender: Address) -> BranchHistory:
+        """Reads what stands in a branch."""
+        with _refusals():
+            return BranchHistory(window=await self._open_store().read_branch(message.session, message.branch))
 
     @handles(RestoreBranch)
     async def restore_branch(self, message: RestoreBranch, sender: Address) -> Appended:

@@ -10,11 +10,12 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from openclaw_actors import logs
 from openclaw_actors.actors.directory import ServiceDirectory
 from openclaw_actors.actors.replay import ReplayReader
+from openclaw_actors.actors.session_commands import SessionCommands
 from openclaw_actors.actors.session_limits import because, give_way, limit_memory, session_limits, too_large
 from openclaw_actors.actors.session_tools import SessionTools
 from openclaw_actors.actorsystem import AsyncActor, handles
@@ -24,18 +25,18 @@ from openclaw_actors.config import decode
 from openclaw_actors.core.conversation import decode_state
 from openclaw_actors.core.effects import (
     CallModel,
-    CallTool,
     CancelModel,
-    CancelTools,
     Effect,
     FindOutcome,
     Publish,
+    RunCommand,
     StartTurnClock,
     TellChannel,
     TellRouter,
     TryAgainLater,
     WriteRecords,
 )
+from openclaw_actors.core.records import Record
 from openclaw_actors.core.session import SessionCore
 from openclaw_actors.errors import AskRefused, FrameTooLarge
 from openclaw_actors.messages import (
@@ -138,6 +139,7 @@ class SessionActor(AsyncActor):
         self._core = SessionCore(decode_state(opened.state), opened.token, session_limits(self._config))
         self._prompts = PromptBuilder()
         self._tools = SessionTools(self, self._key, self._config, self._directory, self._tool_done)
+        self._commands = SessionCommands(self._core, self._tools.ask_store, self._command_done)
         self._replays = ReplayReader(self, self._directory, self._core)
         self._bound_to = next((each.bound_to for each in self._core.state.open), None)
         resumes = {"resumes": "a turn"} if self._core.resumes else {}
@@ -300,11 +302,13 @@ class SessionActor(AsyncActor):
                     self._call_model(effect)
                 case CancelModel():
                     self._send_to_model(CancelCall(call_id=effect.call_id))
+                case RunCommand():
+                    self.spawn(self._commands.run(effect), name="command")
                 case StartTurnClock():
                     self._start_turn_clock(effect.turn_id)
                 case FindOutcome():
                     self.spawn(self._find_outcome(effect), name="find outcome")
-                case CallTool() | CancelTools():
+                case _:
                     self._tools.carry_out(effect)
         self._note_idleness()
 
@@ -388,6 +392,7 @@ class SessionActor(AsyncActor):
             correlation_id=effect.correlation_id,
             messages=self._prompts.build(self._core.state),
             tools=self._tools.specs,
+            model=self._core.state.settings.get("model"),
         )
         try:
             self._send_to_model(call)
@@ -433,6 +438,9 @@ class SessionActor(AsyncActor):
                 turn_done=event if isinstance(event, TurnDone) else None,
             ),
         )
+
+    def _command_done(self, message_id: str, text: str, records: Sequence[Record]) -> None:
+        self._carry_out(self._core.command_done(message_id, text, time.time(), drafts=records))
 
     def _tool_done(self, turn_id: str, call: ToolCall, status: str, text: str) -> None:
         self._carry_out(self._core.tool_done(turn_id, call, status, text, time.time()))

@@ -60,6 +60,8 @@ def session_limits(config: GatewayConfig) -> SessionLimits:
     """The limits of one session, from the configuration."""
     return SessionLimits(
         max_pending=config.sessions.max_pending,
+        busy_mode=config.sessions.busy_mode,
+        busy_modes={str(name): mode for name, mode in config.sessions.busy_mode_by_channel.items()},
         window_turns=config.memory.max_history_turns,
         token_budget=config.sessions.token_budget,
         rate_limit_per_minute=config.sessions.rate_limit_per_minute,

@@ -69,6 +69,7 @@ def _length(turn: HistoryTurn) -> int:
         len(step.text)
         + sum(len(call.arguments) for call in step.calls)
         + sum(len(outcome.text) for outcome in step.outcomes.values())
+        + sum(len(text) for text in step.said)
         for step in turn.steps
     )
     return len(turn.user) + len(turn.answer) + steps
@@ -100,3 +101,5 @@ def _step(step: Step) -> Iterator[ChatMessage]:
             call_id=call.call_id,
             name=call.name,
         )
+    for text in step.said:
+        yield ChatMessage(role="user", text=text)

@@ -15,6 +15,7 @@ import click
 
 from openclaw_actors.cli.common import Invocation, common_options, pass_invocation, paths_of
 from openclaw_actors.cli.plain import is_text
+from openclaw_actors.core.commands import parse_command
 
 if TYPE_CHECKING:
     from openclaw_actors.cli.conversation import Effect
@@ -34,8 +35,12 @@ HELP = """\
 /session ID    go to another conversation
 /help          this
 /quit          leave; Ctrl-D does too
+The gateway itself heeds /new, /undo, /branch, /model, /queue and /usage, in every channel.
 Ctrl-C ends the running turn, or leaves if there is none. Up and Down bring back what was entered before; Alt-Enter
 begins a new line. Text that starts with // is sent with one slash."""
+
+OURS = frozenset(("/help", "/quit", "/exit", "/status", "/stop", "/approve", "/deny", "/session"))
+"""Commands that are heeded here, and never reach the gateway as text."""
 
 SENT_AS_TEXT = ("/demo",)
 """Commands of the demo provider: the model reads them, not we."""
@@ -53,6 +58,10 @@ def command(invocation: Invocation, *, session: str) -> None:
     else:
         from openclaw_actors.cli.chat_lines import run
     click.get_current_context().exit(asyncio.run(run(loaded, session)))
+
+
+def _is_for_gateway(name: str, text: str) -> bool:
+    return name not in OURS and parse_command(text) is not None
 
 
 class Chat:
@@ -154,7 +163,7 @@ class Chat:
         if text.startswith("//"):
             return self._link.say(text[1:])
         name, _, rest = text.strip().partition(" ")
-        if not name.startswith("/") or name in SENT_AS_TEXT:
+        if not name.startswith("/") or name in SENT_AS_TEXT or _is_for_gateway(name, text):
             return self._link.say(text)
         self._obey(name, rest.strip())
         return ""

@@ -37,6 +37,7 @@ from openclaw_actors.config.kinds import (
     Url,
 )
 
+BusyMode = Literal["queue", "collect", "interrupt", "steer"]
 LlmProvider = Literal["demo", "openai", "ollama", "azure-openai", "openai-compatible"]
 
 
@@ -66,6 +67,8 @@ class SessionsConfig(Section, frozen=True):
     idle_seconds: Timeout = 7200.0
     max_live: Positive = 256
     max_pending: Positive = 32
+    busy_mode: BusyMode = "queue"
+    busy_mode_by_channel: dict[Literal["websocket", "sms"], BusyMode] = {}
     turn_timeout_seconds: Timeout = 600.0
     start_timeout_seconds: Timeout = 10.0
     ping_interval_seconds: Timeout = 5.0

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from openclaw_actors.core.commands import BusyMode
 from openclaw_actors.core.conversation import Conversation, RememberedId, text_digest
 from openclaw_actors.messages.conversation import Accepted, Deliver, Refused
 from openclaw_actors.messages.events import MessageAccepted
@@ -39,6 +41,10 @@ class SessionLimits:
     """Of all that one attempt says, and of what it asks of tools; a longer turn is ended as failed."""
     max_batch_chars: int = 4_000_000
     """Text of the messages that are written together; one that is longer is written alone."""
+    busy_mode: BusyMode = "queue"
+    """What becomes of a message that comes while a turn runs."""
+    busy_modes: Mapping[str, BusyMode] = field(default_factory=dict)
+    """Of single channels: by what session keys begin with."""
     recent_events: int = 256
     recent_bytes: int = 262_144
 
@@ -68,9 +74,16 @@ class Admission:
     _taken_at: deque[float] = field(default_factory=deque)
 
     def decide(
-        self, deliver: Deliver, state: Conversation, *, taken_before: int, turn_runs: bool, now: float
+        self,
+        deliver: Deliver,
+        state: Conversation,
+        *,
+        taken_before: int,
+        turn_runs: bool,
+        now: float,
+        command: bool = False,
     ) -> Taken | Known | Refused:
-        """What becomes of this message.
+        """What becomes of this message. Commands wait for nothing, and no budget or rate is in their way.
 
         Args:
             taken_before: messages of the same batch, taken but not yet recorded.
@@ -80,6 +93,11 @@ class Admission:
         known = state.remembered.get(deliver.message_id)
         if known is not None:
             return self._known(deliver, known)
+        if command:
+            refusal = self._untimely(deliver, now)
+            if refusal is None and len(state.commands) >= self.limits.max_pending:
+                refusal = "busy", _BUSY
+            return Taken(queued=0) if refusal is None else self.refuse(deliver, *refusal)
         ahead = len(state.open) + taken_before
         refusal = self._refusal(deliver, state, waiting=ahead - turn_runs, now=now)
         if refusal is not None:
@@ -110,10 +128,9 @@ class Admission:
         self, deliver: Deliver, state: Conversation, *, waiting: int, now: float
     ) -> tuple[str, str] | None:
         limits = self.limits
-        if self.draining:
-            return "draining", _DRAINING
-        if now - deliver.received_at > limits.accept_timeout_s:
-            return "not_accepted", _EXPIRED
+        untimely = self._untimely(deliver, now)
+        if untimely is not None:
+            return untimely
         if waiting >= (max(limits.max_pending, MAX_PATIENT) if deliver.patient else limits.max_pending):
             return "busy", _BUSY
         if limits.token_budget and state.usage.total >= limits.token_budget:
@@ -123,6 +140,13 @@ class Admission:
             )
         if limits.rate_limit_per_minute and self._over_rate(now):
             return "rate_limited", _TOO_FAST
+        return None
+
+    def _untimely(self, deliver: Deliver, now: float) -> tuple[str, str] | None:
+        if self.draining:
+            return "draining", _DRAINING
+        if now - deliver.received_at > self.limits.accept_timeout_s:
+            return "not_accepted", _EXPIRED
         return None
 
     def _over_rate(self, now: float) -> bool:

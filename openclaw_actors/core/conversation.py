@@ -14,7 +14,9 @@ from openclaw_actors.core.records import (
     AssistantSpoke,
     HistoryRestored,
     IncarnationOpened,
+    MessagesAbsorbed,
     Record,
+    SettingsChanged,
     ToolFinished,
     ToolStarted,
     TurnBegan,
@@ -39,6 +41,7 @@ __all__ = [
     "text_digest",
 ]
 
+_BETWEEN_MESSAGES = "\n\n"
 REMEMBERED_IDS = 1_024
 REMEMBERED_SECONDS = 7 * 24 * 3600.0
 MOST_TOKENS = (1 << 63) - 1
@@ -66,6 +69,8 @@ class OpenMessage(msgspec.Struct):
     deaths: int = 0
     steps: list[Step] = msgspec.field(default_factory=list)
     usage: Usage = msgspec.field(default_factory=Usage)
+    absorbed: bool = False
+    """Another message's turn answers it."""
 
 
 class RememberedId(msgspec.Struct, array_like=True):
@@ -94,8 +99,17 @@ class Conversation(msgspec.Struct):
     window: list[HistoryTurn] = msgspec.field(default_factory=list)
     open: list[OpenMessage] = msgspec.field(default_factory=list)
     """Accepted messages without an answer, in order; the first is the one that runs."""
+    commands: list[OpenMessage] = msgspec.field(default_factory=list)
+    """Commands that were accepted and are not carried out, in order."""
+    settings: dict[str, str] = msgspec.field(default_factory=dict)
+    """What a person wants otherwise in this conversation: `model`, `queue`."""
     remembered: dict[str, RememberedId] = msgspec.field(default_factory=dict)
     """By message id, oldest first."""
+
+    @property
+    def unanswered(self) -> bool:
+        """Whether anything that was accepted has no end yet."""
+        return bool(self.open or self.commands)
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -145,13 +159,17 @@ def apply(state: Conversation, record: Record, *, window_turns: int) -> None:
             _end_turn(state, record, window_turns)
         case HistoryRestored():
             state.window = list(record.window[-window_turns:])
+        case MessagesAbsorbed():
+            _absorb(state, record)
+        case SettingsChanged():
+            _change_settings(state, record)
         case _:
             _advance_turn(state, record)
 
 
 def _add_message(state: Conversation, record: UserSaid) -> None:
     state.last_active_at = max(state.last_active_at, record.at)
-    state.open.append(
+    (state.commands if record.command else state.open).append(
         OpenMessage(
             message_id=record.message_id,
             text=record.text,
@@ -188,10 +206,16 @@ def _end_turn(state: Conversation, record: TurnEnded, window_turns: int) -> None
     if remembered is not None:
         remembered.ended_seq = record.seq
     state.last_active_at = max(state.last_active_at, record.at)
+    command = next((each for each in state.commands if each.message_id == record.message_id), None)
+    if command is not None:
+        state.commands.remove(command)
+        return
     message = next((open_ for open_ in state.open if open_.message_id == record.message_id), None)
     if message is None:
         return
     state.open.remove(message)
+    if message.absorbed:
+        return
     state.turns += 1
     state.usage = _sum(state.usage, record.usage)
     state.window.append(
@@ -199,6 +223,28 @@ def _end_turn(state: Conversation, record: TurnEnded, window_turns: int) -> None
     )
     if len(state.window) > window_turns:
         del state.window[: len(state.window) - window_turns]
+
+
+def _absorb(state: Conversation, record: MessagesAbsorbed) -> None:
+    into = next((each for each in state.open if each.message_id == record.into), None)
+    if into is None:
+        return
+    taken = [each for each in state.open if each.message_id in record.message_ids]
+    for message in taken:
+        message.absorbed = True
+    texts = [message.text for message in taken]
+    if into.steps:
+        into.steps[-1].said += texts
+    else:
+        into.text = _BETWEEN_MESSAGES.join([*texts, into.text])
+
+
+def _change_settings(state: Conversation, record: SettingsChanged) -> None:
+    for name, value in record.values.items():
+        if value is None:
+            state.settings.pop(name, None)
+        else:
+            state.settings[name] = value
 
 
 def _advance_turn(

@@ -9,7 +9,9 @@ import msgspec
 from openclaw_actors.core.conversation import Conversation, OpenMessage
 from openclaw_actors.core.records import (
     AssistantSpoke,
+    MessagesAbsorbed,
     Record,
+    SettingsChanged,
     ToolFinished,
     ToolStarted,
     TurnBegan,
@@ -21,10 +23,20 @@ from openclaw_actors.messages.conversation import Deliver
 from openclaw_actors.messages.events import TurnStatus, Usage
 from openclaw_actors.messages.model import Completed, ToolCall
 
-__all__ = ["asked_for_tools", "ends_of", "numbered", "tool_finished", "turn_began", "turn_ended", "user_said"]
+__all__ = [
+    "absorbed",
+    "asked_for_tools",
+    "ends_of",
+    "numbered",
+    "settings_changed",
+    "tool_finished",
+    "turn_began",
+    "turn_ended",
+    "user_said",
+]
 
 
-def user_said(deliver: Deliver, queued: int) -> UserSaid:
+def user_said(deliver: Deliver, queued: int, *, command: bool = False, busy: str = "") -> UserSaid:
     """The message as its session takes it, behind `queued` others."""
     return UserSaid(
         number=0,
@@ -38,6 +50,8 @@ def user_said(deliver: Deliver, queued: int) -> UserSaid:
         correlation_id=deliver.correlation_id,
         reply_to=deliver.reply_to,
         bound_to=deliver.bound_to,
+        command=command,
+        busy=busy,
     )
 
 
@@ -113,6 +127,19 @@ def asked_for_tools(turn_id: str, answer: Completed) -> list[Record]:
         for call in answer.tool_calls
     ]
     return [spoke, *starts]
+
+
+def absorbed(into: OpenMessage, messages: Sequence[OpenMessage], code: str) -> list[Record]:
+    """Messages that another one's turn answers, and their ends."""
+    taken = MessagesAbsorbed(
+        number=0, at=0.0, into=into.message_id, message_ids=tuple(each.message_id for each in messages)
+    )
+    return [taken, *(turn_ended(message, "completed", "", code=code) for message in messages)]
+
+
+def settings_changed(**values: str | None) -> SettingsChanged:
+    """Something is wanted otherwise from now on."""
+    return SettingsChanged(number=0, at=0.0, values=values)
 
 
 def numbered(drafts: Sequence[Record], state: Conversation, now: float) -> tuple[Record, ...]:

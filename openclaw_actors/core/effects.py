@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from openclaw_actors.core.commands import Command
 from openclaw_actors.core.records import Record
 from openclaw_actors.messages.base import Message
 from openclaw_actors.messages.conversation import Deliver
@@ -19,6 +20,7 @@ __all__ = [
     "Effect",
     "FindOutcome",
     "Publish",
+    "RunCommand",
     "StartTurnClock",
     "TellChannel",
     "TellRouter",
@@ -93,6 +95,14 @@ class CancelTools:
 
 
 @dataclass(frozen=True, slots=True)
+class RunCommand:
+    """Do what a person told the gateway, and report `command_done`; it may be asked again after a crash."""
+
+    message_id: str
+    command: Command
+
+
+@dataclass(frozen=True, slots=True)
 class StartTurnClock:
     """Report back if this turn still runs at its deadline."""
 
@@ -118,6 +128,7 @@ Effect: TypeAlias = (
     | CancelModel
     | CallTool
     | CancelTools
+    | RunCommand
     | StartTurnClock
     | FindOutcome
 )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import deque
 
 from openclaw_actors.core.admission import Admission, Known, SessionLimits, Taken
+from openclaw_actors.core.answering import busy_mode
+from openclaw_actors.core.commands import parse_command
 from openclaw_actors.core.conversation import Conversation
 from openclaw_actors.core.drafts import user_said
 from openclaw_actors.core.effects import Effect, FindOutcome, TellChannel, TellRouter
@@ -52,12 +54,20 @@ class Intake:
             if any(draft.message_id == deliver.message_id for draft in drafts):
                 repeated.append(deliver)
                 continue
+            command = parse_command(deliver.text) is not None
             verdict = self.admission.decide(
-                deliver, state, taken_before=len(drafts), turn_runs=turn_runs, now=now
+                deliver,
+                state,
+                taken_before=sum(not draft.command for draft in drafts),
+                turn_runs=turn_runs,
+                now=now,
+                command=command,
             )
             match verdict:
                 case Taken(queued):
-                    drafts.append(user_said(deliver, queued))
+                    mode = busy_mode(state, self.admission.limits) if turn_runs else "queue"
+                    busy = "" if command or mode == "queue" else mode
+                    drafts.append(user_said(deliver, queued, command=command, busy=busy))
                     self._taken.append(deliver)
                 case Known():
                     effects += [self._settled(deliver, recorded=False), _outcome(deliver, verdict)]

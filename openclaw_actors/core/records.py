@@ -16,7 +16,9 @@ from openclaw_actors.messages.records import (
     AssistantSpoke,
     HistoryRestored,
     IncarnationOpened,
+    MessagesAbsorbed,
     Record,
+    SettingsChanged,
     ToolFinished,
     ToolStarted,
     TurnBegan,
@@ -28,7 +30,9 @@ __all__ = [
     "AssistantSpoke",
     "HistoryRestored",
     "IncarnationOpened",
+    "MessagesAbsorbed",
     "Record",
+    "SettingsChanged",
     "ToolFinished",
     "ToolStarted",
     "TurnBegan",
@@ -65,7 +69,11 @@ def event_of(record: Record) -> DurableEvent | None:
     match record:
         case UserSaid():
             return MessageAccepted(
-                seq=record.seq, message_id=record.message_id, text=record.text, queued=record.queued
+                seq=record.seq,
+                message_id=record.message_id,
+                text=record.text,
+                queued=record.queued,
+                busy=record.busy,
             )
         case TurnBegan():
             return TurnStarted(

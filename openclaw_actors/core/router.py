@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterable
 
+from openclaw_actors.core.commands import stops
 from openclaw_actors.core.routing import (
     HAS_PROCESS,
     REACHABLE,
@@ -87,6 +88,11 @@ class RouterCore:
             return [_refuse(message, "busy", _BUSY)]
         entry.unsettled[message.delivery_id] = message
         entry.active_at = now
+        if stops(message.text) and entry.phase is Phase.LIVE and len(entry.stops) < _MAX_STOPS:
+            # Said in words, a stop is a message like any other; only that its session must heed it in time.
+            if not entry.stops:
+                entry.stop_deadline = now + self.limits.stop_timeout_s
+            entry.stops.append(StopTurn(session=entry.key, connection=message.delivery_id))
         followed = [] if entry.outbox else self._follow(entry, message.channel)
         return followed + self._pass_on(entry, message, now)
 
@@ -156,6 +162,7 @@ class RouterCore:
             return
         for delivery_id in message.delivery_ids:
             _forget(entry, delivery_id)
+        entry.stops = [stop for stop in entry.stops if stop.connection not in message.delivery_ids]
 
     def not_sent(self, message: Deliver) -> list[RouterEffect]:
         """Too much waits for the session's process: the message did not go out to it."""

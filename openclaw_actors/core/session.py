@@ -11,8 +11,17 @@ from collections.abc import Sequence
 from typing import Literal
 
 from openclaw_actors.core.admission import SessionLimits
+from openclaw_actors.core.answering import answer
+from openclaw_actors.core.busy import history_changes, next_turn, steered, was_just_stopped, without_next_turn
+from openclaw_actors.core.commands import parse_command, stops
 from openclaw_actors.core.conversation import Conversation, OpenMessage, apply
-from openclaw_actors.core.drafts import asked_for_tools, numbered, tool_finished, turn_began, turn_ended
+from openclaw_actors.core.drafts import (
+    asked_for_tools,
+    numbered,
+    tool_finished,
+    turn_began,
+    turn_ended,
+)
 from openclaw_actors.core.effects import (
     CallModel,
     CallTool,
@@ -20,6 +29,7 @@ from openclaw_actors.core.effects import (
     CancelTools,
     Effect,
     Publish,
+    RunCommand,
     StartTurnClock,
     TellChannel,
     TellRouter,
@@ -29,14 +39,16 @@ from openclaw_actors.core.effects import (
 from openclaw_actors.core.intake import Intake
 from openclaw_actors.core.recent import RecentEvents
 from openclaw_actors.core.records import (
+    MessagesAbsorbed,
     Record,
     ToolFinished,
     ToolStarted,
     TurnBegan,
     TurnEnded,
+    UserSaid,
     event_of,
-    turn_id_of,
 )
+from openclaw_actors.core.resuming import taken_up
 from openclaw_actors.core.turn import Turn
 from openclaw_actors.messages.conversation import Deliver, StopOutcome, StopTurn
 from openclaw_actors.messages.events import ErrorEvent, Event, Notice, TurnStatus
@@ -44,14 +56,13 @@ from openclaw_actors.messages.model import CallFailed, Completed, ToolCall
 
 __all__ = ["SessionCore"]
 
-_POISON_DEATHS = 2
-_QUARANTINED = "This message ended its session twice and is given up. The conversation goes on."
-_GONE = "The connection that this conversation belonged to is gone."
-_TOOL_INTERRUPTED = "Interrupted: the outcome of this call is unknown."
 _TOO_MANY_CALLS = "I've reached the maximum number of tool iterations. Please try a simpler request."
 _TURN_TIMEOUT = "The turn took too long and was ended."
 _MODEL_LOST = "Sorry, I'm having trouble reaching my AI provider right now. Please try again shortly."
 _TOO_LONG = "The answer became too long and was ended."
+_STOPPED = "Stopped."
+_NOTHING_TO_STOP = "There is nothing to stop."
+_NO_SUCH_COMMAND = "This version does not know that command."
 _DEGRADED = "The store cannot write at the moment; this answer is held in memory until it can."
 
 
@@ -87,6 +98,7 @@ class SessionCore:
             or self._writing is not None
             or self._facts
             or self._stops
+            or self.state.commands
             or len(self.intake)
         ):
             return False
@@ -116,9 +128,11 @@ class SessionCore:
             deaths: how often the session died by its own doing just before.
             live_channels: the instances of the channels that run now.
         """
-        if self.state.open:
-            self._take_up(deaths, live_channels)
-        return self._pump(now)
+        effects: list[Effect] = []
+        self._facts += taken_up(self.state, deaths=deaths, live_channels=live_channels)
+        for message in list(self.state.commands):
+            effects += self._run_command(message, now)
+        return effects + self._pump(now)
 
     def delivered(self, deliver: Deliver, now: float) -> list[Effect]:
         """A person's message arrived."""
@@ -154,8 +168,9 @@ class SessionCore:
         effects: list[Effect] = [*receipts, Publish(tuple(events)), *released]
         for record in batch.records:
             effects += self._advance(record)
+        effects += self._heed(batch.records, now)
         effects += self._pump(now)
-        return effects + self._call_model_if_due()
+        return effects + self._call_model_if_due(now)
 
     def write_failed(self, now: float) -> list[Effect]:
         """The records under way were refused and none of them stands.
@@ -165,9 +180,13 @@ class SessionCore:
         """
         batch, self._writing = self._writing, None
         effects = self.intake.not_recorded()
+        if batch is not None and any(
+            isinstance(each, UserSaid) and stops(each.text) for each in batch.records
+        ):
+            effects += self._end_for_command()  # a turn that should end does so, also when nobody can be told
         if batch is None or batch.when_exhausted == "drop":
             return effects + self._pump(now)
-        self._facts = [*_without_next_turn(batch.records), *self._facts]
+        self._facts = [*without_next_turn(batch.records), *self._facts]
         self._waits_for_store = True
         if not self.degraded:
             self.degraded = True
@@ -239,6 +258,21 @@ class SessionCore:
         self._facts.append(tool_finished(turn_id, call, status, text))
         return self._pump(now)
 
+    def command_done(
+        self, message_id: str, text: str, now: float, *, drafts: Sequence[Record] = ()
+    ) -> list[Effect]:
+        """A command was carried out.
+
+        Args:
+            text: what it answers.
+            drafts: records of what it changes.
+        """
+        message = next((each for each in self.state.commands if each.message_id == message_id), None)
+        if message is None or self._has_end(message_id):
+            return []
+        self._facts += [*drafts, turn_ended(message, "completed", text)]
+        return self._pump(now)
+
     def turn_timed_out(self, turn_id: str, now: float) -> list[Effect]:
         """The turn's deadline passed."""
         if self.turn is None or self.turn.turn_id != turn_id or self.turn.ending:
@@ -278,8 +312,9 @@ class SessionCore:
         said, told = self.intake.admit(self.state, now, turn_runs=self.turn is not None)
         effects += told
         if said:
-            begins = self.turn is None and not self.state.open
-            first = [turn_began(said[0].message_id, attempt=1)] if begins else []
+            begins = self.turn is None and not self.state.open and not history_changes(self.state)
+            messages = [each for each in said if not each.command]
+            first = [turn_began(messages[0].message_id, attempt=1)] if begins and messages else []
             return [*effects, self._write([*said, *first], "drop", now)]
         if self.turn is None and (began := self._next_turn(after=())):
             return [*effects, self._write(began, "keep", now)]
@@ -292,35 +327,14 @@ class SessionCore:
         return self._writing
 
     def _next_turn(self, *, after: Sequence[Record]) -> list[Record]:
-        if self.draining:
-            return []
         ended = {record.message_id for record in after if isinstance(record, TurnEnded)}
-        for message in self.state.open:
-            if message.message_id not in ended:
-                return [turn_began(message.message_id, attempt=message.attempt + 1, deaths=message.deaths)]
-        return []
+        begun = [self.turn.message_id] if self.turn is not None else []
+        begun += [record.message_id for record in after if isinstance(record, TurnBegan)]
+        if self.draining or any(message_id not in ended for message_id in begun):
+            return []
+        return next_turn(self.state, self.limits, ended)
 
     # The turn
-
-    def _take_up(self, deaths: int, live_channels: frozenset[str]) -> None:
-        message = self.state.open[0]
-        if message.bound_to is not None and message.bound_to not in live_channels:
-            self._facts += [turn_ended(each, "interrupted", _GONE) for each in self.state.open]
-            return
-        if message.attempt == 0:
-            return
-        died = message.deaths + min(deaths, 1)
-        if died >= _POISON_DEATHS:
-            self._facts.append(turn_ended(message, "failed", _QUARANTINED, code="quarantined"))
-            return
-        if message.steps:
-            step = message.steps[-1]
-            self._facts += [
-                tool_finished(turn_id_of(message.message_id), call, "interrupted", _TOOL_INTERRUPTED)
-                for call in step.calls
-                if call.call_id not in step.outcomes
-            ]
-        self._facts.append(turn_began(message.message_id, attempt=message.attempt + 1, deaths=died))
 
     def _advance(self, record: Record) -> list[Effect]:
         running = self.state.open[0] if self.state.open else None
@@ -330,7 +344,7 @@ class SessionCore:
                 self.turn = Turn.of(running, restarts=before.restarts if before is not None else 0)
                 if before is not None and before.message_id == record.message_id:
                     self.turn.usage = before.usage  # what the attempt that broke has used is used
-                self.turn.ending = any(isinstance(fact, TurnEnded) for fact in self._facts)
+                self.turn.ending = self._has_end(record.message_id)
                 said = self.turn.said_so_far()
                 again: list[Effect] = [Publish((said,))] if said is not None else []
                 return [*again, StartTurnClock(self.turn.turn_id)]
@@ -344,10 +358,15 @@ class SessionCore:
                 return [CallTool(record.turn_id, call)]
         return []
 
-    def _call_model_if_due(self) -> list[Effect]:
+    def _call_model_if_due(self, now: float) -> list[Effect]:
         turn = self.turn
         if turn is None or turn.ending or not turn.due or self._stops:
             return []
+        if self._takes_in(turn):
+            return []
+        if taken := steered(self.state, self.limits):
+            self._facts += taken
+            return self._pump(now)
         turn.due = False
         turn.calls += 1
         turn.begin_step()
@@ -376,6 +395,66 @@ class SessionCore:
         turn.restarts += 1
         message = self._running_message()
         self._facts.append(turn_began(message.message_id, attempt=turn.attempt + 1, deaths=message.deaths))
+
+    # Commands, and messages that come while a turn runs
+
+    def _heed(self, records: Sequence[Record], now: float) -> list[Effect]:
+        """What was just recorded may be for the gateway, or may change the turn that runs."""
+        effects: list[Effect] = []
+        for record in records:
+            if not isinstance(record, UserSaid):
+                continue
+            if record.command:
+                for message in self.state.commands:
+                    if message.message_id == record.message_id and not self._has_end(record.message_id):
+                        effects += self._run_command(message, now)
+            elif record.busy == "interrupt" and self.turn is not None:
+                effects += self._silence()
+                self._end("stopped", self.turn.text, code="interrupted")
+        return effects
+
+    def _run_command(self, message: OpenMessage, now: float) -> list[Effect]:
+        command = parse_command(message.text)
+        if command is None:  # recorded by a version of the gateway that knows more of them
+            self._facts.append(turn_ended(message, "failed", _NO_SUCH_COMMAND, code="unknown_command"))
+            return []
+        effects: list[Effect] = []
+        before = len(self._facts)
+        if command.ends_turn:
+            effects += self._end_for_command()
+        if command.name == "stop":
+            stopped = len(self._facts) > before or was_just_stopped(self.state, now)
+            self._facts.append(turn_ended(message, "completed", _STOPPED if stopped else _NOTHING_TO_STOP))
+            return effects
+        told = answer(command, self.state, self.limits, turn_runs=self.turn is not None)
+        if told is not None:
+            self._facts += [*told.drafts, turn_ended(message, "completed", told.text)]
+            return effects
+        run = RunCommand(message.message_id, command)
+        if len(self._facts) > before:
+            self._after_write.append(run)
+            return effects
+        return [*effects, run]
+
+    def _end_for_command(self) -> list[Effect]:
+        effects = self._silence()
+        running = self.state.open[0] if self.state.open else None
+        if self.turn is not None:
+            self._end("stopped", self.turn.text)
+        elif running is not None and running.attempt and not self._has_end(running.message_id):
+            self._facts.append(turn_ended(running, "stopped", ""))
+        return effects
+
+    def _takes_in(self, turn: Turn) -> bool:
+        """Whether the running turn is about to take in what was said meanwhile."""
+        under_way = self._writing.records if self._writing is not None else ()
+        return any(
+            isinstance(each, MessagesAbsorbed) and each.into == turn.message_id
+            for each in (*self._facts, *under_way)
+        )
+
+    def _has_end(self, message_id: str) -> bool:
+        return any(isinstance(fact, TurnEnded) and fact.message_id == message_id for fact in self._facts)
 
     # Stop
 
@@ -420,12 +499,3 @@ class SessionCore:
             return
         for message in waiting if queue else waiting[:1]:
             self._facts.append(turn_ended(message, "stopped", ""))
-
-
-def _without_next_turn(records: Sequence[Record]) -> list[Record]:
-    """The records without the turn that begins after the last end: it is chosen anew when they are written."""
-    kept = list(records)
-    if any(isinstance(record, TurnEnded) for record in kept):
-        while isinstance(kept[-1], TurnBegan):
-            kept.pop()
-    return kept

@@ -59,6 +59,8 @@ class MessageAccepted(_Event, tag="message_accepted"):
     queued: int
     """How many messages stand before it."""
     duplicate: bool = False
+    busy: str = ""
+    """What becomes of it, as a turn runs: `collect`, `interrupt` or `steer`; empty: it waits for its turn."""
 
 
 class TurnStarted(_Event, tag="turn_started"):

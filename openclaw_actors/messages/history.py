@@ -24,6 +24,8 @@ class Step(msgspec.Struct):
     calls: tuple[ToolCall, ...]
     started: set[str] = msgspec.field(default_factory=set)
     outcomes: dict[str, ToolOutcome] = msgspec.field(default_factory=dict)
+    said: list[str] = msgspec.field(default_factory=list)
+    """What the person has added while the tools ran."""
 
 
 class HistoryTurn(msgspec.Struct):

@@ -6,11 +6,13 @@ from typing import Literal, TypeAlias
 
 from openclaw_actors.messages.base import Plain
 from openclaw_actors.messages.events import DurableEvent
+from openclaw_actors.messages.history import HistoryTurn
 from openclaw_actors.messages.records import Record
 
 __all__ = [
     "Append",
     "Appended",
+    "BranchHistory",
     "BranchList",
     "BranchSession",
     "BranchSummary",
@@ -33,6 +35,7 @@ __all__ = [
     "OpenSession",
     "OpenTurn",
     "OpenTurns",
+    "ReadBranch",
     "ReadEvents",
     "ReadSession",
     "RestoreBranch",
@@ -219,6 +222,17 @@ class ListBranches(Plain):
 
 class BranchList(Plain):
     branches: tuple[BranchSummary, ...]
+
+
+class ReadBranch(Plain):
+    """What stands in a branch. Answered by `BranchHistory`. Refused with code `unknown`."""
+
+    session: str
+    branch: str
+
+
+class BranchHistory(Plain):
+    window: tuple[HistoryTurn, ...]
 
 
 class RestoreBranch(Plain):

@@ -17,7 +17,9 @@ __all__ = [
     "AssistantSpoke",
     "HistoryRestored",
     "IncarnationOpened",
+    "MessagesAbsorbed",
     "Record",
+    "SettingsChanged",
     "ToolFinished",
     "ToolStarted",
     "TurnBegan",
@@ -54,6 +56,10 @@ class UserSaid(_Record, tag="user"):
     reply_to: str | None = None
     bound_to: str | None = None
     """The channel's instance, where the session is one connection's own."""
+    command: bool = False
+    """It is for the gateway: no turn of the model's answers it, and no later prompt shows it."""
+    busy: str = ""
+    """What becomes of it, as it came while a turn ran: `collect`, `interrupt` or `steer`; else it waits its turn."""
 
 
 class TurnBegan(_Record, tag="turn_began"):
@@ -109,6 +115,24 @@ class TurnEnded(_Record, tag="turn_ended"):
     code: str | None = None
 
 
+class MessagesAbsorbed(_Record, tag="absorbed"):
+    """Messages that waited are answered together with another one, and have no turn of their own.
+
+    `into` is the message that takes them in: one that waited, too, whose turn begins now, or the one that runs.
+    """
+
+    into: str
+    message_ids: tuple[str, ...]
+    """In the order in which they came."""
+
+
+class SettingsChanged(_Record, tag="settings"):
+    """A person wants something otherwise in this conversation."""
+
+    values: dict[str, str | None]
+    """None: as the configuration says."""
+
+
 class HistoryRestored(_Record, tag="restored"):
     """The model is given a branch's history from here on; what was said and done stays recorded."""
 
@@ -124,5 +148,7 @@ Record: TypeAlias = (
     | ToolStarted
     | ToolFinished
     | TurnEnded
+    | MessagesAbsorbed
+    | SettingsChanged
     | HistoryRestored
 )

@@ -21,6 +21,7 @@ import msgspec
 from openclaw_actors.core.conversation import encode_state
 from openclaw_actors.core.drafts import turn_ended
 from openclaw_actors.core.records import HistoryRestored, Record
+from openclaw_actors.messages.history import HistoryTurn
 from openclaw_actors.messages.persistence import BranchSummary, OpenTurn, SessionPage
 from openclaw_actors.store.appends import AppendPath, Stored
 from openclaw_actors.store.branches import Branch, Branches
@@ -183,7 +184,7 @@ class FileStore:
                 refuse(future, "dirty", "records wait for the disk")
                 return
             entry.live = False
-            if not entry.state.open and entry.key in self._names:
+            if not entry.state.unanswered and entry.key in self._names:
                 self._appends.close_turns(entry.key)
             self._snapshots.write(entry, future)
 
@@ -289,6 +290,13 @@ class FileStore:
         """A conversation's branches, newest first."""
         return tuple(_summary(branch) for branch in await self._keep(lambda: self._branches.of(key)))
 
+    async def read_branch(self, key: str, branch: str) -> tuple[HistoryTurn, ...]:
+        """What stands in a branch; raises StoreRefusal `unknown`, `corrupt`."""
+        found = await self._keep(lambda: self._branches.load(key, branch))
+        if found is None:
+            raise StoreRefusal("unknown", f"no branch {branch}")
+        return tuple(found.window)
+
     async def restore_branch(self, key: str, branch: str) -> Stored:
         """Go back to a branch: the model is given its history from now on. A live incarnation is fenced off by this.
 
@@ -300,7 +308,7 @@ class FileStore:
             raise StoreRefusal("unknown", f"no branch {branch}")
 
         def operation(entry: Entry, future: asyncio.Future[Any]) -> None:
-            if entry.state.open:
+            if entry.state.unanswered:
                 refuse(future, "busy", "a message waits for its answer; stop it first")
                 return
             record = HistoryRestored(
@@ -360,8 +368,8 @@ class FileStore:
         return tuple(sorted(found, key=lambda turn: turn.since))
 
     def _oldest(self, entry: Entry, future: asyncio.Future[Any]) -> None:
-        if entry.state.open:
-            settle(future, entry.state.open[0].at)
+        if entry.state.unanswered:
+            settle(future, min(message.at for message in (*entry.state.open[:1], *entry.state.commands[:1])))
         else:
             if entry.key in self._names and not (entry.live or entry.pinned):
                 self._appends.close_turns(entry.key)
@@ -416,7 +424,9 @@ class FileStore:
             logger.error("the store's writer did not end in time; the store stays locked")
             self._end_threads()
             return
-        closed = {entry.key for entry in self._sessions.entries() if not (entry.pinned or entry.state.open)}
+        closed = {
+            entry.key for entry in self._sessions.entries() if not (entry.pinned or entry.state.unanswered)
+        }
         try:
             self._turns.strike(closed)
         except OSError as error:

@@ -18,6 +18,7 @@ from openclaw_actors.core.effects import (
     Effect,
     FindOutcome,
     Publish,
+    RunCommand,
     StartTurnClock,
     TellChannel,
     TellRouter,
@@ -92,6 +93,7 @@ class World:
         self.write: WriteRecords | None = None
         self.call: CallModel | None = None
         self.tools: deque[CallTool] = deque()
+        self.commands: deque[RunCommand] = deque()
         self.retry = False
         self.token += 1
         self.core = SessionCore(self.stored(), self.token, self.limits)
@@ -169,6 +171,11 @@ class World:
         tool = self.tools.popleft()
         self.do(self.core.tool_done(tool.turn_id, tool.call, "ok", "result", self.now))
 
+    def command_ends(self, *drafts: Record) -> None:
+        command = self.commands.popleft()
+        text = f"did {command.command.name}"
+        self.do(self.core.command_done(command.message_id, text, self.now, drafts=drafts))
+
     def settle(self) -> None:
         """Everybody does what is expected of them until nothing is left to do."""
         for _ in range(2_000):
@@ -178,6 +185,8 @@ class World:
             elif self.retry:
                 self.retry = False
                 self.do(self.core.try_again(self.now))
+            elif self.commands:
+                self.command_ends()
             elif self.tools:
                 self.tool_ends()
             elif self.call is not None:
@@ -229,6 +238,9 @@ class World:
                 self.retry = True
             case FindOutcome():
                 self.found.append(effect)
+            case RunCommand():
+                assert effect.message_id in self.recorded(), "carried out before it was recorded"
+                self.commands.append(effect)
 
     def _heard(self, event: object) -> None:
         if hasattr(event, "seq"):
@@ -283,12 +295,17 @@ class World:
         recorded = self.recorded()
         assert len(set(recorded)) == len(recorded)
         ended = [record.message_id for record in self.ends()]
-        assert ended == recorded[: len(ended)]
+        assert len(set(ended)) == len(ended)
+        assert set(ended) <= set(recorded)
+        apart = {each.message_id for each in self.journal if isinstance(each, UserSaid) and each.command}
+        apart |= {each.message_id for each in self.ends() if each.code == "steered"}
+        in_order = [each for each in ended if each not in apart]
+        assert in_order == [each for each in recorded if each not in apart][: len(in_order)]
 
     def check_all_answered(self) -> None:
         """Every message that was taken has its one end, and nobody waits for a receipt."""
         self.check_journal()
-        assert [record.message_id for record in self.ends()] == self.recorded()
+        assert sorted(record.message_id for record in self.ends()) == sorted(self.recorded())
         assert not self.unsettled
         assert not self.stops
         assert set(self.accepted) <= set(self.recorded())

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from openclaw_actors.core.admission import SessionLimits
+from openclaw_actors.core.commands import BUSY_MODES, BusyMode
 from openclaw_actors.core.effects import Effect
 from openclaw_actors.core.records import ToolFinished, TurnBegan, TurnEnded
 from openclaw_actors.messages import AssistantChunk, ErrorEvent, Notice
@@ -427,20 +428,29 @@ def test_a_crash_at_any_effect_loses_doubles_and_reorders_nothing(moment: str) -
 class SessionMachine(RuleBasedStateMachine):
     """Anything may happen at any time, a crash above all."""
 
-    @initialize()
-    def begin(self) -> None:
-        self.world = World(SessionLimits(max_pending=4, max_batch_chars=30))
+    @initialize(mode=st.sampled_from(BUSY_MODES))
+    def begin(self, mode: BusyMode) -> None:
+        self.world = World(SessionLimits(max_pending=4, max_batch_chars=60, busy_mode=mode))
         self.names = 0
+        self.texts: dict[str, str] = {}
 
-    @rule()
-    def say(self) -> None:
+    @rule(command=st.sampled_from(["", "", "", "", "/stop", "/new", "/status", "/queue steer", "/branch x"]))
+    def say(self, command: str) -> None:
         self.names += 1
-        self.world.deliver(delivery(f"m{self.names}"))
+        name = f"m{self.names}"
+        self.texts[name] = command or f"text of {name}"
+        self.world.deliver(delivery(name, self.texts[name]))
 
     @rule(number=st.integers(1, 8), hand_over=st.integers(2, 4))
     def repeat(self, number: int, hand_over: int) -> None:
         if number <= self.names:
-            self.world.deliver(delivery(f"m{number}", hand_over=hand_over))
+            name = f"m{number}"
+            self.world.deliver(delivery(name, self.texts[name], hand_over=hand_over))
+
+    @precondition(lambda self: self.world.commands)
+    @rule()
+    def end_command(self) -> None:
+        self.world.command_ends()
 
     @rule(queue=st.booleans())
     def stop(self, queue: bool) -> None:

@@ -1,0 +1,108 @@
+"""What commands that need nothing but the conversation itself answer, and what they change in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from openclaw_actors.core.admission import SessionLimits
+from openclaw_actors.core.commands import BUSY_MODES, BusyMode, Command, help_text
+from openclaw_actors.core.conversation import Conversation
+from openclaw_actors.core.drafts import settings_changed
+from openclaw_actors.core.records import Record
+
+__all__ = ["Answer", "answer", "busy_mode"]
+
+_MAX_MODEL_CHARS = 200
+_BUSY_MODES = {
+    "queue": "waits for its turn",
+    "collect": "is answered together with all others that wait",
+    "interrupt": "ends the running answer and is answered next",
+    "steer": "is given to the running answer between two steps, or waits for its turn",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a command answers."""
+
+    text: str
+    drafts: tuple[Record, ...] = ()
+    """Records of what it changes."""
+
+
+def busy_mode(state: Conversation, limits: SessionLimits) -> BusyMode:
+    """What becomes of a message that comes while a turn runs: a person's wish, the channel's rule, the default."""
+    wish = state.settings.get("queue")
+    for mode in BUSY_MODES:
+        if mode == wish:
+            return mode
+    return limits.busy_modes.get(state.key.partition(":")[0], limits.busy_mode)
+
+
+def answer(command: Command, state: Conversation, limits: SessionLimits, *, turn_runs: bool) -> Answer | None:
+    """The answer; None for a command that needs more than the conversation."""
+    match command.name:
+        case "help":
+            return Answer(help_text())
+        case "usage":
+            return Answer(_usage(state, limits))
+        case "status":
+            return Answer(_status(state, limits, turn_runs=turn_runs))
+        case "model":
+            return _model(command.argument, state)
+        case "queue":
+            return _queue(command.argument, state, limits)
+        case _:
+            return None
+
+
+def _usage(state: Conversation, limits: SessionLimits) -> str:
+    usage = state.usage
+    budget = f" of {limits.token_budget:,}" if limits.token_budget else ""
+    return (
+        f"This conversation has used {usage.total:,}{budget} tokens in {state.turns:,} turns "
+        f"({usage.input_tokens:,} in, {usage.output_tokens:,} out)."
+    )
+
+
+def _status(state: Conversation, limits: SessionLimits, *, turn_runs: bool) -> str:
+    waiting = max(0, len(state.open) - turn_runs)
+    return "\n".join(
+        (
+            f"{'An answer is being given' if turn_runs else 'Nothing is being answered'}; "
+            f"{waiting} {'message waits' if waiting == 1 else 'messages wait'}.",
+            f"history: {len(state.window)} of the last {limits.window_turns} turns are shown to the model",
+            f"model: {state.settings.get('model', 'as configured')}",
+            f"queue: {busy_mode(state, limits)}",
+            f"tokens: {state.usage.total:,}",
+        )
+    )
+
+
+def _model(wanted: str, state: Conversation) -> Answer:
+    if not wanted:
+        return Answer(f"model: {state.settings.get('model', 'as configured')}")
+    if wanted == "default":
+        return Answer("The configured model answers from now on.", (settings_changed(model=None),))
+    if len(wanted) > _MAX_MODEL_CHARS or not wanted.isprintable() or " " in wanted:
+        return Answer(
+            f"A model's name is one word of at most {_MAX_MODEL_CHARS} printable characters. Nothing was changed."
+        )
+    return Answer(f"{wanted} answers from now on.", (settings_changed(model=wanted),))
+
+
+def _queue(wanted: str, state: Conversation, limits: SessionLimits) -> Answer:
+    if not wanted:
+        mode = busy_mode(state, limits)
+        return Answer(
+            f"queue: {mode}; a message that comes while an answer is being given {_BUSY_MODES[mode]}"
+        )
+    if wanted == "default":
+        return Answer("Messages are queued as configured from now on.", (settings_changed(queue=None),))
+    if wanted not in _BUSY_MODES:
+        allowed = ", ".join((*BUSY_MODES, "default"))
+        return Answer(f"queue: {wanted!r} is none of {allowed}. Nothing was changed.")
+    return Answer(
+        f"From now on a message that comes while an answer is being given {_BUSY_MODES[wanted]}.",
+        (settings_changed(queue=wanted),),
+    )

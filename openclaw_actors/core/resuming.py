@@ -1,0 +1,44 @@
+"""Decides how a session goes on with the turn that its last process left."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from openclaw_actors.core.conversation import Conversation
+from openclaw_actors.core.drafts import tool_finished, turn_began, turn_ended
+from openclaw_actors.core.records import Record, turn_id_of
+
+__all__ = ["taken_up"]
+
+_POISON_DEATHS = 2
+_QUARANTINED = "This message ended its session twice and is given up. The conversation goes on."
+_GONE = "The connection that this conversation belonged to is gone."
+_TOOL_INTERRUPTED = "Interrupted: the outcome of this call is unknown."
+
+
+def taken_up(state: Conversation, *, deaths: int, live_channels: Collection[str]) -> list[Record]:
+    """Drafts of what is recorded before anything else happens.
+
+    Args:
+        deaths: how often the session died by its own doing just before.
+        live_channels: the instances of the channels that run now.
+    """
+    if not state.open:
+        return []
+    message = state.open[0]
+    if message.bound_to is not None and message.bound_to not in live_channels:
+        return [turn_ended(each, "interrupted", _GONE) for each in state.open]
+    if message.attempt == 0:
+        return []
+    died = message.deaths + min(deaths, 1)
+    if died >= _POISON_DEATHS:
+        return [turn_ended(message, "failed", _QUARANTINED, code="quarantined")]
+    interrupted: list[Record] = []
+    if message.steps:
+        step = message.steps[-1]
+        interrupted = [
+            tool_finished(turn_id_of(message.message_id), call, "interrupted", _TOOL_INTERRUPTED)
+            for call in step.calls
+            if call.call_id not in step.outcomes
+        ]
+    return [*interrupted, turn_began(message.message_id, attempt=message.attempt + 1, deaths=died)]
