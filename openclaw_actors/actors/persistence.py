@@ -20,6 +20,10 @@ from openclaw_actors.messages import (
     Address,
     Append,
     Appended,
+    ArchiveList,
+    ArchiveRestored,
+    ArchiveSession,
+    ArchivesPurged,
     BranchHistory,
     BranchList,
     BranchSession,
@@ -37,6 +41,7 @@ from openclaw_actors.messages import (
     FlushStore,
     Init,
     InitFailed,
+    ListArchives,
     ListBranches,
     ListNotes,
     ListOpenTurns,
@@ -49,12 +54,17 @@ from openclaw_actors.messages import (
     OpenTurns,
     Ping,
     Pong,
+    PurgeArchives,
     ReadBranch,
     ReadEvents,
+    ReadRecords,
     ReadSession,
     Ready,
+    RecordsPage,
+    RestoreArchive,
     RestoreBranch,
     SaveNote,
+    SessionArchived,
     SessionOpened,
     SessionPage,
     StoreHealth,
@@ -214,12 +224,7 @@ class PersistenceActor(ContactHandlers, OutboxHandlers, AsyncActor):
     async def list_sessions(self, message: ListSessions, sender: Address) -> SessionPage:
         """Lists what is stored."""
         with _refusals():
-            return await self._open_store().list_sessions(
-                offset=message.offset,
-                limit=message.limit,
-                contains=message.contains,
-                prefix=message.prefix,
-            )
+            return await self._open_store().list_sessions(message)
 
     @handles(ReadSession)
     async def read_session(self, message: ReadSession, sender: Address) -> EventsPage:
@@ -227,6 +232,50 @@ class PersistenceActor(ContactHandlers, OutboxHandlers, AsyncActor):
         with _refusals():
             page = await self._open_store().read_newest(message.session, message.last)
         return EventsPage(events=page.events, complete=page.complete)
+
+    # The archive
+
+    @handles(ArchiveSession)
+    async def archive_session(self, message: ArchiveSession, sender: Address) -> SessionArchived:
+        """Moves a conversation to the archive."""
+        with _refusals():
+            done = await self._open_store().archiving.archive(message.session, message.archive)
+        return SessionArchived(
+            session=message.session, archives=done.archives, ended=done.ended, incarnation=done.token
+        )
+
+    @handles(RestoreArchive)
+    async def restore_archive(self, message: RestoreArchive, sender: Address) -> ArchiveRestored:
+        """Moves it back."""
+        with _refusals():
+            done = await self._open_store().archiving.restore(
+                message.session, message.archive, replaced_as=message.replaced_as
+            )
+        return ArchiveRestored(
+            session=message.session,
+            archive=message.archive,
+            replaced=done.archives,
+            ended=done.ended,
+            incarnation=done.token,
+        )
+
+    @handles(ListArchives)
+    async def list_archives(self, message: ListArchives, sender: Address) -> ArchiveList:
+        """Lists what is archived."""
+        with _refusals():
+            return await self._open_store().archives.page(message)
+
+    @handles(PurgeArchives)
+    async def purge_archives(self, message: PurgeArchives, sender: Address) -> ArchivesPurged:
+        """Removes what was archived, for good."""
+        with _refusals():
+            return await self._open_store().archives.purge(message)
+
+    @handles(ReadRecords)
+    async def read_records(self, message: ReadRecords, sender: Address) -> RecordsPage:
+        """Reads a page of a whole conversation."""
+        with _refusals():
+            return await self._open_store().archives.read_records(message)
 
     # Branches and notes
 

@@ -15,6 +15,7 @@ from openclaw_actors.core.records import (
     HistoryRestored,
     IncarnationOpened,
     MessagesAbsorbed,
+    NumbersSkipped,
     Record,
     SettingsChanged,
     ToolFinished,
@@ -157,6 +158,8 @@ def apply(state: Conversation, record: Record, *, window_turns: int) -> None:
             _add_message(state, record)
         case TurnEnded():
             _end_turn(state, record, window_turns)
+        case NumbersSkipped():
+            state.seq = max(state.seq, record.to_seq)
         case HistoryRestored():
             state.window = list(record.window[-window_turns:])
         case MessagesAbsorbed():

@@ -47,7 +47,7 @@ class StatusNode(Value):
     kind: str
     """`supervisor`, `service` or `session`."""
     state: str
-    """`starting`, `running`, `stopping`, `stopped`, `passivating`, `deleting`, `restarting`, `failed`."""
+    """`starting`, `running`, `stopping`, `stopped`, `passivating`, `moving`, `restarting`, `failed`."""
     pid: int | None
     incarnation: int
     restarts: int

@@ -74,6 +74,8 @@ class SessionArchived(Plain):
     """The conversation, if there was one, and what had been set aside under its key."""
     ended: tuple[TurnDone, ...] = ()
     """The ends of the turns that were open still."""
+    incarnation: int = 0
+    """The fencing token that ended all incarnations before."""
 
 
 class RestoreArchive(Plain):
@@ -94,6 +96,7 @@ class ArchiveRestored(Plain):
     replaced: tuple[ArchiveSummary, ...] = ()
     ended: tuple[TurnDone, ...] = ()
     """As in `SessionArchived`, of the conversation that was replaced."""
+    incarnation: int = 0
 
 
 class PurgeArchives(Plain):

@@ -18,6 +18,7 @@ __all__ = [
     "HistoryRestored",
     "IncarnationOpened",
     "MessagesAbsorbed",
+    "NumbersSkipped",
     "Record",
     "SettingsChanged",
     "ToolFinished",
@@ -140,6 +141,12 @@ class HistoryRestored(_Record, tag="restored"):
     window: tuple[HistoryTurn, ...]
 
 
+class NumbersSkipped(_Record, tag="skipped"):
+    """The next event's number follows this one: those up to it were given to another conversation of the same key."""
+
+    to_seq: int
+
+
 Record: TypeAlias = (
     IncarnationOpened
     | UserSaid
@@ -151,4 +158,5 @@ Record: TypeAlias = (
     | MessagesAbsorbed
     | SettingsChanged
     | HistoryRestored
+    | NumbersSkipped
 )

@@ -17,6 +17,7 @@ from pathlib import Path
 import msgspec
 
 from openclaw_actors.messages.history import HistoryTurn
+from openclaw_actors.messages.persistence import BranchSummary
 from openclaw_actors.store.documents import Documents
 from openclaw_actors.store.failures import StoreRefusal
 from openclaw_actors.store.files import Files
@@ -46,6 +47,12 @@ class Branch(msgspec.Struct, frozen=True):
     number: int
     """The conversation's last record when it was made; 0 if that is not known."""
     window: list[HistoryTurn]
+
+    def summary(self) -> BranchSummary:
+        """As others see it."""
+        return BranchSummary(
+            branch=self.branch, name=self.name, created_at=self.created_at, turns=len(self.window)
+        )
 
 
 class _OldBranch(msgspec.Struct, rename="camel"):
@@ -103,6 +110,10 @@ class Branches:
         )
         self._documents.write(self._path(session, branch.branch), branch)
         return branch
+
+    def take_over(self, session: str) -> None:
+        """Makes all branches of a session ours, so that they are in one place. Raises OSError."""
+        self._take_over(session)
 
     def load(self, session: str, branch: str) -> Branch | None:
         """The branch of this session; None if there is none. Raises StoreRefusal: `corrupt`; OSError."""

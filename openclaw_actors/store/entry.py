@@ -42,6 +42,7 @@ class Entry:
     """One session. `state` holds everything acknowledged, also what waits for a failing disk."""
 
     __slots__ = (
+        "after",
         "attempt",
         "busy",
         "cut",
@@ -72,6 +73,8 @@ class Entry:
         self.state = Conversation(key=key)
         self.journal = Path()
         self.snapshot = Path()
+        self.after = 0
+        """Number of the last event of an earlier conversation of this key."""
         self.end = 0
         """The journal's acknowledged length."""
         self.last = (0, "")
@@ -122,6 +125,7 @@ class Entry:
         self.state = loaded.state
         self.journal = journal
         self.snapshot = snapshot
+        self.after = loaded.after
         self.end = loaded.end
         self.last = loaded.last
         self.writer_token = loaded.token
@@ -130,6 +134,7 @@ class Entry:
         self.snapshot_number = loaded.snapshot_number
         self.snapshot_end = loaded.snapshot_end
         self.snapshot_bytes = loaded.snapshot_bytes
+        self.snapshot_failed = 0
 
     @property
     def unwritten(self) -> list[Append]:
@@ -144,7 +149,7 @@ class Entry:
         if bodies:
             lines = frame(bodies, [append.token for append in appends for _ in append.bodies])
             if not self.end:
-                lines.insert(0, header_line(self.key))
+                lines.insert(0, header_line(self.key, after=self.after))
             data = b"".join(lines)
             last = (self.end + len(data) - len(lines[-1]), lines[-1][8:16].decode())
         return Job(self.journal, self.end, data, cut=self.cut, opens=opens, notes=notes, owner=self), last

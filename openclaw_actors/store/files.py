@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 from pathlib import Path
@@ -88,6 +89,17 @@ class Files:
 
     def remove(self, path: Path) -> None:
         os.unlink(path)
+
+    def make_directory(self, directory: Path) -> None:
+        """Makes it, readable by us alone, unless it is there; returns when the disk knows."""
+        if not directory.is_dir():
+            os.mkdir(directory, 0o700)
+            self.flush_directory(directory.parent)
+
+    def remove_directory(self, directory: Path) -> None:
+        """Removes it if it is there and empty. Raises OSError."""
+        with contextlib.suppress(FileNotFoundError):
+            os.rmdir(directory)
 
     def remove_leftovers(self, directory: Path) -> None:
         """Removes the temporary files that a crash left."""

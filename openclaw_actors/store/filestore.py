@@ -9,11 +9,9 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-import os
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeVar
 
 import msgspec
@@ -22,9 +20,17 @@ from openclaw_actors.core.conversation import encode_state
 from openclaw_actors.core.drafts import turn_ended
 from openclaw_actors.core.records import HistoryRestored, Record
 from openclaw_actors.messages.history import HistoryTurn
-from openclaw_actors.messages.persistence import BranchSummary, OpenTurn, SessionPage
+from openclaw_actors.messages.persistence import (
+    BranchSummary,
+    ListSessions,
+    OpenTurn,
+    SessionPage,
+)
 from openclaw_actors.store.appends import AppendPath, Stored
-from openclaw_actors.store.branches import Branch, Branches
+from openclaw_actors.store.archive import Archive
+from openclaw_actors.store.archives import Archives
+from openclaw_actors.store.archiving import Archiving
+from openclaw_actors.store.branches import Branches
 from openclaw_actors.store.contact_keeper import ContactKeeper
 from openclaw_actors.store.contacts import Contacts
 from openclaw_actors.store.entry import Append, Entry, refuse, settle
@@ -34,6 +40,7 @@ from openclaw_actors.store.legacy import LegacySessions
 from openclaw_actors.store.listing import Listing, quarantined_files
 from openclaw_actors.store.loading import Finder
 from openclaw_actors.store.notes import Notes
+from openclaw_actors.store.numbers import NumbersBook
 from openclaw_actors.store.options import Counters, StoreOptions
 from openclaw_actors.store.outbox import DurablePage, Outbox
 from openclaw_actors.store.outbox_file import open_outbox
@@ -48,7 +55,7 @@ from openclaw_actors.store.ownership import (
 from openclaw_actors.store.paging import Page, read_page
 from openclaw_actors.store.sessions import Sessions
 from openclaw_actors.store.snapshots import Snapshots
-from openclaw_actors.store.turns import TurnList, read_names
+from openclaw_actors.store.turns import TurnList, has_no_journal, read_names
 from openclaw_actors.store.writer import Job, Writer
 
 __all__ = ["FileStore", "Opened"]
@@ -86,7 +93,7 @@ class FileStore:
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="store-reader")
         self._list_path = options.path / "open-turns.jsonl"
         self._names, self._names_complete = read_names(self._list_path)
-        self._names_complete = self._names_complete or _is_empty(options.path / "sessions")
+        self._names_complete = self._names_complete or has_no_journal(options.path / "sessions")
         turns = TurnList(self._list_path, files, names=self._names, complete=self._names_complete)
         try:
             turns.rewrite(self._names)
@@ -97,7 +104,9 @@ class FileStore:
         self._writer = Writer(files, turns, outbox_file, self._report_from_thread)
         self.outbox = Outbox(boxes, self._writer.submit, self._durable_page)
         legacy = LegacySessions(options.path, files)
-        finder = Finder(options, self.counters, files, legacy)
+        archive = Archive(options.path, files, NumbersBook(options.path, files))
+        archive.settle()
+        finder = Finder(options, self.counters, files, legacy, archive.numbers)
         self._listing = Listing(options, finder)
         self._sessions = Sessions(options, self.counters, finder.find, self._readers)
         self._appends = AppendPath(options, self.counters, self._writer.submit, self._ready, self._names)
@@ -105,6 +114,18 @@ class FileStore:
         self._notes = Notes(options.path, files)
         self._branches = Branches(options.path, files)
         self._keeper = ThreadPoolExecutor(1, thread_name_prefix="store-keeper")
+        self.archives = Archives(archive, self._sessions, keep=self._keep, read=self._read)
+        self.archiving = Archiving(
+            archive=archive,
+            files=files,
+            sessions=self._sessions,
+            appends=self._appends,
+            writer=self._writer,
+            listing=self._listing,
+            issue=self._issue,
+            keep=self._keep,
+            prepare=self._branches.take_over,
+        )
         self.contacts = ContactKeeper(
             Contacts(options.path, files), options, self.counters, self._report_contacts
         )
@@ -252,16 +273,16 @@ class FileStore:
 
     async def read_newest(self, key: str, last: int) -> Page:
         """The newest durable events; raises StoreRefusal `unknown` if nothing is stored under this key."""
-        seq = await self._sessions.run(key, lambda entry, future: settle(future, entry.state.seq))
-        if not seq:
+        number, seq = await self._sessions.run(
+            key, lambda entry, future: settle(future, (entry.state.number, entry.state.seq))
+        )
+        if not number:
             raise StoreRefusal("unknown", f"no session {key}")
         return await self.read_events(key, after_seq=max(0, seq - last), max_events=last, max_bytes=1 << 24)
 
-    async def list_sessions(self, *, offset: int, limit: int, contains: str, prefix: str = "") -> SessionPage:
-        """Stored conversations, the last used first."""
-        return await self._read(
-            lambda: self._listing.page(offset=offset, limit=limit, contains=contains, prefix=prefix)
-        )
+    async def list_sessions(self, wanted: ListSessions) -> SessionPage:
+        """Stored conversations."""
+        return await self._read(lambda: self._listing.page(wanted))
 
     async def quarantined(self) -> list[str]:
         """The names of files that were set aside because they are damaged, the oldest first."""
@@ -284,11 +305,11 @@ class FileStore:
         if not number:
             raise StoreRefusal("unknown", f"no session {key}")
         saved = await self._keep(lambda: self._branches.save(key, name, number, window))
-        return _summary(saved)
+        return saved.summary()
 
     async def list_branches(self, key: str) -> tuple[BranchSummary, ...]:
         """A conversation's branches, newest first."""
-        return tuple(_summary(branch) for branch in await self._keep(lambda: self._branches.of(key)))
+        return tuple(branch.summary() for branch in await self._keep(lambda: self._branches.of(key)))
 
     async def read_branch(self, key: str, branch: str) -> tuple[HistoryTurn, ...]:
         """What stands in a branch; raises StoreRefusal `unknown`, `corrupt`."""
@@ -431,7 +452,7 @@ class FileStore:
             self._turns.strike(closed)
         except OSError as error:
             logger.warning("the list of open turns names too many: %s", error)
-        self._end_threads()
+        self._end_threads(wait=True)  # the next owner must not meet files that still move
         self._lock.release()
 
     # Threads
@@ -439,10 +460,10 @@ class FileStore:
     def _report_contacts(self, problem: str) -> None:
         self.problem = problem
 
-    def _end_threads(self) -> None:
+    def _end_threads(self, *, wait: bool = False) -> None:
         self.contacts.close()
-        for threads in (self._readers, self._keeper):
-            threads.shutdown(wait=False, cancel_futures=True)
+        self._readers.shutdown(wait=False, cancel_futures=True)
+        self._keeper.shutdown(wait=wait, cancel_futures=True)
 
     async def _read(self, work: Callable[[], _T]) -> _T:
         try:
@@ -466,21 +487,12 @@ class FileStore:
             self.problem = unavailable(errors[0]).text
         elif any(job.data or job.notes for job in jobs):
             self.problem = ""
+        for job in jobs:
+            if job.forgets and isinstance(job.owner, asyncio.Future):
+                settle(job.owner, None)
         self._appends.report(jobs, seconds)
         self.outbox.report(jobs)
 
     def _ready(self, entry: Entry) -> None:
         self._snapshots.write_if_due(entry)
         self._sessions.pump(entry)
-
-
-def _is_empty(sessions: Path) -> bool:
-    """Is there no conversation of ours? Old ones have no open turns."""
-    with os.scandir(sessions) as entries:
-        return not any(entry.name.endswith(".jsonl") for entry in entries)
-
-
-def _summary(branch: Branch) -> BranchSummary:
-    return BranchSummary(
-        branch=branch.branch, name=branch.name, created_at=branch.created_at, turns=len(branch.window)
-    )

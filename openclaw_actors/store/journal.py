@@ -32,6 +32,7 @@ __all__ = [
     "decode_line",
     "frame",
     "header_line",
+    "key_inside",
     "lines",
     "load",
     "read_header",
@@ -49,11 +50,13 @@ class OtherKey(Exception):
     """Raised when the file belongs to another key: two names are one to this file system, or two hashes are equal."""
 
 
-class Header(msgspec.Struct, frozen=True):
+class Header(msgspec.Struct, frozen=True, omit_defaults=True):
     """The first line."""
 
     format: int
     session: str
+    after: int = 0
+    """Number of the last event of the conversation that the key had before; 0: it had none."""
 
 
 class JournalLine(msgspec.Struct, frozen=True):
@@ -68,6 +71,8 @@ class Loaded(msgspec.Struct):
     """A session as its files have it."""
 
     state: Conversation
+    after: int = 0
+    """As in the header; numbers of events begin behind it."""
     end: int = 0
     """The journal's valid length; 0: nothing is stored."""
     last: tuple[int, str] = (0, "")
@@ -83,9 +88,9 @@ _header_decoder = msgspec.json.Decoder(Header)
 _line_decoder = msgspec.json.Decoder(JournalLine)
 
 
-def header_line(key: str) -> bytes:
-    """The first line of a key's journal."""
-    return seal(msgspec.json.encode(Header(format=FORMAT, session=key))[1:])
+def header_line(key: str, *, after: int = 0) -> bytes:
+    """The first line of a key's journal, whose events are numbered from behind `after`."""
+    return seal(msgspec.json.encode(Header(format=FORMAT, session=key, after=after))[1:])
 
 
 def frame(bodies: Sequence[bytes], tokens: Sequence[int]) -> list[bytes]:
@@ -150,6 +155,16 @@ def read_header(descriptor: int) -> tuple[Header | None, int]:
         return None, length
 
 
+def key_inside(path: Path) -> str | None:
+    """Whose journal it is; None if its first line does not say. Raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        header, _ = read_header(descriptor)
+    finally:
+        os.close(descriptor)
+    return None if header is None else header.session
+
+
 def load(journal: Path, snapshot: Path, key: str, *, window_turns: int) -> Loaded | None:
     """A session's state from its files, which are only read; None if it was never stored.
 
@@ -177,9 +192,9 @@ def load(journal: Path, snapshot: Path, key: str, *, window_turns: int) -> Loade
         if header.format > FORMAT:
             raise StoreRefusal("unavailable", "the conversation was written by a newer version")
         found = read_snapshot(snapshot, key)
-        loaded = _start(descriptor, size, length, found, key)
+        loaded = _start(descriptor, size, length, found, header)
         if found is not None and too_short(found, window_turns):
-            loaded = _start(descriptor, size, length, None, key)
+            loaded = _start(descriptor, size, length, None, header)
         elif found is not None:
             loaded.snapshot_bytes = snapshot.stat().st_size
             del loaded.state.window[: max(0, len(loaded.state.window) - window_turns)]
@@ -207,15 +222,19 @@ def _without_header(descriptor: int, size: int, snapshot: Path, key: str) -> Loa
     return Loaded(state=Conversation(key=key), torn=size > 0)
 
 
-def _start(descriptor: int, size: int, header_length: int, snapshot: Snapshot | None, key: str) -> Loaded:
+def _start(
+    descriptor: int, size: int, header_length: int, snapshot: Snapshot | None, header: Header
+) -> Loaded:
     if snapshot is None:
-        return Loaded(state=Conversation(key=key), end=header_length)
+        state = Conversation(key=header.session, seq=header.after)
+        return Loaded(state=state, after=header.after, end=header_length)
     start, crc = snapshot.last
     line = os.pread(descriptor, 16, start)
     if snapshot.offset > size or crc_of(line) != crc:
         raise Damaged("the journal is shorter than its snapshot says, or another one")
     return Loaded(
         state=snapshot.state,
+        after=header.after,
         end=snapshot.offset,
         last=snapshot.last,
         token=snapshot.token,

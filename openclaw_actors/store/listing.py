@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 
 from openclaw_actors.core.conversation import Conversation
-from openclaw_actors.messages.persistence import SessionPage, SessionSummary
+from openclaw_actors.messages.persistence import (
+    ListSessions,
+    SessionOrder,
+    SessionPage,
+    SessionSummary,
+)
 from openclaw_actors.store.failures import StoreRefusal
-from openclaw_actors.store.journal import Damaged, OtherKey, load, read_header
+from openclaw_actors.store.journal import Damaged, OtherKey, key_inside, load
 from openclaw_actors.store.loading import Finder
 from openclaw_actors.store.names import key_of_name
 from openclaw_actors.store.options import StoreOptions
@@ -29,6 +35,13 @@ class _File(msgspec.Struct):
     quarantined: bool
 
 
+_ORDERS: dict[SessionOrder, Callable[[_File], tuple[object, ...]]] = {
+    "active": lambda file: (-file.used_at, file.key),
+    "size": lambda file: (-file.size, file.key),
+    "key": lambda file: (file.key, -file.used_at),
+}
+
+
 class Listing:
     """What the store's directory holds.
 
@@ -45,22 +58,18 @@ class Listing:
         """The keys of all conversations."""
         return [file.key for file in self._files() if not file.quarantined]
 
-    def page(self, *, offset: int, limit: int, contains: str, prefix: str = "") -> SessionPage:
+    def quarantined(self, key: str) -> list[Path]:
+        """The journals that were set aside under this key, oldest first."""
+        files = [file for file in self._files() if file.quarantined and file.key == key]
+        return [file.path for file in sorted(files, key=lambda file: file.path.name)]
+
+    def page(self, wanted: ListSessions) -> SessionPage:
         """A page of summaries; only its own conversations are read."""
-
-        def wanted(key: str) -> bool:
-            return contains in key and key.startswith(prefix)
-
-        files = [file for file in self._files() if wanted(file.key)]
-        files.sort(key=lambda file: file.used_at, reverse=True)
-        old = [key for key in self._finder.not_taken_over() if wanted(key)]
-        summaries = [self._summary(file) for file in files[offset : offset + limit]]
-        rest = max(0, offset - len(files))
-        for key in old[rest : rest + limit - len(summaries)]:
-            summaries.append(
-                SessionSummary(session=key, created_at=0.0, last_active_at=0.0, turns=0, size_bytes=0)
-            )
-        return SessionPage(sessions=tuple(summaries), total=len(files) + len(old))
+        old = [_File(Path(), key, 0, 0.0, quarantined=False) for key in self._finder.not_taken_over()]
+        files = [file for file in (*self._files(), *old) if _is_wanted(wanted, file)]
+        found = sorted(files, key=_ORDERS[wanted.order], reverse=wanted.reverse)
+        page = found[wanted.offset : wanted.offset + wanted.limit]
+        return SessionPage(sessions=tuple(self._summary(file) for file in page), total=len(found))
 
     def _files(self) -> list[_File]:
         found: list[_File] = []
@@ -75,7 +84,7 @@ class Listing:
                     continue  # the snapshot of a journal that was set aside with it
                 try:
                     status = entry.stat()
-                    key = key_of_name(name) or _key_inside(entry.path) or f"file {entry.name}"
+                    key = key_of_name(name) or key_inside(Path(entry.path)) or f"file {entry.name}"
                 except OSError:
                     continue  # it was set aside or removed meanwhile
                 found.append(_File(Path(entry.path), key, status.st_size, status.st_mtime, quarantined))
@@ -83,7 +92,7 @@ class Listing:
 
     def _summary(self, file: _File) -> SessionSummary:
         state = Conversation(key=file.key)
-        if not file.quarantined:
+        if file.path.name and not file.quarantined:
             snapshot = file.path.with_suffix(".json")
             try:
                 loaded = load(file.path, snapshot, file.key, window_turns=self._window_turns)
@@ -100,15 +109,6 @@ class Listing:
         )
 
 
-def _key_inside(path: str) -> str | None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        header, _ = read_header(descriptor)
-    finally:
-        os.close(descriptor)
-    return None if header is None else header.session
-
-
 def quarantined_files(root: Path) -> list[str]:
     """The files of a store that were set aside because they are damaged, the oldest first; reads names only.
 
@@ -123,3 +123,13 @@ def quarantined_files(root: Path) -> list[str]:
         except FileNotFoundError:
             continue
     return sorted(found, key=lambda name: name.rpartition(_QUARANTINED)[2])
+
+
+def _is_wanted(wanted: ListSessions, file: _File) -> bool:
+    return (
+        wanted.contains in file.key
+        and file.key.startswith(wanted.prefix)
+        and wanted.state in ("any", "quarantined" if file.quarantined else "stored")
+        and (wanted.only is None or file.key in wanted.only)
+        and file.key not in wanted.without
+    )

@@ -18,6 +18,7 @@ from openclaw_actors.store.files import Files
 from openclaw_actors.store.journal import Damaged, Loaded, OtherKey, load
 from openclaw_actors.store.legacy import LegacyDamaged, LegacySessions
 from openclaw_actors.store.names import hashed_name, name_limit, plain_name
+from openclaw_actors.store.numbers import NumbersBook
 from openclaw_actors.store.options import Counters, StoreOptions
 from openclaw_actors.store.snapshot import is_snapshot
 
@@ -39,15 +40,22 @@ class Finder:
 
     Args:
         legacy: sessions of older gateways that have not been taken over yet.
+        numbers: how far events were numbered under keys that had a conversation before.
     """
 
     def __init__(
-        self, options: StoreOptions, counters: Counters, files: Files, legacy: LegacySessions
+        self,
+        options: StoreOptions,
+        counters: Counters,
+        files: Files,
+        legacy: LegacySessions,
+        numbers: NumbersBook,
     ) -> None:
         self._options = options
         self._counters = counters
         self._files = files
         self._legacy = legacy
+        self._numbers = numbers
         self._directory = options.path / "sessions"
         self._limit = name_limit(self._directory)
 
@@ -72,7 +80,7 @@ class Finder:
                 raise self._damaged((journal, snapshot), str(error), repair=repair) from error
             if loaded is not None:
                 self._tidy(key, loaded, journal, snapshot)
-                return Found(loaded, journal, snapshot)
+                return Found(loaded if loaded.end else self._blank(key), journal, snapshot)
             if not free and not self._legacy.is_anothers(snapshot.name, key):
                 free = name  # but go on: it may be stored under the other one
         if not free:
@@ -117,9 +125,10 @@ class Finder:
 
     def _take_over(self, key: str, journal: Path, snapshot: Path) -> Loaded:
         """The conversation as an older gateway left it, in our format from now on; an empty one if there is none."""
-        found = self._legacy.find(key)
+        blank = self._blank(key)
+        found = self._legacy.find(key) if not blank.after else None
         if found is None:
-            return Loaded(state=Conversation(key=key))
+            return blank
         self._files.replace(journal, found.journal)
         self._legacy.retire(found.path)
         self._counters.migrated += 1
@@ -127,6 +136,11 @@ class Finder:
         loaded = load(journal, snapshot, key, window_turns=self._options.window_turns)
         assert loaded is not None
         return loaded
+
+    def _blank(self, key: str) -> Loaded:
+        """Nothing is stored; but numbers go on where an earlier conversation's ended."""
+        before = self._numbers.of(key)
+        return Loaded(state=Conversation(key=key, seq=before.seq), after=before.seq, token=before.token)
 
     def _damaged(self, paths: tuple[Path, ...], problem: str, *, repair: bool) -> StoreRefusal:
         """Renames damaged files, so that nothing is written into them and somebody can look at them."""

@@ -18,7 +18,7 @@ from openclaw_actors.store.files import Files
 
 __all__ = ["DIRECTORIES", "TOKENS_PER_OPENING", "StoreLock", "cannot_open", "check_format", "prepare"]
 
-DIRECTORIES = ("sessions", "notes", "branches", "contacts", "legacy")
+DIRECTORIES = ("sessions", "notes", "branches", "contacts", "legacy", "archive")
 TOKENS_PER_OPENING = 1_000_000
 _POLL_S = 0.02
 FORMAT = 1

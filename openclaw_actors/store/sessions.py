@@ -101,12 +101,19 @@ class Sessions:
         if len(self._tokens) > _MAX_TOKENS:
             self._tokens.popitem(last=False)
 
+    def reload(self, entry: Entry) -> None:
+        """Reads an entry anew that was kept busy while its files were replaced; operations wait on."""
+        self._read(entry, repair=False)
+
     def _load(self, key: str, *, repair: bool) -> Entry:
         entry = self._entries[key] = Entry(key)
-        self._counters.loads += 1
-        reading = self._loop.run_in_executor(self._readers, self._find, key, repair)
-        reading.add_done_callback(lambda done: self._loaded(entry, done))
+        self._read(entry, repair=repair)
         return entry
+
+    def _read(self, entry: Entry, *, repair: bool) -> None:
+        self._counters.loads += 1
+        reading = self._loop.run_in_executor(self._readers, self._find, entry.key, repair)
+        reading.add_done_callback(lambda done: self._loaded(entry, done))
 
     def _loaded(self, entry: Entry, reading: asyncio.Future[Found]) -> None:
         error = asyncio.CancelledError() if reading.cancelled() else reading.exception()
@@ -120,7 +127,8 @@ class Sessions:
             entry.waiting.clear()
             return
         found = reading.result()
-        entry.fill(found.loaded, found.journal, found.snapshot, self._tokens.get(entry.key, 0))
+        token = max(entry.token, self._tokens.get(entry.key, 0))
+        entry.fill(found.loaded, found.journal, found.snapshot, token)
         entry.busy = False
         self.pump(entry)
 

@@ -23,7 +23,7 @@ import msgspec
 from openclaw_actors.store.files import Files
 from openclaw_actors.store.framing import seal, unseal
 
-__all__ = ["Change", "TurnList", "read_names"]
+__all__ = ["Change", "TurnList", "has_no_journal", "read_names"]
 
 logger = logging.getLogger(__name__)
 
@@ -65,6 +65,12 @@ def read_names(path: Path) -> tuple[dict[str, None], bool]:
         if line.complete is not None:
             complete = line.complete
     return names, complete and not damaged
+
+
+def has_no_journal(sessions: Path) -> bool:
+    """Is there no conversation of ours? Old ones have no open turns."""
+    with os.scandir(sessions) as entries:
+        return not any(entry.name.endswith(".jsonl") for entry in entries)
 
 
 class TurnList:

@@ -45,6 +45,7 @@ class Job:
         closes: its name, if the list need not hold it any more.
         completes: from here on the list names all, which it did not until now.
         notes: what the outbox's journal must say before the receipt goes out.
+        forgets: the file at this path is about to be another one, so it is closed.
     """
 
     __slots__ = (
@@ -53,6 +54,7 @@ class Job:
         "cut",
         "data",
         "error",
+        "forgets",
         "listed",
         "noted",
         "notes",
@@ -73,6 +75,7 @@ class Job:
         closes: str = "",
         completes: bool = False,
         notes: tuple[Change, ...] = (),
+        forgets: bool = False,
         owner: object = None,
     ) -> None:
         self.path = path
@@ -83,6 +86,7 @@ class Job:
         self.closes = closes
         self.completes = completes
         self.notes = notes
+        self.forgets = forgets
         self.owner = owner
         self.listed = False
         self.noted = False
@@ -184,6 +188,12 @@ class Writer:
                 self._files.flush_directory(directory)
             except OSError as error:
                 self._fail(jobs, error)
+        self._close_files(batch)
+
+    def _close_files(self, batch: list[Job]) -> None:
+        for job in batch:
+            if job.forgets:
+                self._close(job.path)
         while len(self._open) > _OPEN_FILES:
             self._close(next(iter(self._open)))
 

@@ -12,6 +12,7 @@ import pytest
 
 from openclaw_actors.core.conversation import Conversation, apply, decode_state
 from openclaw_actors.core.records import encode_record
+from openclaw_actors.messages.persistence import ListSessions
 from openclaw_actors.store.entry import Entry
 from openclaw_actors.store.framing import crc_of
 from openclaw_actors.store.journal import frame, header_line
@@ -123,7 +124,7 @@ def test_starting_reads_none_of_many_stored_conversations(
             assert reads.opened == {}
             assert len(await store.open_turns()) == 3
             assert reads.opened[".jsonl"] == 3
-            page = await store.list_sessions(offset=0, limit=10, contains="")
+            page = await store.list_sessions(ListSessions(offset=0, limit=10, contains=""))
             assert (len(page.sessions), page.total) == (10, 2_003)
             assert reads.opened[".jsonl"] <= 13
 

@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 
 from openclaw_actors.core.conversation import decode_state
+from openclaw_actors.messages.persistence import ListSessions
 from openclaw_actors.store.legacy import LegacySessions
 from openclaw_actors.store.loading import Finder
+from openclaw_actors.store.numbers import NumbersBook
 from openclaw_actors.store.options import Counters
 from tests.unit.store.scene import (
     Faults,
@@ -81,7 +83,7 @@ def test_a_conversation_goes_on_with_its_full_history(tmp_path: Path, key: str, 
 
     async def scene() -> None:
         with opened(tmp_path) as store:
-            page = await store.list_sessions(offset=0, limit=10, contains="")
+            page = await store.list_sessions(ListSessions(offset=0, limit=10, contains=""))
             assert [each.session for each in page.sessions] == [key]
             session = await store.open_session(key)
             state = decode_state(session.state)
@@ -93,7 +95,7 @@ def test_a_conversation_goes_on_with_its_full_history(tmp_path: Path, key: str, 
             assert later.number == number + 1
             await store.append(key, session.token, (later,), keep=False)
             assert await store.flush(deadline_s=10)
-            page = await store.list_sessions(offset=0, limit=10, contains="")
+            page = await store.list_sessions(ListSessions(offset=0, limit=10, contains=""))
             assert [(each.session, each.turns) for each in page.sessions] == [(key, 2)]
         assert (await reopen(tmp_path, key)).turns == 2
 
@@ -124,7 +126,7 @@ def test_a_file_that_cannot_be_understood_is_set_aside_and_its_sender_told(
             token = (await store.open_session(SMS)).token
             await store.append(SMS, token, turn(0), keep=False)
             assert await store.flush(deadline_s=10)
-            page = await store.list_sessions(offset=0, limit=10, contains="")
+            page = await store.list_sessions(ListSessions(offset=0, limit=10, contains=""))
             assert sorted(each.state for each in page.sessions) == ["quarantined", "stored"]
 
     run(scene())
@@ -179,7 +181,7 @@ def test_a_crash_in_the_middle_of_a_take_over_is_finished_by_the_next_start(
     async def scene() -> None:
         with opened(tmp_path) as store:
             assert as_json(decode_state((await store.open_session(SMS)).state)) == as_json(before)
-            page = await store.list_sessions(offset=0, limit=10, contains="")
+            page = await store.list_sessions(ListSessions(offset=0, limit=10, contains=""))
             assert [each.session for each in page.sessions] == [SMS]
             await store.close_session(SMS, (await store.open_session(SMS)).token)
         assert as_json(await reopen(tmp_path, SMS)) == as_json(before)
@@ -228,5 +230,11 @@ def test_finder_takes_the_plain_name(tmp_path: Path) -> None:
             pass
 
     run(scene())
-    finder = Finder(with_store, Counters(), Faults(), LegacySessions(with_store.path, Faults()))
+    finder = Finder(
+        with_store,
+        Counters(),
+        Faults(),
+        LegacySessions(with_store.path, Faults()),
+        NumbersBook(with_store.path, Faults()),
+    )
     assert finder.find(SMS, False).journal == journal_of(tmp_path, SMS)

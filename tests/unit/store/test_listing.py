@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from openclaw_actors.messages.persistence import ListSessions
 from tests.unit.store.scene import journal_of, opened, run, turn
 
 
@@ -21,8 +22,8 @@ def test_pages_of_what_was_used_last(tmp_path: Path) -> None:
     async def scene() -> None:
         await fill(tmp_path, 7)
         with opened(tmp_path) as store:
-            first = await store.list_sessions(offset=0, limit=3, contains="")
-            last = await store.list_sessions(offset=6, limit=3, contains="")
+            first = await store.list_sessions(ListSessions(offset=0, limit=3, contains=""))
+            last = await store.list_sessions(ListSessions(offset=6, limit=3, contains=""))
         assert first.total == 7
         assert [(each.session[-2:], each.turns, each.last_active_at) for each in first.sessions] == [
             ("s6", 1, 1_006.0),
@@ -38,7 +39,7 @@ def test_only_keys_that_hold_the_text(tmp_path: Path) -> None:
     async def scene() -> None:
         await fill(tmp_path, 12)
         with opened(tmp_path) as store:
-            page = await store.list_sessions(offset=0, limit=100, contains="s1")
+            page = await store.list_sessions(ListSessions(offset=0, limit=100, contains="s1"))
         assert sorted(each.session[-3:] for each in page.sessions) == [":s1", "s10", "s11"]
         assert page.total == 3
 
@@ -52,7 +53,7 @@ def test_a_key_that_is_hashed_is_listed_by_what_stands_in_its_file(tmp_path: Pat
         with opened(tmp_path) as store:
             token = (await store.open_session(key)).token
             await store.append(key, token, turn(0), keep=False)
-            page = await store.list_sessions(offset=0, limit=100, contains="sms:")
+            page = await store.list_sessions(ListSessions(offset=0, limit=100, contains="sms:"))
             assert [each.session for each in page.sessions] == [key]
 
     run(scene())
@@ -66,7 +67,7 @@ def test_a_damaged_one_does_not_spoil_the_list_nor_is_it_touched(tmp_path: Path)
         journal.write_bytes(data)
         (tmp_path / "memory" / "sessions" / "README.txt").write_text("not ours")
         with opened(tmp_path) as store:
-            page = await store.list_sessions(offset=0, limit=100, contains="")
+            page = await store.list_sessions(ListSessions(offset=0, limit=100, contains=""))
         assert sorted(each.session[-2:] for each in page.sessions) == ["s0", "s1", "s2"]
         assert journal.read_bytes() == data
 

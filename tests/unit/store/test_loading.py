@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from openclaw_actors.core.conversation import decode_state
+from openclaw_actors.messages.persistence import ListSessions
 from openclaw_actors.store.framing import seal
 from openclaw_actors.store.names import hashed_name, plain_name
 from tests.unit.store.scene import KEY, journal_of, opened, refused, reopen, run, snapshot_of, turn
@@ -39,7 +40,7 @@ def test_every_key_has_a_conversation_of_its_own_inside_the_store(tmp_path: Path
         assert (await reopen(tmp_path, key + "2")).turns == 0
         assert outside(tmp_path) == []
         with opened(tmp_path) as store:
-            page = await store.list_sessions(offset=0, limit=10, contains="")
+            page = await store.list_sessions(ListSessions(offset=0, limit=10, contains=""))
             assert [each.session for each in page.sessions] == [key]
 
     run(scene())
@@ -103,7 +104,7 @@ def test_a_damaged_conversation_is_kept_aside_and_its_sender_told(tmp_path: Path
             token = (await store.open_session(KEY)).token
             await store.append(KEY, token, turn(0), keep=False)
             assert decode_state((await store.open_session(OTHER)).state).turns == 1
-            page = await store.list_sessions(offset=0, limit=10, contains="")
+            page = await store.list_sessions(ListSessions(offset=0, limit=10, contains=""))
             assert sorted((each.session, each.state) for each in page.sessions) == [
                 (KEY, "quarantined"),
                 (KEY, "stored"),
@@ -126,7 +127,7 @@ def test_the_snapshot_goes_with_its_journal(tmp_path: Path) -> None:
         journal_of(tmp_path).write_bytes(journal_of(tmp_path).read_bytes()[:300])
         with opened(tmp_path) as store:
             assert (await refused(store.open_session(KEY))).code == "corrupt"
-            page = await store.list_sessions(offset=0, limit=10, contains="")
+            page = await store.list_sessions(ListSessions(offset=0, limit=10, contains=""))
             assert [each.state for each in page.sessions] == ["quarantined"]
         (aside,) = sessions(tmp_path).glob("*.json.quarantined-*")
         assert aside.read_bytes() == snapshot
