@@ -39,6 +39,7 @@ from openclaw_actors.messages import (
     Drained,
     Init,
     InitFailed,
+    Intake,
     Message,
     ModelDelta,
     Ping,
@@ -83,6 +84,7 @@ class HttpChannel(AsyncActor):
         self._watches: Watches
         self._calls: Calls
         self._tick_s = _TICK_S
+        self._ends = False
 
     # Life cycle
 
@@ -168,11 +170,19 @@ class HttpChannel(AsyncActor):
             counters=dict(self._context.counters),
         )
 
+    @handles(Intake)
+    def take_or_refuse(self, message: Intake, sender: Address) -> Drained:
+        """Refuses new messages from now on, or takes them again."""
+        if self._server is not None and not self._ends:
+            self._context.draining = self._deliveries.draining = not message.open
+        return Drained()
+
     @handles(Drain)
     async def drain(self, message: Drain, sender: Address) -> Drained:
         """Takes no more messages, and waits for the receipts of those on their way; questions are still answered."""
         if self._server is None:
             return Drained()
+        self._ends = True
         self._context.draining = True
         await self._deliveries.drain(message.grace_s)
         return Drained()

@@ -47,7 +47,7 @@ class ReplayReader:
         )
 
     async def from_store(self, message: Replay) -> ReplayPage | None:
-        """A page of older events; None if there are none, because memory reaches back far enough by now.
+        """A page of older events; None if there are none: `from_memory` may have the answer by now.
 
         Raises:
             AskRefused: the store cannot read them.
@@ -60,6 +60,7 @@ class ReplayReader:
             timeout_s=_STORE_TIMEOUT_S,
         )
         if not page.events:
+            self._core.recent.nothing_stored_after(message.after_seq)
             return None
         return ReplayPage(
             session=message.session,

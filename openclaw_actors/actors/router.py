@@ -11,36 +11,37 @@ import os
 import signal
 import time
 from collections import Counter, deque
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable
+from typing import Any
 
 from openclaw_actors.actors.catalogue import CHANNELS, load
 from openclaw_actors.actors.directory import ServiceDirectory
-from openclaw_actors.actors.proc import resident_bytes
+from openclaw_actors.actors.router_moves import RouterMoves
+from openclaw_actors.actors.router_view import limits_of, node_of
 from openclaw_actors.actorsystem import ActorFailed, AsyncActor, address_key, handles
-from openclaw_actors.config import GatewayConfig, decode
+from openclaw_actors.config import decode
 from openclaw_actors.core.conversation import decode_state
 from openclaw_actors.core.drafts import ends_of
 from openclaw_actors.core.router import RouterCore
 from openclaw_actors.core.routing import (
     AnswerStop,
     EndTurnsOf,
-    Entry,
     Fork,
     Kill,
+    MoveSession,
     Phase,
     PingSession,
     RouterEffect,
-    RouterLimits,
     SendToSession,
     Tell,
 )
-from openclaw_actors.core.supervision import RestartLimits
 from openclaw_actors.core.watchdog import Watchdog
 from openclaw_actors.errors import ActorError, AskRefused
 from openclaw_actors.messages import (
     Address,
     Append,
     Children,
+    DeleteSession,
     Deliver,
     Directory,
     Done,
@@ -51,6 +52,7 @@ from openclaw_actors.messages import (
     Init,
     InitFailed,
     InitSession,
+    Intake,
     ListOpenTurns,
     Message,
     OpenSession,
@@ -62,10 +64,13 @@ from openclaw_actors.messages import (
     Ready,
     Replay,
     RestartSession,
+    RestoreSession,
+    SessionDeleted,
     SessionGivesUp,
     SessionOpened,
+    SessionRestored,
     Settled,
-    StatusNode,
+    StopActor,
     StopOutcome,
     StopTurn,
     Unfollow,
@@ -80,16 +85,6 @@ _LIST_TIMEOUT_S = 600.0
 """The store reads every conversation in the list; its death is noticed at once all the same."""
 _LIST_AGAIN_S = 1.0
 _DRAIN_MARGIN_S = 2.0
-
-_STATE_NAMES = {
-    Phase.ASLEEP: "passivated",
-    Phase.WAITING: "waiting",
-    Phase.STARTING: "starting",
-    Phase.LIVE: "running",
-    Phase.PASSIVATING: "passivating",
-    Phase.STOPPING: "stopping",
-    Phase.BACKING_OFF: "restarting",
-}
 
 
 class SessionRouter(AsyncActor):
@@ -120,8 +115,9 @@ class SessionRouter(AsyncActor):
         config = decode(message.settings)
         self._start_timeout_s = config.sessions.start_timeout_seconds
         self._ping_timeout_s = config.sessions.ping_timeout_seconds
-        self._core = RouterCore(_limits(config))
+        self._core = RouterCore(limits_of(config))
         self._watchdog = Watchdog(self._core)
+        self._moves = RouterMoves(self, self._core, self._directory, self._carry_out)
         self._session_class = load("session")
         self.spawn(self._recover(), name="recover")
         self._schedule_tick()
@@ -245,8 +241,9 @@ class SessionRouter(AsyncActor):
     @handles(StopOutcome)
     def stop_confirmed(self, message: StopOutcome, sender: Address) -> None:
         """A session ended its turn; it has told the channel itself."""
-        self._core.stop_confirmed(message, time.monotonic())
+        effects = self._core.stop_confirmed(message, time.monotonic())
         self._answer_stop_askers(message)
+        self._carry_out(effects)
 
     @handles(SessionGivesUp)
     def session_gives_up(self, message: SessionGivesUp, sender: Address) -> None:
@@ -257,11 +254,13 @@ class SessionRouter(AsyncActor):
     def passivation_asked(self, message: PassivationAsked, sender: Address) -> None:
         """A session would leave."""
         self._carry_out(self._core.passivation_asked(message, time.monotonic()))
+        self._moves.leaves_or_stays(message.session)
 
     @handles(PassivationDeclined)
     def passivation_declined(self, message: PassivationDeclined, sender: Address) -> None:
         """A session stays."""
         self._carry_out(self._core.passivation_declined(message, time.monotonic()))
+        self._moves.leaves_or_stays(message.session)
 
     def on_child_exited(self, address: Address) -> None:
         """A session's process is gone."""
@@ -282,6 +281,7 @@ class SessionRouter(AsyncActor):
                         "session %s: %s", key, entry.kill_reason or "its process ended unexpectedly"
                     )
         self._carry_out(self._core.exited(key, time.monotonic()))
+        self._moves.gone(key)
 
     def on_child_failed(self, failed: ActorFailed) -> None:
         """A session crashes; its exit follows, and the traceback stands in the log already."""
@@ -303,18 +303,40 @@ class SessionRouter(AsyncActor):
         now = time.monotonic()
         entries = sorted(self._core.entries.values(), key=lambda entry: -entry.active_at)
         return Children(
-            nodes=tuple(_node(entry, now) for entry in entries if entry.phase is not Phase.ASLEEP),
+            nodes=tuple(node_of(entry, now) for entry in entries if entry.phase is not Phase.ASLEEP),
             counters=self._all_counters(),
         )
 
     @handles(RestartSession)
     def restart_session(self, message: RestartSession, sender: Address) -> Done:
         """An operator restarts a session."""
+        self._moves.refuse_if_moving(message.session)
         effects = self._core.restart_by_hand(message.session, time.monotonic())
         if effects is None:
             raise AskRefused("unknown", f"no live session {message.session}")
         self._carry_out(effects)
-        return Done(text=f"{message.session} is restarted")
+        return Done(text=f"{message.session} is restarted", code="restarted")
+
+    @handles(DeleteSession)
+    async def delete_session(self, message: DeleteSession, sender: Address) -> SessionDeleted:
+        """An operator deletes a conversation."""
+        return await self._moves.delete(message.session)
+
+    @handles(RestoreSession)
+    async def restore_session(self, message: RestoreSession, sender: Address) -> SessionRestored:
+        """An operator wants an archived conversation back."""
+        return await self._moves.restore(message)
+
+    @handles(StopActor)
+    async def end_by_hand(self, message: StopActor, sender: Address) -> Done:
+        """An operator wants a session to leave memory."""
+        return await self._moves.end(message.name)
+
+    @handles(Intake)
+    def take_or_refuse(self, message: Intake, sender: Address) -> Drained:
+        """Refuses new messages from now on, or takes them again."""
+        self._core.closed = not message.open
+        return Drained()
 
     # Effects
 
@@ -338,10 +360,15 @@ class SessionRouter(AsyncActor):
                         self._tell(effect.outcome.channel, effect.outcome)
                     self._answer_stop_askers(effect.outcome)
                 case EndTurnsOf():
-                    ending = self.spawn(self._end_turns(effect), name="end turns")
-                    self._endings.add(ending)
-                    ending.add_done_callback(self._endings.discard)
+                    self._finish_before_the_end(self._end_turns(effect), "end turns")
+                case MoveSession():
+                    self._finish_before_the_end(self._moves.carry_out(effect.key), "move")
         self._schedule_tick()
+
+    def _finish_before_the_end(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        ending = self.spawn(work, name=name)
+        self._endings.add(ending)
+        ending.add_done_callback(self._endings.discard)
 
     def _tell(self, channel: str, message: Message) -> None:
         address = self._channels.get(channel) or self._directory.address(channel)
@@ -444,34 +471,3 @@ def _kill_group(pid: int) -> None:
         os.killpg(pid, signal.SIGKILL)
     except (ProcessLookupError, PermissionError):
         pass  # nothing is left, or its group was not its own yet
-
-
-def _node(entry: Entry, now: float) -> StatusNode:
-    return StatusNode(
-        name=entry.key,
-        kind="session",
-        state="failed" if entry.policy.failed else _STATE_NAMES[entry.phase],
-        pid=entry.pid,
-        incarnation=entry.incarnation,
-        restarts=entry.policy.total,
-        mailbox_depth=entry.mailbox_depth + len(entry.unsettled),
-        age_seconds=now - entry.created_at,
-        rss_bytes=resident_bytes(entry.pid),
-        doing=entry.doing,
-    )
-
-
-def _limits(config: GatewayConfig) -> RouterLimits:
-    sessions, supervision = config.sessions, config.supervision
-    return RouterLimits(
-        max_live=sessions.max_live,
-        max_pending=sessions.max_pending + 1,  # the running one, too, whose receipt may still be on its way
-        ping_timeout_s=sessions.ping_timeout_seconds,
-        start_timeout_s=max(sessions.start_timeout_seconds, 1.0),
-        restarts=RestartLimits(
-            max_restarts=supervision.max_restarts,
-            window_s=supervision.window_seconds,
-            backoff_s=supervision.backoff_seconds,
-            backoff_max_s=supervision.backoff_max_seconds,
-        ),
-    )

@@ -20,7 +20,7 @@ class Service:
     name: str
     policy: RestartPolicy
     state: str = "starting"
-    """`starting`, `running`, `restarting`, `failed` or `stopping`."""
+    """`starting`, `running`, `restarting`, `failed`, `stopping` or `stopped`."""
     address: Address | None = None
     """None while no process lives."""
     pid: int | None = None
@@ -62,6 +62,8 @@ class Service:
         """Why it is not healthy."""
         if self.state in ("restarting", "failed"):
             return (f"{self.name}: {self.state}" + (f" ({self.reason})" if self.reason else ""),)
+        if self.state == "stopped":
+            return (f"{self.name}: stopped by an operator",)
         if self.state == "starting":
             return (f"{self.name}: starting",)
         failed = (f"{self.name}: failed {self.policy.total} times",) if self.policy.failed else ()

@@ -16,7 +16,7 @@ from openclaw_actors import logs
 from openclaw_actors.actors.directory import ServiceDirectory
 from openclaw_actors.actors.replay import ReplayReader
 from openclaw_actors.actors.session_commands import SessionCommands
-from openclaw_actors.actors.session_limits import because, give_way, limit_memory, session_limits, too_large
+from openclaw_actors.actors.session_limits import give_way, limit_memory, log_end, session_limits, too_large
 from openclaw_actors.actors.session_tools import SessionTools
 from openclaw_actors.actorsystem import AsyncActor, handles
 from openclaw_actors.agent.faults import commit_fault, fault_of
@@ -258,7 +258,8 @@ class SessionActor(AsyncActor):
             logger.warning("a replay is not possible: %s", refusal)
             return
         if page is None:
-            self.call_later(_LOOK_AGAIN_S, self._replay, message)
+            again_s = _LOOK_AGAIN_S if self._replays.from_memory(message) is None else 0.0
+            self.call_later(again_s, self._replay, message)
         else:
             self._tell(message.channel, page)
 
@@ -350,7 +351,7 @@ class SessionActor(AsyncActor):
         for event in events:
             self._events.append(event)
             if isinstance(event, TurnDone):
-                self._log_end(event)
+                log_end(event, self._turn_began_at, self._turn_correlation)
         if self._events and not self._flush_due:
             self._flush_due = True
             self.call_at_tick_end(self._flush)
@@ -444,14 +445,6 @@ class SessionActor(AsyncActor):
 
     def _tool_done(self, turn_id: str, call: ToolCall, status: str, text: str) -> None:
         self._carry_out(self._core.tool_done(turn_id, call, status, text, time.time()))
-
-    def _log_end(self, event: TurnDone) -> None:
-        seconds = time.monotonic() - self._turn_began_at if self._turn_began_at else 0.0
-        level = logging.INFO if event.status in ("completed", "stopped") else logging.WARNING
-        with logs.bind(correlation=self._turn_correlation):
-            logger.log(
-                level, "%s ended %s%s after %.3f s", event.turn_id, event.status, because(event), seconds
-            )
 
     def _doing(self) -> str:
         if self._core.turn is not None:

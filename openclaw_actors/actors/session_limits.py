@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 import os
 import resource
+import time
 
+from openclaw_actors import logs
 from openclaw_actors.config import GatewayConfig
 from openclaw_actors.core.admission import SessionLimits
 from openclaw_actors.messages import CallFailed, TurnDone, Usage
 
-__all__ = ["because", "give_way", "limit_memory", "session_limits", "too_large"]
+__all__ = ["give_way", "limit_memory", "log_end", "session_limits", "too_large"]
 
 logger = logging.getLogger(__name__)
 
@@ -32,9 +34,17 @@ def too_large(call_id: str) -> CallFailed:
     )
 
 
-def because(event: TurnDone) -> str:
-    """Why a turn ended as it did, for a line in the log."""
-    return f" ({event.code})" if event.code else ""
+def log_end(event: TurnDone, began_at: float, correlation: str | None) -> None:
+    """Writes a turn's end into the log.
+
+    Args:
+        began_at: monotonic seconds; 0: not known.
+    """
+    seconds = time.monotonic() - began_at if began_at else 0.0
+    level = logging.INFO if event.status in ("completed", "stopped") else logging.WARNING
+    because = f" ({event.code})" if event.code else ""
+    with logs.bind(correlation=correlation):
+        logger.log(level, "%s ended %s%s after %.3f s", event.turn_id, event.status, because, seconds)
 
 
 def limit_memory(megabytes: int) -> None:

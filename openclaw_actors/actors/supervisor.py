@@ -11,6 +11,7 @@ import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import get_args
 
 import msgspec
 from thespian.actors import ActorExitRequest
@@ -20,6 +21,7 @@ from openclaw_actors.actors.catalogue import CHANNELS, OUTBOXES, load, services_
 from openclaw_actors.actors.operations import Operations
 from openclaw_actors.actors.rundir import mark_stopping
 from openclaw_actors.actors.service import Service
+from openclaw_actors.actors.session_operations import SessionOperations, SessionRequest
 from openclaw_actors.actors.supervisor_outbox import OutboxRequests
 from openclaw_actors.actorsystem import ActorFailed, AsyncActor, address_key, handles
 from openclaw_actors.config import GatewayConfig, decode, encode, find_paths
@@ -31,15 +33,14 @@ from openclaw_actors.messages import (
     Done,
     Drain,
     Drained,
-    EventsPage,
+    DrainGateway,
     FlushStore,
     GatewayHealth,
-    GetEvents,
     GetHealth,
-    GetSessions,
     GetStatus,
     Init,
     InitFailed,
+    Intake,
     Message,
     Ping,
     Pong,
@@ -47,13 +48,9 @@ from openclaw_actors.messages import (
     ProviderProbed,
     Ready,
     RestartActor,
-    RestartSession,
-    SessionDetail,
-    SessionList,
-    ShowSession,
     Shutdown,
     Status,
-    StopSession,
+    StopActor,
     StoreHealth,
     StoreHealthRequest,
 )
@@ -97,6 +94,8 @@ class Supervisor(OutboxRequests, AsyncActor):
         self._generation = 0
         self._started_at = time.monotonic()
         self._draining = False
+        self._takes = True
+        """New messages are taken."""
         self._up = False
         self._exits: dict[str, asyncio.Event] = {}
 
@@ -115,6 +114,7 @@ class Supervisor(OutboxRequests, AsyncActor):
         limits = _restart_limits(self._config)
         self._services = {name: Service(name, RestartPolicy(limits)) for name in services_of(self._config)}
         self._operations = Operations(self, self._services, self._config)
+        self._conversations = SessionOperations(self._operations)
         for service in self._services.values():
             self._create(service)
         failures = await asyncio.gather(*(self._bring_up(each) for each in self._services.values()))
@@ -198,6 +198,8 @@ class Supervisor(OutboxRequests, AsyncActor):
             if service.address == address and service.pid is not None:
                 self.kill(service.pid)
             return answer
+        if not self._takes and service.name in ("router", *CHANNELS):
+            self.spawn(self._tell_intake(service.name), name="go on draining")
         service.state = "running"
         service.bound = answer.detail.get("address", "")
         if service.bound:
@@ -293,14 +295,14 @@ class Supervisor(OutboxRequests, AsyncActor):
             pid=os.getpid(),
             incarnation=self.incarnation or 0,
             mailbox_depth=self.mailbox_depth,
-            doing="draining" if self._draining else "idle",
+            doing="idle" if self._takes and not self._draining else "draining",
             problems=self._problems(),
         )
 
     # Operators
 
     def _problems(self) -> tuple[str, ...]:
-        draining = ("draining",) if self._draining else ()
+        draining = ("draining",) if self._draining or not self._takes else ()
         return draining + tuple(
             problem for service in self._services.values() for problem in service.problems
         )
@@ -327,23 +329,13 @@ class Supervisor(OutboxRequests, AsyncActor):
             healthy=not problems,
             problems=problems,
             uptime_seconds=time.monotonic() - self._started_at,
-            draining=self._draining,
+            draining=self._draining or not self._takes,
         )
 
-    @handles(GetSessions)
-    async def sessions(self, message: GetSessions, sender: Address) -> SessionList:
-        """Live and stored sessions."""
-        return await self._operations.sessions(message)
-
-    @handles(ShowSession)
-    async def show_session(self, message: ShowSession, sender: Address) -> SessionDetail:
-        """One session."""
-        return await self._operations.show_session(message)
-
-    @handles(GetEvents)
-    async def events(self, message: GetEvents, sender: Address) -> EventsPage:
-        """A page of one session's events."""
-        return await self._operations.events(message)
+    @handles(*get_args(SessionRequest))
+    async def about_conversations(self, message: SessionRequest, sender: Address) -> Message:
+        """Conversations, live, stored and archived."""
+        return await self._conversations.answer(message)
 
     @handles(StoreHealthRequest)
     async def store_health(self, message: StoreHealthRequest, sender: Address) -> StoreHealth:
@@ -355,16 +347,6 @@ class Supervisor(OutboxRequests, AsyncActor):
         """Whether the model provider is there."""
         return await self._operations.probe_provider(message)
 
-    @handles(StopSession)
-    async def stop_session(self, message: StopSession, sender: Address) -> Done:
-        """Ends a session's running turn."""
-        return await self._operations.stop_session(message)
-
-    @handles(RestartSession)
-    async def restart_session(self, message: RestartSession, sender: Address) -> Done:
-        """Restarts a session's process."""
-        return await self._operations.restart_session(message.session)
-
     @handles(RestartActor)
     async def restart_actor(self, message: RestartActor, sender: Address) -> Done:
         """Restarts any actor by its name in the tree."""
@@ -373,14 +355,53 @@ class Supervisor(OutboxRequests, AsyncActor):
             return Done(text="supervisor is restarted, with everything below it")
         service = self._services.get(message.name)
         if service is None:
-            return await self._operations.restart_session(message.name)
+            return await self._conversations.restart(message.name)
+        if service.stops and not self._draining:
+            service.stops = False
         service.policy.restarted_by_hand()
         service.reason = "restarted by an operator"
         if service.pid is not None:
             self.kill(service.pid)
         else:
             self._restart(service, service.incarnation)
-        return Done(text=f"{service.name} is restarted")
+        return Done(text=f"{service.name} is restarted", code="restarted")
+
+    @handles(StopActor)
+    async def stop_actor(self, message: StopActor, sender: Address) -> Done:
+        """Ends a channel until it is restarted, or has a session leave memory."""
+        name = message.name
+        if name == self.process_name or (name in self._services and name not in CHANNELS):
+            raise AskRefused(
+                "not_possible",
+                f"{name} cannot be stopped, because everything else needs it; "
+                f"'actors restart {name}' restarts it, 'stop' ends the gateway",
+            )
+        service = self._services.get(name)
+        if service is None:
+            return await self._conversations.end(name)
+        if self._draining:
+            raise AskRefused("draining", "the gateway is ending")
+        if service.stops:
+            return Done(text=f"{name} is stopped already", code="stopped")
+        await self._end(name)
+        self._exits.pop(name, None)
+        service.state = "stopped"
+        self._broadcast()
+        return Done(text=f"{name} is stopped; 'actors restart {name}' starts it again", code="stopped")
+
+    @handles(DrainGateway)
+    async def drain_or_serve(self, message: DrainGateway, sender: Address) -> Done:
+        """Refuses new messages until the end, or until it is told to take them again."""
+        if self._draining:
+            raise AskRefused("draining", "the gateway is ending already")
+        self._takes = message.cancel
+        await asyncio.gather(*(self._tell_intake(name) for name in ("router", *CHANNELS)))
+        if self._takes:
+            return Done(text="new messages are taken again", code="serving")
+        return Done(text="new messages are refused; what was accepted goes on", code="draining")
+
+    async def _tell_intake(self, name: str) -> None:
+        await self._ask(name, Intake(open=self._takes), _ASK_S)
 
     # The end
 

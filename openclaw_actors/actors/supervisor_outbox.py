@@ -34,14 +34,14 @@ class OutboxRequests:
     @handles(ListOutbox)
     async def list_outbox(self: _Supervisor, message: ListOutbox, sender: Address) -> OutboxPage:
         """Lists what was not sent."""
-        return cast(OutboxPage, await self._operations.forward("persistence", message))
+        return cast(OutboxPage, await self._operations.ask("persistence", message))
 
     @handles(RetryOutbox, PurgeOutbox)
     async def change_outbox(
         self: _Supervisor, message: RetryOutbox | PurgeOutbox, sender: Address
     ) -> OutboxDone:
         """Has what was set aside tried again, or forgotten."""
-        done: OutboxDone = await self._operations.forward("persistence", message)
+        done: OutboxDone = await self._operations.ask("persistence", message)
         outbox = self._services.get("sms")
         if outbox is not None and outbox.address is not None:
             self.send(outbox.address, OutboxChanged(sessions=done.sessions))

@@ -31,6 +31,7 @@ from openclaw_actors.messages import (
     EndSession,
     Init,
     InitFailed,
+    Intake,
     Message,
     Ping,
     Pong,
@@ -141,6 +142,13 @@ class WebSocketChannel(AsyncActor):
             doing="draining" if core.draining else f"{connections} connections",
             counters={**core.counters, "ws_connections": connections},
         )
+
+    @handles(Intake)
+    def take_or_refuse(self, message: Intake, sender: Address) -> Drained:
+        """Refuses new messages and connections from now on, or takes them again."""
+        if self._core is not None:
+            self._server.take(message.open)
+        return Drained()
 
     @handles(Drain)
     async def drain(self, message: Drain, sender: Address) -> Drained:

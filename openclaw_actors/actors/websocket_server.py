@@ -99,6 +99,7 @@ class WebSocketServer:
         self._opening: dict[Link, None] = {}
         self._listeners: list[asyncio.Server] = []
         self._all_lost = asyncio.Event()
+        self._ends = False
 
     async def serve(self, sockets: list[socket.socket]) -> None:
         """Let clients in."""
@@ -116,8 +117,17 @@ class WebSocketServer:
 
     def drain(self) -> None:
         """Take no messages and no connections any more."""
+        self._ends = True
         self._doorman.draining = True
         self.core.drain()
+
+    def take(self, wanted: bool) -> None:  # noqa: FBT001 - it is what it is called for
+        """Take no messages and no connections until told otherwise; whoever is about to end does not any more."""
+        if not wanted:
+            self._doorman.draining = True
+            self.core.drain()
+        elif not self._ends:
+            self._doorman.draining = self.core.draining = False
 
     async def shut_down(self, *, timeout_s: float) -> None:
         """Close every connection, and the port.

@@ -113,8 +113,10 @@ class Follow:
         if not page.complete:
             self.asked_after = self.last_seq
             return PageResult.MORE, events
-        if self.last_seq is None or (self.asked_after is not None and self.last_seq > page.last_seq):
-            self.last_seq = page.last_seq  # a client that claimed more than there is goes on from the newest
+        if self.last_seq is None or self.asked_after is not None:
+            self.last_seq = (
+                page.last_seq
+            )  # also of a client that claimed more than there is, or where numbers skip
         self.asked_after = _NOT_ASKED
         self._started_at(page.last_seq)
         if page.running is not None:

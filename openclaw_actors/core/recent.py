@@ -26,6 +26,8 @@ class RecentEvents:
         self._events: deque[DurableEvent] = deque()
         self._bytes = 0
         self._before = seq
+        self._complete = True
+        """Nothing was let go of: these are all events since the session opened."""
 
     def add(self, event: DurableEvent) -> None:
         """Adds the newest event and lets go of the oldest beyond the limits."""
@@ -35,6 +37,15 @@ class RecentEvents:
             oldest = self._events.popleft()
             self._bytes -= _cost(oldest)
             self._before = oldest.seq
+            self._complete = False
+
+    def nothing_stored_after(self, seq: int) -> None:
+        """The store has no event after this number, so memory reaches back that far.
+
+        Numbers may have been skipped there: an earlier conversation of the same key had them.
+        """
+        if self._complete:
+            self._before = min(self._before, seq)
 
     def after(self, seq: int) -> tuple[DurableEvent, ...] | None:
         """All events after this number; None if the oldest of them are no longer here."""

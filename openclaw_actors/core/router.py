@@ -16,18 +16,25 @@ from collections.abc import Iterable
 
 from openclaw_actors.core.commands import stops
 from openclaw_actors.core.routing import (
+    DRAINING,
     HAS_PROCESS,
+    NEVER,
     REACHABLE,
     AnswerStop,
     EndTurnsOf,
     Entry,
     Fork,
     Kill,
+    MoveSession,
     Phase,
     RouterEffect,
     RouterLimits,
     SendToSession,
     Tell,
+    forget,
+    outcome_of,
+    refuse,
+    refuse_all,
 )
 from openclaw_actors.core.supervision import RestartPolicy
 from openclaw_actors.messages.base import Message
@@ -39,7 +46,6 @@ from openclaw_actors.messages.conversation import (
     PassivationAsked,
     PassivationDeclined,
     PassivationGranted,
-    Refused,
     Replay,
     SessionGivesUp,
     SessionLost,
@@ -52,12 +58,10 @@ from openclaw_actors.messages.conversation import (
 __all__ = ["RouterCore"]
 
 _BUSY = "Server is busy. Please retry."
-_DRAINING = "The gateway is shutting down. Please retry in a moment."
 _QUARANTINED = "This message ended its session twice and is given up. The conversation goes on."
 _POISON_STRIKES = 2
 _STAY_S = 0.5
 _MAX_STOPS = 64
-_NEVER = float("inf")
 
 
 class RouterCore:
@@ -67,6 +71,8 @@ class RouterCore:
         self.limits = limits
         self.entries: dict[str, Entry] = {}
         self.draining = False
+        self.closed = False
+        """New messages are refused; everything else goes on."""
         self.recovered = False
         """The list of open turns is known: who has no entry has nothing open."""
         self._waiting: OrderedDict[str, None] = OrderedDict()
@@ -76,16 +82,16 @@ class RouterCore:
 
     def deliver(self, message: Deliver, now: float) -> list[RouterEffect]:
         """A person's message: to its session, which is forked if it does not live."""
-        if self.draining:
-            return [_refuse(message, "draining", _DRAINING)]
-        entry = self._entry(message.session, now)
+        if self.draining or self.closed:
+            return [refuse(message, "draining", DRAINING)]
+        entry = self.entry_of(message.session, now)
         if message.delivery_id in entry.unsettled:
             return []
         if len(entry.unsettled) >= self.limits.max_pending:
-            return [_refuse(message, "busy", _BUSY)]
+            return [refuse(message, "busy", _BUSY)]
         if self._no_place_to_wait(entry):
             del self.entries[entry.key]
-            return [_refuse(message, "busy", _BUSY)]
+            return [refuse(message, "busy", _BUSY)]
         entry.unsettled[message.delivery_id] = message
         entry.active_at = now
         if stops(message.text) and entry.phase is Phase.LIVE and len(entry.stops) < _MAX_STOPS:
@@ -98,7 +104,7 @@ class RouterCore:
 
     def replay(self, message: Replay, now: float) -> list[RouterEffect]:
         """A connection follows the session and wants what it missed."""
-        entry = self._entry(message.session, now)
+        entry = self.entry_of(message.session, now)
         if self._no_place_to_wait(entry):
             del self.entries[entry.key]
             return []
@@ -130,9 +136,9 @@ class RouterCore:
         """Somebody wants the session's running turn ended: within `stop_timeout_s`, or without its process."""
         entry = self.entries.get(request.session)
         if entry is None and not self.recovered:
-            entry = self._entry(request.session, now)
+            entry = self.entry_of(request.session, now)
         if entry is None or entry.phase in (Phase.ASLEEP, Phase.PASSIVATING):
-            return [AnswerStop(_outcome(request, 0))]
+            return [AnswerStop(outcome_of(request, 0))]
         if len(entry.stops) >= _MAX_STOPS:
             return []
         if not entry.stops:
@@ -140,7 +146,7 @@ class RouterCore:
         entry.stops.append(request)
         if entry.phase in REACHABLE:
             return [SendToSession(entry.key, request)]
-        if entry.phase is Phase.STOPPING or entry.ending:
+        if entry.phase is Phase.STOPPING or entry.ending or entry.moving:
             return []
         self._waiting.pop(entry.key, None)
         return self._end_turns(entry, now)
@@ -161,7 +167,7 @@ class RouterCore:
         if entry is None or (entry.incarnation and message.incarnation != entry.incarnation):
             return
         for delivery_id in message.delivery_ids:
-            _forget(entry, delivery_id)
+            forget(entry, delivery_id)
         entry.stops = [stop for stop in entry.stops if stop.connection not in message.delivery_ids]
 
     def not_sent(self, message: Deliver) -> list[RouterEffect]:
@@ -169,20 +175,24 @@ class RouterCore:
         entry = self.entries.get(message.session)
         if entry is None or message.delivery_id not in entry.unsettled:
             return []
-        _forget(entry, message.delivery_id)
-        return [_refuse(message, "busy", _BUSY)]
+        forget(entry, message.delivery_id)
+        return [refuse(message, "busy", _BUSY)]
 
-    def stop_confirmed(self, outcome: StopOutcome, now: float) -> None:
+    def stop_confirmed(self, outcome: StopOutcome, now: float) -> list[RouterEffect]:
         """The session has ended its turn; the record is durable, and who asked knows it."""
         entry = self.entries.get(outcome.session)
         if entry is None:
-            return
+            return []
         asked = (outcome.channel, outcome.connection)
         for index, request in enumerate(entry.stops):
             if (request.channel, request.connection) == asked:
                 del entry.stops[index]
                 break
         entry.stop_deadline = now + self.limits.stop_timeout_s
+        if entry.moving and entry.phase in REACHABLE:
+            entry.innocent = True
+            return self.kill(entry, "it is moved to the archive, or back", now)
+        return []
 
     def passivation_asked(self, message: PassivationAsked, now: float) -> list[RouterEffect]:
         """The session is idle and would leave."""
@@ -215,7 +225,7 @@ class RouterCore:
         self.recovered = True
         for key in keys:
             if key not in self.entries:
-                entry = self._entry(key, now)
+                entry = self.entry_of(key, now)
                 entry.recovering = True
                 self._waiting[key] = None
         return self.fill(now)
@@ -268,6 +278,8 @@ class RouterCore:
         entry.was_live = entry.was_live or entry.phase is Phase.LIVE
         lost, entry.incarnation = entry.incarnation, 0
         entry.pid, entry.ping_sent_at, entry.asked_to_leave = None, None, False
+        if entry.moving:
+            return [*self.move_now(entry, now), *self.fill(now)]
         if entry.fatal is not None:
             return self._give_up(entry, *entry.fatal) + self.fill(now)
         if self.draining:
@@ -289,6 +301,13 @@ class RouterCore:
             entry.restart_at = now
         return self.fill(now)
 
+    def move_now(self, entry: Entry, now: float) -> list[RouterEffect]:
+        """The session has no process: its conversation may be moved, and it starts again only afterwards."""
+        self._waiting.pop(entry.key, None)
+        entry.enter(Phase.BACKING_OFF, now)
+        entry.restart_at, entry.ending = NEVER, False
+        return [MoveSession(entry.key)]
+
     def kill(self, entry: Entry, reason: str, now: float) -> list[RouterEffect]:
         """Ends the session's process; `exited` follows."""
         entry.kill_reason = reason
@@ -302,10 +321,12 @@ class RouterCore:
         if entry is None or not entry.ending:
             return []
         entry.ended += stopped
+        if entry.moving:
+            return self.move_now(entry, now)
         if not done.queue and any(request.queue for request in entry.stops):
             return [EndTurnsOf(entry.key, queue=True)]
         stops, entry.stops, entry.ending = entry.stops, [], False
-        answers: list[RouterEffect] = [AnswerStop(_outcome(request, entry.ended)) for request in stops]
+        answers: list[RouterEffect] = [AnswerStop(outcome_of(request, entry.ended)) for request in stops]
         if self.draining:
             del self.entries[entry.key]
             return answers
@@ -318,7 +339,7 @@ class RouterCore:
         effects: list[RouterEffect] = []
         for entry in self.entries.values():
             if entry.phase is not Phase.LIVE:
-                effects += _refuse_all(entry, "draining", _DRAINING)
+                effects += refuse_all(entry, "draining", DRAINING)
         return effects
 
     def fill(self, now: float) -> list[RouterEffect]:
@@ -344,7 +365,7 @@ class RouterCore:
 
     # Steps
 
-    def _entry(self, key: str, now: float) -> Entry:
+    def entry_of(self, key: str, now: float) -> Entry:
         entry = self.entries.get(key)
         if entry is None:
             entry = Entry(key, RestartPolicy(self.limits.restarts), since=now, created_at=now)
@@ -368,13 +389,15 @@ class RouterCore:
         return [SendToSession(entry.key, Followers(channels=entry.audience))]
 
     def _hold_or_send(self, entry: Entry, message: Message, now: float) -> list[RouterEffect]:
-        if entry.phase is not Phase.LIVE:
+        if entry.phase is not Phase.LIVE or entry.moving:
             entry.held.append(message)
             while len(entry.held) > self.limits.max_held:
                 entry.held.popleft()
         return self._pass_on(entry, message, now)
 
     def _pass_on(self, entry: Entry, message: Message, now: float) -> list[RouterEffect]:
+        if entry.moving:
+            return []
         if entry.phase is Phase.LIVE:
             return [SendToSession(entry.key, message)]
         if entry.phase is Phase.ASLEEP:
@@ -457,16 +480,16 @@ class RouterCore:
         strikes = entry.strikes[delivery_id] = entry.strikes.get(delivery_id, 0) + 1
         if strikes < _POISON_STRIKES:
             return []
-        _forget(entry, delivery_id)
-        return [_refuse(message, "quarantined", _QUARANTINED)]
+        forget(entry, delivery_id)
+        return [refuse(message, "quarantined", _QUARANTINED)]
 
     def _end_turns(self, entry: Entry, now: float) -> list[RouterEffect]:
         entry.enter(Phase.BACKING_OFF, now)
-        entry.restart_at, entry.ending = _NEVER, True
+        entry.restart_at, entry.ending = NEVER, True
         return [EndTurnsOf(entry.key, queue=any(request.queue for request in entry.stops))]
 
     def _gone_in_drain(self, entry: Entry, now: float) -> list[RouterEffect]:
-        refused = _refuse_all(entry, "draining", _DRAINING)
+        refused = refuse_all(entry, "draining", DRAINING)
         if entry.stops:
             return refused + self._end_turns(entry, now)
         del self.entries[entry.key]
@@ -474,34 +497,5 @@ class RouterCore:
 
     def _give_up(self, entry: Entry, code: str, text: str) -> list[RouterEffect]:
         del self.entries[entry.key]
-        stops: list[RouterEffect] = [AnswerStop(_outcome(request, 0)) for request in entry.stops]
-        return _refuse_all(entry, code, text) + stops
-
-
-def _forget(entry: Entry, delivery_id: str) -> None:
-    entry.unsettled.pop(delivery_id, None)
-    entry.strikes.pop(delivery_id, None)
-
-
-def _refuse_all(entry: Entry, code: str, text: str) -> list[RouterEffect]:
-    effects: list[RouterEffect] = [_refuse(message, code, text) for message in entry.unsettled.values()]
-    entry.unsettled.clear()
-    entry.strikes.clear()
-    return effects
-
-
-def _refuse(message: Deliver, code: str, text: str) -> Tell:
-    refused = Refused(
-        session=message.session,
-        delivery_id=message.delivery_id,
-        message_id=message.message_id,
-        code=code,
-        text=text,
-    )
-    return Tell(message.channel, refused)
-
-
-def _outcome(request: StopTurn, stopped: int) -> StopOutcome:
-    return StopOutcome(
-        session=request.session, stopped=stopped, channel=request.channel, connection=request.connection
-    )
+        stops: list[RouterEffect] = [AnswerStop(outcome_of(request, 0)) for request in entry.stops]
+        return refuse_all(entry, code, text) + stops

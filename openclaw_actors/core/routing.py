@@ -9,23 +9,34 @@ from typing import TypeAlias
 
 from openclaw_actors.core.supervision import RestartLimits, RestartPolicy
 from openclaw_actors.messages.base import Message
-from openclaw_actors.messages.conversation import Deliver, StopOutcome, StopTurn
+from openclaw_actors.messages.conversation import Deliver, Refused, StopOutcome, StopTurn
 
 __all__ = [
+    "DRAINING",
+    "HAS_PROCESS",
+    "NEVER",
+    "REACHABLE",
     "AnswerStop",
     "EndTurnsOf",
     "Entry",
     "Fork",
     "Kill",
+    "MoveSession",
     "Phase",
     "PingSession",
     "RouterEffect",
     "RouterLimits",
     "SendToSession",
     "Tell",
+    "forget",
     "outbox_of",
+    "outcome_of",
+    "refuse",
+    "refuse_all",
 ]
 
+DRAINING = "The gateway is shutting down. Please retry in a moment."
+NEVER = float("inf")
 _OUTBOXES = (("sms:", "sms"),)
 """Beginning of a session's key -> the service through which its replies leave."""
 
@@ -112,6 +123,10 @@ class Entry:
     """The end of its turns is being recorded in its place: it must not start meanwhile."""
     ended: int = 0
     """How many turns were ended so since it died."""
+    moving: bool = False
+    """Its conversation goes to the archive or comes back: it is sent nothing more, and must not start meanwhile."""
+    wakes: bool = False
+    """It has something to go on with, should its conversation stay."""
     asked_to_leave: bool = False
     stays_until: float = 0.0
     """It declined to leave and is not asked again before."""
@@ -203,4 +218,46 @@ class EndTurnsOf:
     """Also the turns that wait."""
 
 
-RouterEffect: TypeAlias = Fork | Kill | PingSession | SendToSession | Tell | AnswerStop | EndTurnsOf
+@dataclass(frozen=True, slots=True)
+class MoveSession:
+    """Have the conversation moved, as it has no process; then report `Moves.moved`."""
+
+    key: str
+
+
+RouterEffect: TypeAlias = (
+    Fork | Kill | PingSession | SendToSession | Tell | AnswerStop | EndTurnsOf | MoveSession
+)
+
+
+def forget(entry: Entry, delivery_id: str) -> None:
+    """A delivery was accepted or refused."""
+    entry.unsettled.pop(delivery_id, None)
+    entry.strikes.pop(delivery_id, None)
+
+
+def refuse(message: Deliver, code: str, text: str) -> Tell:
+    """Tells its channel that a delivery was not taken."""
+    refused = Refused(
+        session=message.session,
+        delivery_id=message.delivery_id,
+        message_id=message.message_id,
+        code=code,
+        text=text,
+    )
+    return Tell(message.channel, refused)
+
+
+def refuse_all(entry: Entry, code: str, text: str) -> list[RouterEffect]:
+    """Refuses all that waits for a session."""
+    effects: list[RouterEffect] = [refuse(message, code, text) for message in entry.unsettled.values()]
+    entry.unsettled.clear()
+    entry.strikes.clear()
+    return effects
+
+
+def outcome_of(request: StopTurn, stopped: int) -> StopOutcome:
+    """What became of a stop."""
+    return StopOutcome(
+        session=request.session, stopped=stopped, channel=request.channel, connection=request.connection
+    )
