@@ -165,7 +165,7 @@ class SessionRouter(AsyncActor):
             pid=os.getpid(),
             incarnation=self.incarnation or 0,
             mailbox_depth=self.mailbox_depth,
-            doing=f"{len(self._addresses)} sessions" if self._addresses else "idle",
+            doing=_sessions(len(self._addresses)) if self._addresses else "idle",
             problems=tuple(
                 f"session {entry.key} failed {entry.policy.total} times"
                 for entry in self._core.entries.values()
@@ -471,3 +471,7 @@ def _kill_group(pid: int) -> None:
         os.killpg(pid, signal.SIGKILL)
     except (ProcessLookupError, PermissionError):
         pass  # nothing is left, or its group was not its own yet
+
+
+def _sessions(count: int) -> str:
+    return "1 session" if count == 1 else f"{count} sessions"

@@ -87,7 +87,7 @@ class SessionOperations:
         return answer
 
     async def _list(self, request: GetSessions) -> SessionList:
-        """Live ones that nothing is stored of come first, on the first page."""
+        """Those of which nothing is stored yet stand in the tree alone."""
         live = {node.name: node for node in (await self._operations.children()).nodes}
         wanted = ListSessions(
             offset=request.offset,

@@ -139,7 +139,7 @@ class WebSocketChannel(AsyncActor):
             pid=os.getpid(),
             incarnation=self.incarnation or 0,
             mailbox_depth=self.mailbox_depth,
-            doing="draining" if core.draining else f"{connections} connections",
+            doing="draining" if core.draining else _doing(connections),
             counters={**core.counters, "ws_connections": connections},
         )
 
@@ -258,3 +258,7 @@ class WebSocketChannel(AsyncActor):
             return
         health = await self._health.health()
         link.answer(200, health_page(health.uptime_seconds), content_type="application/json")
+
+
+def _doing(connections: int) -> str:
+    return "1 connection" if connections == 1 else f"{connections} connections"

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 __all__ = ["command"]
 
+from typing import Any
+
 import click
 
-from openclaw_actors.cli.common import Invocation, common_options, pass_invocation
+from openclaw_actors.cli.common import Invocation, common_options, json_option, pass_invocation, print_json
 
 TIMEOUT_S = 15.0
 
@@ -19,22 +21,42 @@ def command() -> None:
 
 @command.command("restart")
 @click.argument("name")
+@json_option
 @common_options
 @pass_invocation
-def restart(invocation: Invocation, name: str) -> None:
+def restart(invocation: Invocation, *, name: str, as_json: bool) -> None:
     """Restart the actor NAME, as `status` prints it: a service or a session."""
-    from openclaw_actors.cli.names import actor_names, nobody_is_called, session_keys
+    from openclaw_actors.messages.admin import RestartActor
+
+    _act(invocation, name, RestartActor(name=name), as_json=as_json)
+
+
+@command.command("stop")
+@click.argument("name")
+@json_option
+@common_options
+@pass_invocation
+def stop(invocation: Invocation, *, name: str, as_json: bool) -> None:
+    """End the actor NAME: a channel until it is restarted, a session until its next message."""
+    from openclaw_actors.messages.admin import StopActor
+
+    _act(invocation, name, StopActor(name=name), as_json=as_json)
+
+
+def _act(invocation: Invocation, name: str, message: Any, *, as_json: bool) -> None:
+    from openclaw_actors.cli.names import actor_names, nobody_is_called
+    from openclaw_actors.cli.plain import one_line
     from openclaw_actors.cli.running import ask
     from openclaw_actors.errors import AskRefused
-    from openclaw_actors.messages.admin import Done, RestartActor
+    from openclaw_actors.messages.admin import Done
 
     try:
-        done = ask(invocation, RestartActor(name=name), Done, timeout_s=TIMEOUT_S)
+        done = ask(invocation, message, Done, timeout_s=TIMEOUT_S)
     except AskRefused as refused:
         if refused.code != "unknown":
             raise
-        if name in session_keys(invocation, name):
-            click.echo(f"{name} has no process now; its next message starts one")
-            return
         raise nobody_is_called("actor", name, actor_names(invocation), more="status") from None
-    click.echo(done.text or f"{name}: restarted")
+    if as_json:
+        print_json(done)
+    else:
+        click.echo(one_line(done.text))

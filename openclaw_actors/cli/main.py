@@ -44,8 +44,9 @@ _COMMANDS = {
     "health": ("openclaw_actors.cli.health", "Exit 0 if the gateway is healthy; for containers."),
     "send": ("openclaw_actors.cli.send", "Send one message and stream the answer."),
     "chat": ("openclaw_actors.cli.chat", "Hold a conversation."),
-    "sessions": ("openclaw_actors.cli.sessions", "List, show, stop and restart conversations."),
-    "actors": ("openclaw_actors.cli.actors", "Restart an actor."),
+    "sessions": ("openclaw_actors.cli.sessions", "See, stop, export, delete and restore conversations."),
+    "actors": ("openclaw_actors.cli.actors", "Restart or stop an actor."),
+    "drain": ("openclaw_actors.cli.drain", "Refuse new messages, and finish what was accepted."),
     "doctor": (
         "openclaw_actors.cli.doctor.command",
         "Check everything and explain; --fix repairs what is safe.",

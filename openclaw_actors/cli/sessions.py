@@ -4,13 +4,17 @@ from __future__ import annotations
 
 __all__ = ["command"]
 
-import contextlib
-from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from openclaw_actors.cli.archive import archived, delete, list_archived, purge, restore
 from openclaw_actors.cli.common import Invocation, common_options, json_option, pass_invocation, print_json
+from openclaw_actors.cli.export import export
+
+if TYPE_CHECKING:
+    from openclaw_actors.messages.admin import SessionFilter
+    from openclaw_actors.messages.persistence import SessionOrder
 
 TIMEOUT_S = 15.0
 
@@ -23,17 +27,60 @@ def command() -> None:
 
 @command.command("list")
 @click.option("--contains", default="", metavar="TEXT", help="Only keys that contain this.")
+@click.option(
+    "--state",
+    type=click.Choice(["any", "live", "stored", "quarantined"]),
+    default="any",
+    show_default=True,
+    help="Only with a process, without one, or damaged and set aside.",
+)
+@click.option("--live", is_flag=True, help="The same as --state live.")
+@click.option("--archived", "in_archive", is_flag=True, help="Those that were deleted.")
+@click.option(
+    "--sort",
+    type=click.Choice(["active", "size", "key"]),
+    default="active",
+    show_default=True,
+    help="The last active first, the largest first, or by name.",
+)
+@click.option("--reverse", is_flag=True, help="The other way round.")
 @click.option("--offset", type=click.IntRange(min=0), default=0, show_default=True)
 @click.option("--limit", type=click.IntRange(min=1, max=10_000), default=100, show_default=True)
 @json_option
 @common_options
 @pass_invocation
-def list_(invocation: Invocation, *, contains: str, offset: int, limit: int, as_json: bool) -> None:
+def list_(
+    invocation: Invocation,
+    *,
+    contains: str,
+    state: SessionFilter,
+    live: bool,
+    in_archive: bool,
+    sort: SessionOrder,
+    reverse: bool,
+    offset: int,
+    limit: int,
+    as_json: bool,
+) -> None:
     """List conversations, the last active first."""
     from openclaw_actors.cli.running import ask
     from openclaw_actors.messages.admin import GetSessions, SessionList
 
-    message = GetSessions(offset=offset, limit=limit, contains=contains)
+    if live and state not in ("any", "live"):
+        raise click.UsageError(f"--live and --state {state} exclude each other.")
+    if in_archive:
+        if live or reverse or state != "any" or sort != "active":
+            raise click.UsageError("--archived goes with --contains, --offset and --limit only.")
+        list_archived(invocation, contains=contains, offset=offset, limit=limit, as_json=as_json)
+        return
+    message = GetSessions(
+        offset=offset,
+        limit=limit,
+        contains=contains,
+        state="live" if live else state,
+        order=sort,
+        reverse=reverse,
+    )
     found = ask(invocation, message, SessionList, timeout_s=TIMEOUT_S)
     if as_json:
         print_json(found)
@@ -71,10 +118,11 @@ def _print_list(found: Any, offset: int) -> None:
 @pass_invocation
 def show(invocation: Invocation, *, key: str, last: int, as_json: bool) -> None:
     """Show a conversation and its newest events."""
+    from openclaw_actors.cli.names import known_session
     from openclaw_actors.cli.running import ask
     from openclaw_actors.messages.admin import SessionDetail, ShowSession
 
-    with _known_session(invocation, key):
+    with known_session(invocation, key):
         detail = ask(invocation, ShowSession(session=key, last=last), SessionDetail, timeout_s=TIMEOUT_S)
     if as_json:
         print_json(detail)
@@ -94,7 +142,8 @@ def _print_detail(detail: Any) -> None:
         lines.append(f"  {live.state}, pid {live.pid}, up {age(live.age_seconds)}, {live.doing}")
     if summary.created_at:
         lines.append(f"  since {when(summary.created_at)}, last active {when(summary.last_active_at)}")
-    lines.append(f"  {summary.turns} turns, {size(summary.size_bytes)}")
+    turns = "1 turn" if summary.turns == 1 else f"{summary.turns} turns"
+    lines.append(f"  {turns}, {size(summary.size_bytes)}")
     click.echo("\n".join(lines))
     for event in detail.events:
         if line := _event_line(event):
@@ -118,20 +167,6 @@ def _event_line(event: Any) -> str:
     return ""
 
 
-@contextlib.contextmanager
-def _known_session(invocation: Invocation, key: str) -> Iterator[None]:
-    """Turn the refusal of an unknown key into one that names the known ones."""
-    from openclaw_actors.cli.names import nobody_is_called, session_keys
-    from openclaw_actors.errors import AskRefused
-
-    try:
-        yield
-    except AskRefused as refused:
-        if refused.code != "unknown":
-            raise
-        raise nobody_is_called("session", key, session_keys(invocation), more="sessions list") from None
-
-
 def _indented(text: str) -> str:
     from openclaw_actors.cli.plain import clean
 
@@ -141,43 +176,41 @@ def _indented(text: str) -> str:
 @command.command("stop")
 @click.argument("key")
 @click.option("--queue", is_flag=True, help="Also what waits behind it.")
+@json_option
 @common_options
 @pass_invocation
-def stop(invocation: Invocation, *, key: str, queue: bool) -> None:
+def stop(invocation: Invocation, *, key: str, queue: bool, as_json: bool) -> None:
     """End the running turn of a conversation."""
-    from openclaw_actors.cli.names import nobody_is_called, session_keys
-    from openclaw_actors.cli.running import ask
-    from openclaw_actors.errors import ActorError
-    from openclaw_actors.messages.admin import Done, StopSession
+    from openclaw_actors.messages.admin import StopSession
 
-    # First of all it is stopped: whether there is such a session only matters if there was nothing to stop.
-    done = ask(invocation, StopSession(session=key, queue=queue), Done, timeout_s=TIMEOUT_S)
-    if done.text.startswith("nothing"):
-        try:
-            known = key in session_keys(invocation, key)
-        except ActorError:
-            known = True  # nobody can say at the moment
-        if not known:
-            raise nobody_is_called("session", key, session_keys(invocation), more="sessions list")
-    click.echo(done.text or f"{key}: stopped")
+    _act(invocation, key, StopSession(session=key, queue=queue), as_json=as_json)
 
 
 @command.command("restart")
 @click.argument("key")
+@json_option
 @common_options
 @pass_invocation
-def restart(invocation: Invocation, key: str) -> None:
+def restart(invocation: Invocation, *, key: str, as_json: bool) -> None:
     """Restart a conversation's process; it continues where it was."""
-    from openclaw_actors.cli.names import session_keys
-    from openclaw_actors.cli.running import ask
-    from openclaw_actors.errors import AskRefused
-    from openclaw_actors.messages.admin import Done, RestartSession
+    from openclaw_actors.messages.admin import RestartSession
 
-    with _known_session(invocation, key):
-        try:
-            done = ask(invocation, RestartSession(session=key), Done, timeout_s=TIMEOUT_S)
-        except AskRefused as refused:
-            if refused.code != "unknown" or key not in session_keys(invocation, key):
-                raise
-            done = Done(text=f"{key} has no process now; its next message starts one")
-    click.echo(done.text or f"{key}: restarted")
+    _act(invocation, key, RestartSession(session=key), as_json=as_json)
+
+
+def _act(invocation: Invocation, key: str, message: Any, *, as_json: bool) -> None:
+    from openclaw_actors.cli.names import known_session
+    from openclaw_actors.cli.plain import one_line
+    from openclaw_actors.cli.running import ask
+    from openclaw_actors.messages.admin import Done
+
+    with known_session(invocation, key):
+        done = ask(invocation, message, Done, timeout_s=TIMEOUT_S)
+    if as_json:
+        print_json(done)
+    else:
+        click.echo(one_line(done.text))
+
+
+for _command in (delete, restore, archived, purge, export):
+    command.add_command(_command)
