@@ -275,7 +275,7 @@ class SessionRouter(AsyncActor):
             else:
                 if entry.pid is not None:
                     _kill_group(entry.pid)
-                if not self._core.draining:
+                if not (self._core.draining or entry.moving):
                     self._count("session_restarts_total", reason="killed" if entry.kill_reason else "died")
                     logger.warning(
                         "session %s: %s", key, entry.kill_reason or "its process ended unexpectedly"
@@ -409,7 +409,8 @@ class SessionRouter(AsyncActor):
         address = self._addresses.get(effect.key)
         pid = self.child_pid(address) if address is not None else None
         if pid is not None:
-            logger.warning("session %s (pid %d) is killed: %s", effect.key, pid, effect.reason)
+            level = logging.INFO if self._core.entries[effect.key].moving else logging.WARNING
+            logger.log(level, "session %s (pid %d) is killed: %s", effect.key, pid, effect.reason)
             self.kill(pid)
             _kill_group(pid)
 

@@ -75,6 +75,8 @@ class Answer:
         self.ended = asyncio.Event()
         self._as_json = as_json
         self._at_line_start = True
+        self._lost_because = ""
+        """What was said last of the lost connection; each reason once."""
 
     def show(self, effect: Effect) -> None:
         """Print what an effect shows."""
@@ -140,8 +142,9 @@ class Answer:
 
     def connection_changed(self, connected: bool, reason: str) -> None:  # noqa: FBT001 - the link's callback
         """Say that the connection is lost; that it stands again shows by itself."""
-        if not connected and self.code is None:
+        if not connected and self.code is None and reason != self._lost_because:
             self._remark(f"({reason}; connecting again)")
+        self._lost_because = reason
 
 
 async def _send(invocation: Invocation, answer: Answer, *, text: str, session: str, timeout_s: float) -> int:

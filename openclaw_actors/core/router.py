@@ -191,7 +191,7 @@ class RouterCore:
         entry.stop_deadline = now + self.limits.stop_timeout_s
         if entry.moving and entry.phase in REACHABLE:
             entry.innocent = True
-            return self.kill(entry, "it is moved to the archive, or back", now)
+            return self.kill(entry, "its conversation is moved", now)
         return []
 
     def passivation_asked(self, message: PassivationAsked, now: float) -> list[RouterEffect]:

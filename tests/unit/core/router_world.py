@@ -7,12 +7,14 @@ __all__ = ["Session", "World", "delivery"]
 from collections import deque
 from collections.abc import Iterable
 
+from openclaw_actors.core.moves import Moves
 from openclaw_actors.core.router import RouterCore
 from openclaw_actors.core.routing import (
     AnswerStop,
     EndTurnsOf,
     Fork,
     Kill,
+    MoveSession,
     Phase,
     PingSession,
     RouterEffect,
@@ -22,6 +24,7 @@ from openclaw_actors.core.routing import (
 )
 from openclaw_actors.core.watchdog import Watchdog
 from openclaw_actors.messages import (
+    Accepted,
     Deliver,
     EndSession,
     Message,
@@ -32,6 +35,7 @@ from openclaw_actors.messages import (
     Pong,
     Refused,
     Replay,
+    SessionEvents,
     SessionLost,
     Settled,
     StopOutcome,
@@ -84,6 +88,10 @@ class World:
         self.answers: list[StopOutcome] = []
         self.endings: deque[EndTurnsOf] = deque()
         self.forks: list[Fork] = []
+        self.moves = Moves(self.core)
+        self.to_move: list[str] = []
+        self.told: list[SessionEvents] = []
+        self.accepted: list[str] = []
         if recovered:
             self.core.recovered = True
 
@@ -106,15 +114,27 @@ class World:
                     self.sessions[effect.key].killed = True
                 case PingSession():
                     self.sessions[effect.key].mailbox.append(effect)
-                case Tell(message=Refused() as refused):
-                    self.refused[refused.delivery_id] = refused
-                case Tell(message=SessionLost() as lost):
-                    self.lost.append(lost)
+                case Tell():
+                    self._tell(effect.message)
                 case AnswerStop():
                     self.answers.append(effect.outcome)
+                case MoveSession():
+                    assert effect.key not in self.sessions, "moves the conversation of a session that lives"
+                    self.to_move.append(effect.key)
                 case EndTurnsOf():
                     assert effect.key not in self.sessions, "ends turns of a session that lives"
                     self.endings.append(effect)
+
+    def _tell(self, message: Message) -> None:
+        match message:
+            case Refused():
+                self.refused[message.delivery_id] = message
+            case SessionLost():
+                self.lost.append(message)
+            case SessionEvents():
+                self.told.append(message)
+            case Accepted():
+                self.accepted.append(message.delivery_id)
 
     # Channels
 
@@ -157,7 +177,7 @@ class World:
                     session=key, stopped=stopped, channel=message.channel, connection=message.connection
                 )
                 self.answers.append(outcome)
-                self.core.stop_confirmed(outcome, self.now)
+                self.do(self.core.stop_confirmed(outcome, self.now))
             case Passivate():
                 self.ask_to_leave(key)
                 if not session.asked:
