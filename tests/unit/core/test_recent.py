@@ -41,3 +41,22 @@ def test_what_it_tells_is_complete_or_it_says_that_it_cannot(sizes: list[int], a
         assert len(told) <= 5
     else:
         assert len(events[asked:]) > 5 or sum(sizes[asked:]) + 128 * len(sizes[asked:]) > 2_000
+
+
+def test_reaches_back_over_numbers_that_nobody_has() -> None:
+    recent = RecentEvents(3, 10_000, 10)
+    assert recent.after(4) is None
+    recent.nothing_stored_after(4)
+    assert recent.after(4) == ()
+    assert recent.after(3) is None
+    recent.add(_event(11))
+    assert recent.after(4) == (_event(11),)
+
+
+def test_does_not_claim_to_have_what_it_let_go_of() -> None:
+    recent = RecentEvents(1, 10_000, 10)
+    recent.add(_event(11))
+    recent.add(_event(12))
+    recent.nothing_stored_after(4)
+    assert recent.after(4) is None
+    assert recent.after(11) == (_event(12),)

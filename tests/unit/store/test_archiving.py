@@ -256,6 +256,23 @@ def test_other_conversation_is_not_replaced_unless_told(tmp_path: Path) -> None:
     run(scene())
 
 
+def test_restored_conversation_goes_on_in_its_own_file(tmp_path: Path) -> None:
+    async def scene() -> None:
+        with opened(tmp_path) as store:
+            await converse(store, 2)
+            await store.archiving.archive(KEY, ONE)
+            await converse(store, 1)
+            await store.archiving.restore(KEY, ONE, replaced_as=TWO)
+            await converse(store, 1)
+            assert len(await texts(store)) == 3
+            assert len(await texts(store, TWO)) == 1
+        with opened(tmp_path) as store:
+            assert len(await texts(store)) == 3
+            assert len(await texts(store, TWO)) == 1
+
+    run(scene())
+
+
 def test_unknown_conversation_is_not_deleted(tmp_path: Path) -> None:
     async def scene() -> None:
         with opened(tmp_path) as store:
