@@ -11,6 +11,7 @@ wrote it. The records of one append stand or fall together: if there are several
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -32,6 +33,7 @@ __all__ = [
     "decode_line",
     "frame",
     "header_line",
+    "highest_seq",
     "key_inside",
     "lines",
     "load",
@@ -163,6 +165,23 @@ def key_inside(path: Path) -> str | None:
     finally:
         os.close(descriptor)
     return None if header is None else header.session
+
+
+def highest_seq(path: Path) -> int:
+    """The highest number of an event among the lines that can be read; 0 if there is none. Raises OSError."""
+    highest = 0
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return highest
+    try:
+        for offset, data in lines(descriptor, 0, os.fstat(descriptor).st_size):
+            if offset and unseal(data):
+                with contextlib.suppress(Damaged):
+                    highest = max(highest, getattr(decode_line(data).record, "seq", 0))
+    finally:
+        os.close(descriptor)
+    return highest
 
 
 def load(journal: Path, snapshot: Path, key: str, *, window_turns: int) -> Loaded | None:

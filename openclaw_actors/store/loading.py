@@ -15,16 +15,19 @@ import msgspec
 from openclaw_actors.core.conversation import Conversation
 from openclaw_actors.store.failures import StoreRefusal
 from openclaw_actors.store.files import Files
-from openclaw_actors.store.journal import Damaged, Loaded, OtherKey, load
+from openclaw_actors.store.journal import Damaged, Loaded, OtherKey, highest_seq, load
 from openclaw_actors.store.legacy import LegacyDamaged, LegacySessions
 from openclaw_actors.store.names import hashed_name, name_limit, plain_name
 from openclaw_actors.store.numbers import NumbersBook
 from openclaw_actors.store.options import Counters, StoreOptions
-from openclaw_actors.store.snapshot import is_snapshot
+from openclaw_actors.store.snapshot import is_snapshot, read_snapshot
 
 __all__ = ["Finder", "Found"]
 
 logger = logging.getLogger(__name__)
+
+_UNREADABLE = 1_000
+"""So many events may stand in what cannot be read of a damaged journal."""
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -77,6 +80,8 @@ class Finder:
             except OtherKey:
                 continue
             except Damaged as error:
+                if repair:
+                    self._go_on_behind(key, journal, snapshot)
                 raise self._damaged((journal, snapshot), str(error), repair=repair) from error
             if loaded is not None:
                 self._tidy(key, loaded, journal, snapshot)
@@ -141,6 +146,12 @@ class Finder:
         """Nothing is stored; but numbers go on where an earlier conversation's ended."""
         before = self._numbers.of(key)
         return Loaded(state=Conversation(key=key, seq=before.seq), after=before.seq, token=before.token)
+
+    def _go_on_behind(self, key: str, journal: Path, snapshot: Path) -> None:
+        """The next conversation's events must not have numbers that clients have of the damaged one."""
+        known = read_snapshot(snapshot, key)
+        seq = max(highest_seq(journal), known.state.seq if known is not None else 0)
+        self._numbers.raise_to(key, seq=seq + _UNREADABLE, token=0)
 
     def _damaged(self, paths: tuple[Path, ...], problem: str, *, repair: bool) -> StoreRefusal:
         """Renames damaged files, so that nothing is written into them and somebody can look at them."""

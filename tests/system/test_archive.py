@@ -158,7 +158,9 @@ def test_long_conversation_is_exported_in_pages_whatever_dies(
     with journal.open("wb") as file:
         file.write(header_line(KEY))
         for index in range(turns):
-            file.writelines(frame([encode_record(record) for record in turn(index, text="x" * 1_200)], [1] * 3))
+            file.writelines(
+                frame([encode_record(record) for record in turn(index, text="x" * 1_200)], [1] * 3)
+            )
     assert journal.stat().st_size > 20_000_000
     gateway.start()
 

@@ -7,10 +7,23 @@ from pathlib import Path
 import pytest
 
 from openclaw_actors.core.conversation import decode_state
+from openclaw_actors.core.records import Record
 from openclaw_actors.messages.persistence import ListSessions
 from openclaw_actors.store.framing import seal
 from openclaw_actors.store.names import hashed_name, plain_name
-from tests.unit.store.scene import KEY, journal_of, opened, refused, reopen, run, snapshot_of, turn
+from tests.unit.store.scene import (
+    KEY,
+    began,
+    ended,
+    journal_of,
+    opened,
+    refused,
+    reopen,
+    run,
+    snapshot_of,
+    turn,
+    user,
+)
 
 OTHER = "websocket:local:other"
 
@@ -90,6 +103,11 @@ def damage(path: Path) -> bytes:
     return bytes(data)
 
 
+def first_turn(after_seq: int) -> tuple[Record, ...]:
+    """The first turn of a conversation whose events are numbered from behind another one's."""
+    return user(1, after_seq + 1, "m"), began(2, after_seq + 2, "m"), ended(3, after_seq + 3, "m")
+
+
 def test_a_damaged_conversation_is_kept_aside_and_its_sender_told(tmp_path: Path) -> None:
     async def scene() -> None:
         await say(tmp_path, KEY, turns=3)
@@ -101,8 +119,15 @@ def test_a_damaged_conversation_is_kept_aside_and_its_sender_told(tmp_path: Path
             (aside,) = sessions(tmp_path).glob("*.quarantined-*")
             assert aside.name in refusal.text
             assert store.counters.quarantined == 1
-            token = (await store.open_session(KEY)).token
-            await store.append(KEY, token, turn(0), keep=False)
+            session = await store.open_session(KEY)
+            before = decode_state(session.state).seq
+            assert before > 9, "a client may have these numbers of the damaged one"
+            await store.append(KEY, session.token, first_turn(before), keep=False)
+            assert [event.seq for event in (await store.read_newest(KEY, 9)).events] == [
+                before + 1,
+                before + 2,
+                before + 3,
+            ]
             assert decode_state((await store.open_session(OTHER)).state).turns == 1
             page = await store.list_sessions(ListSessions(offset=0, limit=10, contains=""))
             assert sorted((each.session, each.state) for each in page.sessions) == [
@@ -150,8 +175,9 @@ def test_a_file_that_is_damaged_while_it_is_in_use_is_not_written_into_after_it_
                 await store.read_events(key, after_seq=0, max_events=1, max_bytes=1)
             data = damage(tmp_path)
             assert (await refused(store.open_session(KEY))).code == "corrupt"
-            token = (await store.open_session(KEY)).token
-            assert (await store.append(KEY, token, turn(0), keep=False)).durable
+            session = await store.open_session(KEY)
+            first = first_turn(decode_state(session.state).seq)
+            assert (await store.append(KEY, session.token, first, keep=False)).durable
             (aside,) = sessions(tmp_path).glob("*.quarantined-*")
             assert aside.read_bytes() == data
         assert (await reopen(tmp_path)).turns == 1
