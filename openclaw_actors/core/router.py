@@ -71,8 +71,7 @@ class RouterCore:
         self.limits = limits
         self.entries: dict[str, Entry] = {}
         self.draining = False
-        self.closed = False
-        """New messages are refused; everything else goes on."""
+        self.closed = False  # new messages are refused; everything else goes on
         self.recovered = False
         """The list of open turns is known: who has no entry has nothing open."""
         self._waiting: OrderedDict[str, None] = OrderedDict()

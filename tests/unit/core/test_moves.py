@@ -7,7 +7,7 @@ import pytest
 from openclaw_actors.core.router import RouterCore
 from openclaw_actors.core.routing import Phase, RouterLimits
 from openclaw_actors.messages import Notice, TurnDone, Usage
-from tests.unit.core.router_world import World
+from tests.unit.core.router_world import World, delivery
 
 KEY = "websocket:local:a"
 
@@ -169,8 +169,18 @@ def test_one_move_at_a_time() -> None:
     world = live_world()
     begin(world)
     assert world.moves.begin(KEY, world.now) is None
-    assert world.core.restart_by_hand(KEY, world.now) == []
     assert world.moves.leave(KEY) is None
+
+
+def test_stop_said_in_words_does_not_keep_the_move_waiting() -> None:
+    world = live_world()
+    world.do(world.core.deliver(delivery(KEY, "/stop"), world.now))
+    begin(world)
+    world.step(KEY)  # the words
+    world.step(KEY)  # the stop of the move
+    assert world.sessions[KEY].killed
+    world.die(KEY)
+    moved(world)
 
 
 def test_stop_that_comes_meanwhile_is_answered() -> None:
