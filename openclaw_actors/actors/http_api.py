@@ -78,7 +78,9 @@ class ApiRoutes:
 
     @cached_property
     def _document(self) -> dict[str, Any]:
-        return openapi_document(OPERATIONS, version=__version__)
+        return openapi_document(
+            OPERATIONS, version=__version__, token_required=self._context.principals.token_required
+        )
 
     async def drain(self, call: Call) -> Done:
         """Begins the end; the answer comes before it."""

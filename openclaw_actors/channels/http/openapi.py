@@ -29,11 +29,14 @@ Every error is `{"error": {"code", "text", "field"}}`; `code` is for programs, `
 """
 
 
-def openapi_document(operations: Sequence[Operation], *, version: str) -> dict[str, Any]:
+def openapi_document(
+    operations: Sequence[Operation], *, version: str, token_required: bool
+) -> dict[str, Any]:
     """The document of these operations.
 
     Args:
         version: the package's.
+        token_required: whether this gateway asks for a token.
 
     Raises:
         ValueError: two operations have the same name, or the same method and path.
@@ -54,7 +57,7 @@ def openapi_document(operations: Sequence[Operation], *, version: str) -> dict[s
         },
         "servers": [{"url": "/"}],
         "tags": [{"name": tag} for tag in dict.fromkeys(operation.tag for operation in operations)],
-        "security": [{_BEARER: []}, {}],
+        "security": [{_BEARER: []}] if token_required else [],
         "paths": paths,
         "components": {
             "securitySchemes": {_BEARER: {"type": "http", "scheme": "bearer"}},

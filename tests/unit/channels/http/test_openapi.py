@@ -52,7 +52,7 @@ def operation(**fields: Any) -> Operation:
 
 def described(**fields: Any) -> Any:
     declared = operation(**fields)
-    document = openapi_document([declared], version="1")
+    document = openapi_document([declared], version="1", token_required=True)
     return document["paths"][declared.path][declared.method.lower()], document
 
 
@@ -110,6 +110,12 @@ def test_who_may_decides_which_errors_there_are() -> None:
     assert {"401", "403", "404", "429"} <= set(owner["responses"])
 
 
+def test_where_no_token_is_asked_for_the_document_asks_for_none() -> None:
+    for required in (True, False):
+        document = openapi_document([operation()], version="1", token_required=required)
+        assert bool(document["security"]) is required
+
+
 def test_an_answer_may_be_no_json() -> None:
     found, _ = described(answer=None, media_type="text/plain")
     assert found["responses"]["200"]["content"] == {"text/plain": {}}
@@ -126,13 +132,15 @@ def test_the_variables_of_a_path_are_the_fields_of_its_type() -> None:
 
 def test_nothing_is_declared_twice() -> None:
     with pytest.raises(ValueError, match="get_thing"):
-        openapi_document([operation(), operation(path="/x/{key}")], version="1")
+        openapi_document([operation(), operation(path="/x/{key}")], version="1", token_required=True)
     with pytest.raises(ValueError, match="/api/things"):
-        openapi_document([operation(), operation(name="other")], version="1")
+        openapi_document([operation(), operation(name="other")], version="1", token_required=True)
 
 
 def test_the_whole_document_is_json_and_every_reference_leads_somewhere() -> None:
-    document = json.loads(msgspec.json.encode(openapi_document(OPERATIONS, version="1.2.3")))
+    document = json.loads(
+        msgspec.json.encode(openapi_document(OPERATIONS, version="1.2.3", token_required=True))
+    )
     assert document["info"]["version"] == "1.2.3"
     found = set(references(document))
     assert found
@@ -143,7 +151,7 @@ def test_the_whole_document_is_json_and_every_reference_leads_somewhere() -> Non
 
 
 def test_every_operation_is_documented_once_and_nothing_else() -> None:
-    document = openapi_document(OPERATIONS, version="1")
+    document = openapi_document(OPERATIONS, version="1", token_required=True)
     found = {
         (method.upper(), path, each["operationId"])
         for path, methods in document["paths"].items()
