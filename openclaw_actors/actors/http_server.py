@@ -6,9 +6,11 @@ import asyncio
 import logging
 import socket
 from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
 
 import msgspec
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from openclaw_actors.actors.http_context import HttpError, error_answer
 from openclaw_actors.config.sections import HttpConfig
@@ -56,6 +58,7 @@ class HttpServer:
             app,
             handle_signals=False,
             access_log=None,
+            logger=_Strangers(logging.getLogger("aiohttp.server")),
             keepalive_timeout=_KEEP_ALIVE_S,
             lingering_time=limits.body_timeout_seconds,
             max_line_size=_MAX_LINE_BYTES,
@@ -119,6 +122,16 @@ class HttpServer:
         except Exception:
             logger.exception("a request to %s failed", request.path[:200])
             return error_answer(500, "internal", "Internal error.")
+
+
+class _Strangers(logging.LoggerAdapter[logging.Logger]):
+    """What is no HTTP is no error of ours: a stranger must not fill the log with tracebacks."""
+
+    def exception(self, msg: object, *args: object, exc_info: Any = True, **options: Any) -> None:
+        if isinstance(exc_info, HttpProcessingError):
+            self.debug(msg, *args)
+        else:
+            super().exception(msg, *args, exc_info=exc_info, **options)
 
 
 class _Full(asyncio.Protocol):
