@@ -45,6 +45,8 @@ class ListArchives(Plain):
     limit: int = 100
     contains: str = ""
     """Only those whose key or archive contains this."""
+    prefix: str = ""
+    """Only of sessions whose keys begin with this."""
     name: str = ""
     """Only this archive, or all of this session's."""
 

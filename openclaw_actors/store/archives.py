@@ -60,7 +60,10 @@ class Archives:
         def work() -> ArchiveList:
             abouts = self._named(wanted.name) if wanted.name else self._archive.all()
             found = [
-                each for each in abouts if wanted.contains in each.session or wanted.contains in each.archive
+                each
+                for each in abouts
+                if (wanted.contains in each.session or wanted.contains in each.archive)
+                and each.session.startswith(wanted.prefix)
             ]
             page = found[wanted.offset : wanted.offset + wanted.limit]
             return ArchiveList(archives=tuple(about.summary() for about in page), total=len(found))

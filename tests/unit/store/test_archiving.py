@@ -312,6 +312,18 @@ def test_many_archives_of_one_key_are_listed_newest_first_and_purged_by_age(tmp_
     run(scene())
 
 
+def test_archives_of_some_keys_alone(tmp_path: Path) -> None:
+    async def scene() -> None:
+        with opened(tmp_path) as store:
+            for key, name in (("websocket:alice:a", ONE), ("websocket:alicette:a", TWO)):
+                await converse(store, 1, key=key)
+                await store.archiving.archive(key, name)
+            page = await store.archives.page(ListArchives(prefix="websocket:alice:"))
+            assert ([each.archive for each in page.archives], page.total) == ([ONE], 1)
+
+    run(scene())
+
+
 def test_quarantined_conversation_is_archived_as_such(tmp_path: Path) -> None:
     async def scene() -> None:
         with opened(tmp_path) as store:

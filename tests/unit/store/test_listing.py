@@ -46,6 +46,19 @@ def test_only_keys_that_hold_the_text(tmp_path: Path) -> None:
     run(scene())
 
 
+def test_only_keys_that_begin_so(tmp_path: Path) -> None:
+    async def scene() -> None:
+        await fill(tmp_path, 3)
+        with opened(tmp_path, fsync=False) as store:
+            for key in ("websocket:bob:websocket:local:s1", "websocket:localhost:s1"):
+                token = (await store.open_session(key)).token
+                await store.append(key, token, turn(0), keep=False)
+            page = await store.list_sessions(ListSessions(prefix="websocket:local:", contains="s1", limit=1))
+            assert ([each.session for each in page.sessions], page.total) == (["websocket:local:s1"], 1)
+
+    run(scene())
+
+
 def test_a_key_that_is_hashed_is_listed_by_what_stands_in_its_file(tmp_path: Path) -> None:
     key = "sms:" + "9" * 300
 
