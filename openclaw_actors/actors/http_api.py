@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 from functools import cached_property
 from typing import Any
 
@@ -10,28 +10,43 @@ from aiohttp import web
 
 from openclaw_actors import __version__
 from openclaw_actors.actors.http_context import HttpContext
-from openclaw_actors.actors.http_operations import Call, OperationRoutes
+from openclaw_actors.actors.http_operations import Call, OperationRoutes, Streamed
 from openclaw_actors.channels.http.openapi import openapi_document
 from openclaw_actors.channels.http.operations import OPERATIONS
 from openclaw_actors.channels.http.views import (
     HealthView,
     StatusView,
     VersionView,
+    export_head,
+    export_lines,
     health_view,
     status_view,
 )
+from openclaw_actors.errors import AskRefused
 from openclaw_actors.messages import (
+    ArchiveList,
+    ArchivesPurged,
+    DeleteSession,
     Done,
+    DrainGateway,
     EventsPage,
     GetEvents,
     GetSessions,
     GetStatus,
+    ListArchives,
+    PurgeArchives,
+    ReadRecords,
+    RecordsPage,
     RestartActor,
     RestartSession,
+    RestoreSession,
+    SessionDeleted,
     SessionDetail,
     SessionList,
+    SessionRestored,
     ShowSession,
     Shutdown,
+    StopActor,
     StopSession,
 )
 
@@ -39,9 +54,12 @@ __all__ = ["ApiRoutes"]
 
 _ACT_S = 15.0
 """For what may have to wait for a process to end; as long as the command line waits."""
+_MOVE_S = 100.0
+"""For what may stop a running turn first, and wait for the disk."""
 _LEAVE_S = 0.2
 """For an answer to leave."""
-_ABOVE_AND_HERE = ("http", "supervisor")
+_HERE = "http"
+_ABOVE_AND_HERE = (_HERE, "supervisor")
 """Actors whose end is the end of this process."""
 _NAME = "openclaw-actors"
 
@@ -83,6 +101,10 @@ class ApiRoutes:
         )
 
     async def drain(self, call: Call) -> Done:
+        """Refuses new messages from now on, or takes them again."""
+        return await self._act(DrainGateway(cancel=call.body.cancel))
+
+    async def shut_down(self, call: Call) -> Done:
         """Begins the end; the answer comes before it."""
         done: Done = await self._ask(Shutdown(grace_s=call.body.grace_seconds))
         return done
@@ -124,7 +146,65 @@ class ApiRoutes:
         """Restarts a conversation's process."""
         return await self._act(RestartSession(session=call.path.key))
 
+    async def delete_session(self, call: Call) -> SessionDeleted:
+        """Moves a conversation to the archive."""
+        message = DeleteSession(session=call.path.key, purge=call.query.purge)
+        deleted: SessionDeleted = await self._context.ask_supervisor(message, timeout_s=_MOVE_S)
+        return deleted
+
+    async def restore_session(self, call: Call) -> SessionRestored:
+        """Gives a key its archived conversation back; another key's archive is none of it."""
+        key, archive = call.path.key, call.body.archive
+        if archive is not None:
+            found: ArchiveList = await self._ask(ListArchives(name=archive, limit=1))
+            if not found.archives or (found.archives[0].archive, found.archives[0].session) != (archive, key):
+                raise AskRefused("unknown", f"no archive {archive} of session {key}")
+        message = RestoreSession(name=archive or key, replace=call.body.replace)
+        restored: SessionRestored = await self._context.ask_supervisor(message, timeout_s=_MOVE_S)
+        return restored
+
+    async def export_session(self, call: Call) -> Streamed:
+        """A whole conversation, read page by page as the client takes it."""
+        first: RecordsPage = await self._ask(ReadRecords(name=call.path.key))
+        return Streamed(pieces=self._export(call.path.key, first), media_type="application/x-ndjson")
+
+    async def _export(self, key: str, page: RecordsPage) -> AsyncIterator[bytes]:
+        yield export_head(page)
+        while True:
+            yield export_lines(page)
+            if not page.cursor:
+                return
+            page = await self._ask(ReadRecords(name=page.archive or key, cursor=page.cursor))
+
+    # Archives
+
+    async def list_archives(self, call: Call) -> ArchiveList:
+        """The caller's archives."""
+        query = call.query
+        found: ArchiveList = await self._ask(
+            ListArchives(offset=query.offset, limit=query.limit, contains=query.contains, prefix=call.prefix)
+        )
+        return found
+
+    async def purge_archive(self, call: Call) -> ArchivesPurged:
+        """Removes an archive for good; a session's key is no archive."""
+        archive = call.path.archive
+        found: ArchiveList = await self._ask(ListArchives(name=archive, limit=1))
+        if not found.archives or found.archives[0].archive != archive:
+            raise AskRefused("unknown", f"no archive {archive}")
+        message = PurgeArchives(names=(archive,))
+        purged: ArchivesPurged = await self._context.ask_supervisor(message, timeout_s=_MOVE_S)
+        return purged
+
     # Actors
+
+    async def stop_actor(self, call: Call) -> Done:
+        """Ends an actor; the answer leaves before the process that gives it ends."""
+        name = call.path.name
+        if name == _HERE:
+            self._context.ask_supervisor_soon(StopActor(name=name), after_s=_LEAVE_S)
+            return Done(text=f"{name} is stopped", code="stopped")
+        return await self._act(StopActor(name=name))
 
     async def restart_actor(self, call: Call) -> Done:
         """Restarts any actor by its name; the answer leaves before the process that gives it ends."""

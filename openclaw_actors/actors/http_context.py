@@ -94,7 +94,8 @@ class HttpContext:
         self._actor = actor
         self._supervisor = supervisor
         self._directory = directory
-        self._query_token = security.allow_query_string_token
+        self.query_token = security.allow_query_string_token
+        """Whether a token may stand in the URL."""
         self._addresses = ClientAddresses(
             trust_forwarded=security.trust_forwarded_headers, known_proxies=security.known_proxies
         )
@@ -112,7 +113,7 @@ class HttpContext:
                 authorization=_only(request.headers.getall("Authorization", []), "Authorization header"),
                 subprotocols=(),
                 query=_only(request.query.getall("token", []), "token parameter"),
-                query_allowed=self._query_token,
+                query_allowed=self.query_token,
             )
         except ValueError as problem:
             raise HttpError(400, "bad_request", f"{problem}.") from None
@@ -120,6 +121,10 @@ class HttpContext:
         if principal is None:
             raise HttpError(401, "unauthorized", "A valid token is needed.", {"WWW-Authenticate": "Bearer"})
         return principal
+
+    def shows_token(self, request: web.Request) -> bool:
+        """Whether it shows a token at all, right or wrong."""
+        return "Authorization" in request.headers or (self.query_token and "token" in request.query)
 
     def address_of(self, request: web.Request) -> str:
         """The client's address, also behind the proxies that may be believed."""

@@ -12,7 +12,7 @@ from openclaw_actors.core.rate import RateWindows
 
 __all__ = ["Door"]
 
-_MAX_FAILED_TOKENS = 30
+_MAX_FAILED_TOKENS = 60
 """Of one address in a minute. A right one passes all the same: a stranger may share an address with many people."""
 _RETRY_AFTER = {"Retry-After": "10"}
 _READABLE = "Retry-After, x-request-id, x-should-retry"
@@ -23,11 +23,13 @@ class Door:
 
     Args:
         per_minute: requests of one caller from one address in any 60 seconds; 0: no limit.
+        too_fast: what a caller beyond it is told.
     """
 
-    def __init__(self, context: HttpContext, *, per_minute: int) -> None:
+    def __init__(self, context: HttpContext, *, per_minute: int, too_fast: str) -> None:
         config = context.config
         self._context = context
+        self._too_fast = too_fast
         self._browsers = BrowserRule(
             context.origins,
             bind_address=config.bind_address,
@@ -68,6 +70,8 @@ class Door:
         try:
             return self._context.principal_of(request)
         except HttpError:
+            if not self._context.shows_token(request):
+                raise
             if not self._failed_tokens.hit(self._context.address_of(request), time.monotonic()):
                 raise self._too_many("There were too many wrong tokens from this address.") from None
             raise
@@ -80,7 +84,7 @@ class Door:
         """
         caller = f"{principal} {self._context.address_of(request)}"
         if self._callers is not None and not self._callers.hit(caller, time.monotonic()):
-            raise self._too_many("You're sending messages too quickly. Please wait a moment and try again.")
+            raise self._too_many(self._too_fast)
 
     def cors(self, request: web.Request) -> dict[str, str]:
         """What tells a browser that the page may read the answer; nothing where it may not."""

@@ -56,6 +56,7 @@ logger = logging.getLogger(__name__)
 _JSON = "application/json"
 _PLAIN = "".join(map(chr, range(0x20, 0x7F)))
 """What may stand in a header as it is."""
+_TOO_FAST = "You're sending messages too quickly. Please wait a moment and try again."
 _LOOK_EVERY_S = 0.5
 """How often a client that hears nothing is looked after."""
 
@@ -83,7 +84,7 @@ class OpenAIRoutes:
         self._models = Models("demo" if llm.provider == "demo" else llm.model)
         self._repeats = Repeats()
         self._max_chars = context.config.websocket.max_text_chars
-        self._door = Door(context, per_minute=http.chat_requests_per_minute)
+        self._door = Door(context, per_minute=http.chat_requests_per_minute, too_fast=_TOO_FAST)
 
     def routes(self) -> Iterable[web.RouteDef]:
         """In the order in which they are tried; the last one is what is left of `/v1/`."""

@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import msgspec
 from aiohttp import web
 
 from openclaw_actors.actors.http_context import HttpContext, HttpError, json_answer
+from openclaw_actors.actors.http_door import Door
 from openclaw_actors.channels.auth import is_owner
-from openclaw_actors.channels.http.browsers import BrowserRule
 from openclaw_actors.channels.http.declaring import JSON, Operation
 from openclaw_actors.channels.http.parameters import BadInput, read_body, read_path, read_query
 from openclaw_actors.channels.http.views import ErrorBody, ErrorView
 from openclaw_actors.channels.sessions import key_prefix
-from openclaw_actors.core.rate import RateWindows
 from openclaw_actors.errors import AskRefused
 
-__all__ = ["Call", "Handler", "OperationRoutes", "refusal_status"]
+__all__ = ["Call", "Handler", "OperationRoutes", "Streamed", "refusal_status"]
 
-_MAX_FAILED_TOKENS = 30
-"""Of one address in a minute; more, and its tokens are not even looked at."""
+logger = logging.getLogger(__name__)
+
+_TOO_FAST = "There were too many requests within a minute."
 _RETRY_AFTER = {"Retry-After": "5"}
 _ALWAYS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 _STATUSES: Mapping[str, int] = {
@@ -41,8 +42,6 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
 
     principal: str
     """Empty: nobody was asked for a token."""
-    address: str
-    """The client's."""
     path: Any
     query: Any
     body: Any
@@ -58,8 +57,15 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
         return "" if self.is_owner else key_prefix(self.principal)
 
 
+class Streamed(msgspec.Struct, frozen=True, kw_only=True):
+    """An answer that is sent as it is made."""
+
+    pieces: AsyncIterator[bytes]
+    media_type: str
+
+
 Handler: TypeAlias = Callable[[Call], Awaitable[Any]]
-"""What it returns is the answer: a value of the declared type, or an aiohttp response of its own."""
+"""What it returns is the answer: a value of the declared type, or `Streamed`."""
 
 
 def refusal_status(code: str) -> int:
@@ -87,16 +93,8 @@ class OperationRoutes:
         self._context = context
         self._operations = operations
         self._handlers = handlers
-        config = context.config
-        self._browsers = BrowserRule(
-            context.origins,
-            bind_address=config.bind_address,
-            allowed_origins=config.security.allowed_origins,
-            token_required=context.principals.token_required,
-        )
-        self._query_token = config.security.allow_query_string_token
-        self._rate = RateWindows(config.http.requests_per_minute_per_client)
-        self._failed_tokens = RateWindows(_MAX_FAILED_TOKENS)
+        http = context.config.http
+        self._door = Door(context, per_minute=http.requests_per_minute_per_client, too_fast=_TOO_FAST)
 
     def routes(self) -> Iterable[web.RouteDef]:
         """A route for each operation, and one for each path on which a browser asks before it sends."""
@@ -115,7 +113,7 @@ class OperationRoutes:
             answer = await self._answer(operation, handler, request)
             if not answer.prepared:
                 answer.headers.update(_ALWAYS)
-                answer.headers.update(self._cors(request))
+                answer.headers.update(self._door.cors(request))
             return answer
 
         return serve
@@ -133,40 +131,43 @@ class OperationRoutes:
             status = refusal_status(refusal.code)
             headers = _RETRY_AFTER if status == 503 else None
             return _error(status, refusal.code, _sentence(refusal), headers=headers)
-        if isinstance(answer, web.StreamResponse):
-            return answer
+        if isinstance(answer, Streamed):
+            return await self._stream(request, answer)
         return json_answer(answer, status=operation.status)
 
-    # Pages of other origins that are allowed
+    async def _stream(self, request: web.Request, streamed: Streamed) -> web.StreamResponse:
+        """Sends piece by piece; a client that takes nothing, and what goes wrong on the way, breaks the answer off."""
+        response = web.StreamResponse(headers={"Content-Type": streamed.media_type, **_ALWAYS})
+        response.headers.update(self._door.cors(request))
+        timeout_s = self._context.config.http.send_timeout_seconds
+        try:
+            await response.prepare(request)
+            async for piece in streamed.pieces:
+                async with asyncio.timeout(timeout_s):
+                    await response.write(piece)
+        except (AskRefused, TimeoutError) as problem:
+            logger.warning(
+                "an answer to %s is broken off: %s", request.path[:200], problem or "nobody takes it"
+            )
+            if request.transport is not None:
+                request.transport.abort()
+        except ConnectionError:
+            pass  # nobody is there any more
+        return response
 
     def _preflight(self, methods: str) -> Callable[[web.Request], Awaitable[web.Response]]:
         async def answer(request: web.Request) -> web.Response:
-            headers = self._cors(request)
-            if headers:
-                headers |= {
-                    "Access-Control-Allow-Methods": methods,
-                    "Access-Control-Allow-Headers": "Authorization, Content-Type",
-                    "Access-Control-Max-Age": "600",
-                }
-            return web.Response(status=204, headers=headers)
+            return self._door.preflight(request, methods)
 
         return answer
-
-    def _cors(self, request: web.Request) -> dict[str, str]:
-        """What tells a browser that the page may read the answer; nothing where it may not."""
-        origin, host = request.headers.get("Origin"), request.headers.get("Host")
-        if origin is None or not self._browsers.host_passes(host):
-            return {}
-        if not self._browsers.origin_passes(origin, host, None):
-            return {}
-        return {"Access-Control-Allow-Origin": origin, "Vary": "Origin"}
 
     # What is checked, in this order
 
     async def _checked(self, operation: Operation, request: web.Request) -> Call:
-        self._check_browser(operation, request)
-        address = self._context.address_of(request)
-        principal = "" if operation.access == "anyone" else self._principal(request, address)
+        self._door.check_page(request)
+        principal = "" if operation.access == "anyone" else self._door.principal(request)
+        if principal:
+            self._door.count(request, principal)
         path = None
         if operation.parameters is not None:
             path = read_path(request.match_info, operation.parameters)
@@ -174,45 +175,10 @@ class OperationRoutes:
         pairs = [(name, value) for name, value in request.query.items() if not self._is_token(name)]
         query = read_query(pairs, operation.query)
         body = None if operation.body is None else await self._body(operation, request)
-        return Call(principal=principal, address=address, path=path, query=query, body=body)
+        return Call(principal=principal, path=path, query=query, body=body)
 
     def _is_token(self, name: str) -> bool:
-        return name == "token" and self._query_token
-
-    def _check_browser(self, operation: Operation, request: web.Request) -> None:
-        headers = request.headers
-        host = headers.get("Host")
-        if not self._browsers.host_passes(host):
-            raise HttpError(
-                403,
-                "host_not_allowed",
-                "Host must be an address of the loopback, localhost, `bind_address`, or the host of an origin in "
-                "`security.allowed_origins`, where no token is asked for.",
-            )
-        site = headers.get("Sec-Fetch-Site") if operation.changes else None
-        if not self._browsers.origin_passes(headers.get("Origin"), host, site):
-            raise HttpError(
-                403,
-                "origin_not_allowed",
-                "Pages of this origin may not do that; list it in `security.allowed_origins`.",
-            )
-
-    def _principal(self, request: web.Request, address: str) -> str:
-        now = time.monotonic()
-        if self._failed_tokens.is_full(address, now):
-            raise self._too_many("There were too many wrong tokens from this address.")
-        try:
-            principal = self._context.principal_of(request)
-        except HttpError:
-            self._failed_tokens.hit(address, now)
-            raise
-        if not self._rate.hit(f"{principal} {address}", now):
-            raise self._too_many("There were too many requests within a minute.")
-        return principal
-
-    def _too_many(self, text: str) -> HttpError:
-        self._context.counters['rate_limit_hits_total{channel="http"}'] += 1
-        return HttpError(429, "rate_limited", text, _RETRY_AFTER)
+        return name == "token" and self._context.query_token
 
     def _check_access(self, operation: Operation, principal: str, path: Any) -> None:
         if is_owner(principal) or operation.access in ("anyone", "principal"):

@@ -8,22 +8,35 @@ from msgspec import Meta
 
 from openclaw_actors.channels.http.declaring import Input, Operation
 from openclaw_actors.channels.http.views import HealthView, StatusView, VersionView
-from openclaw_actors.messages.admin import Done, SessionDetail, SessionList
+from openclaw_actors.messages.admin import (
+    Done,
+    SessionDeleted,
+    SessionDetail,
+    SessionList,
+    SessionRestored,
+)
+from openclaw_actors.messages.archive import ArchiveList, ArchivesPurged
 from openclaw_actors.messages.persistence import EventsPage
 
 __all__ = [
     "OPERATIONS",
     "ActorPath",
+    "ArchivePath",
+    "ArchivesQuery",
+    "DeleteQuery",
     "DrainBody",
     "EventsQuery",
+    "RestoreBody",
     "SessionPath",
     "SessionQuery",
     "SessionsQuery",
+    "ShutdownBody",
     "StopBody",
 ]
 
 _DAY_S = 86_400
 _MAX_KEY_CHARS = 512
+_MAX_NAME_CHARS = 128
 _MANY = 10**12
 
 SessionKey: TypeAlias = Annotated[
@@ -75,7 +88,39 @@ class StopBody(Input):
     queue: Annotated[bool, Meta(description="Also what waits behind the running turn.")] = False
 
 
+class DeleteQuery(Input):
+    purge: Annotated[bool, Meta(description="Remove it from the archive, too, for good.")] = False
+
+
+class RestoreBody(Input):
+    archive: Annotated[
+        Annotated[str, Meta(min_length=1, max_length=_MAX_NAME_CHARS)] | None,
+        Meta(description="Which of the conversation's archives; null: the newest."),
+    ] = None
+    replace: Annotated[
+        bool, Meta(description="Archive what is under the key meanwhile, instead of refusing.")
+    ] = False
+
+
+class ArchivesQuery(Input):
+    offset: Offset = 0
+    limit: Limit = 100
+    contains: Annotated[
+        str, Meta(max_length=_MAX_KEY_CHARS, description="Only those whose key or archive contains this.")
+    ] = ""
+
+
+class ArchivePath(Input):
+    archive: Annotated[
+        str, Meta(min_length=1, max_length=_MAX_NAME_CHARS, description="An archive, as in the list.")
+    ]
+
+
 class DrainBody(Input):
+    cancel: Annotated[bool, Meta(description="Take new messages again.")] = False
+
+
+class ShutdownBody(Input):
     grace_seconds: Annotated[
         Annotated[float, Meta(ge=0, le=_DAY_S)] | None,
         Meta(description="How long running turns may go on; null: `graceful_shutdown_seconds`."),
@@ -135,10 +180,21 @@ OPERATIONS: tuple[Operation, ...] = (
         name="drain",
         method="POST",
         path="/api/drain",
+        summary="Refuse new messages, and go on with what was accepted.",
+        detail="Until the gateway is shut down, or this is cancelled.",
+        tag="gateway",
+        body=DrainBody,
+        answer=Done,
+        refusals=(409,),
+    ),
+    Operation(
+        name="shut_down",
+        method="POST",
+        path="/api/shutdown",
         summary="Drain and end the gateway.",
         detail="The same as `stop`: new messages are refused, running turns may finish, then everything ends.",
         tag="gateway",
-        body=DrainBody,
+        body=ShutdownBody,
         answer=Done,
         status=202,
     ),
@@ -188,6 +244,72 @@ OPERATIONS: tuple[Operation, ...] = (
         "/restart",
         summary="Restart a conversation's process.",
         detail="It continues at its last record. One without a process is left as it is.",
+        answer=Done,
+        refusals=(409,),
+    ),
+    _session(
+        "delete_session",
+        "DELETE",
+        "",
+        summary="Move a conversation to the archive.",
+        detail="What runs in it is stopped, and what waits in it ends unanswered; the next message begins anew.",
+        query=DeleteQuery,
+        answer=SessionDeleted,
+        refusals=(409,),
+    ),
+    _session(
+        "restore_session",
+        "POST",
+        "/restore",
+        summary="Give a key its archived conversation back.",
+        body=RestoreBody,
+        answer=SessionRestored,
+        refusals=(409,),
+    ),
+    _session(
+        "export_session",
+        "GET",
+        "/export",
+        summary="A whole conversation, a JSON document a line.",
+        detail=(
+            "The first line says of which session it is, the others are the records of its journal in order. "
+            "Of a key without a conversation: its newest archive."
+        ),
+        media_type="application/x-ndjson",
+        refusals=(409,),
+    ),
+    Operation(
+        name="list_archives",
+        method="GET",
+        path="/api/archives",
+        summary="Archived conversations, the newest archive first.",
+        detail="A principal sees its own.",
+        tag="archives",
+        access="principal",
+        query=ArchivesQuery,
+        answer=ArchiveList,
+    ),
+    Operation(
+        name="purge_archive",
+        method="DELETE",
+        path="/api/archives/{archive}",
+        summary="Remove an archive for good.",
+        tag="archives",
+        parameters=ArchivePath,
+        answer=ArchivesPurged,
+        refusals=(409,),
+    ),
+    Operation(
+        name="stop_actor",
+        method="POST",
+        path="/api/actors/{name}/stop",
+        summary="End an actor.",
+        detail=(
+            "A channel stays stopped until it is restarted; a session leaves memory and comes back with its next "
+            "message. What the others cannot do without is not stopped."
+        ),
+        tag="actors",
+        parameters=ActorPath,
         answer=Done,
         refusals=(409,),
     ),

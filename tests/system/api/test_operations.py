@@ -44,56 +44,59 @@ def shape(value: Any) -> Any:
     return value if isinstance(value, str) else type(value).__name__
 
 
-def test_the_answers_are_those_of_the_command_line(gateway: Gateway) -> None:
-    api = Api(gateway.http_url)
-    talk(gateway, "one", "two")
-    talk(gateway, "other", session="with/slash %+ü?#")
-    assert shape(api.get("/api/status"))["children"] == shape(said(gateway, "status"))["children"]
-    assert list(api.get("/api/status")) == list(said(gateway, "status"))
-    assert api.get("/api/sessions") == said(gateway, "sessions", "list")
+def test_the_answers_are_those_of_the_command_line(shared: Gateway) -> None:
+    api = Api(shared.http_url)
+    talk(shared, "one", "two")
+    talk(shared, "other", session="with/slash %+ü?#")
+    assert shape(api.get("/api/status"))["children"] == shape(said(shared, "status"))["children"]
+    assert list(api.get("/api/status")) == list(said(shared, "status"))
+    assert api.get("/api/sessions") == said(shared, "sessions", "list")
     for key in (MAIN, "websocket:local:with/slash %+ü?#"):
         shown = api.get(session_path(key))
-        assert shown["summary"] == said(gateway, "sessions", "show", key)["summary"]
+        assert shown["summary"] == said(shared, "sessions", "show", key)["summary"]
         assert shown["summary"]["session"] == key
-        assert shown["events"] == said(gateway, "sessions", "show", key)["events"]
+        assert shown["events"] == said(shared, "sessions", "show", key)["events"]
     assert len(api.get(session_path(MAIN, "?last=1"))["events"]) == 1
     health = api.get("/api/health")
     assert (health["healthy"], health["ready"], health["problems"]) == (True, True, [])
     assert api.get("/api/version") == {"name": "openclaw-actors", "version": __version__}
 
 
-def test_sessions_are_found_by_page_and_by_text(gateway: Gateway) -> None:
-    api = Api(gateway.http_url)
-    for name in ("anna", "berta", "anton"):
-        talk(gateway, "hello", session=name)
-    found = api.get("/api/sessions?contains=an&limit=1")
+def test_sessions_are_found_by_page_and_by_text(shared: Gateway) -> None:
+    api = Api(shared.http_url)
+    for name in ("page anna", "page berta", "page anton"):
+        talk(shared, "hello", session=name)
+    found = api.get("/api/sessions?contains=page%20an&limit=1")
     assert (found["total"], [each["session"] for each in found["sessions"]]) == (
         2,
-        ["websocket:local:anton"],
+        ["websocket:local:page anton"],
     )
-    found = api.get("/api/sessions?contains=an&limit=1&offset=1")
-    assert [each["session"] for each in found["sessions"]] == ["websocket:local:anna"]
-    assert api.get("/api/sessions?offset=99") == {"sessions": [], "total": 3}
+    found = api.get("/api/sessions?contains=page%20an&limit=1&offset=1")
+    assert [each["session"] for each in found["sessions"]] == ["websocket:local:page anna"]
+    assert api.get("/api/sessions?contains=page&offset=99") == {"sessions": [], "total": 3}
 
 
-def test_events_come_by_page_in_order_and_whole(gateway: Gateway) -> None:
-    api = Api(gateway.http_url)
-    events = talk(gateway, "one", "two", "three")
+def test_events_come_by_page_in_order_and_whole(shared: Gateway) -> None:
+    api = Api(shared.http_url)
+    events = talk(shared, "one", "two", "three", session="events")
     seen: list[Any] = []
     while True:
         after = seen[-1]["seq"] if seen else 0
-        page = api.get(session_path(MAIN, f"/events?after={after}&limit=4"))
+        page = api.get(session_path("websocket:local:events", f"/events?after={after}&limit=4"))
         seen += page["events"]
         assert len(page["events"]) <= 4
         if page["complete"]:
             break
     assert [event["seq"] for event in seen] == list(range(1, len(events) + 1))
     assert seen == [{name: each[name] for name in each if name != "sessionId"} for each in events]
-    assert api.get(session_path(MAIN, "/events?after=9999")) == {"events": [], "complete": True}
+    assert api.get(session_path("websocket:local:events", "/events?after=9999")) == {
+        "events": [],
+        "complete": True,
+    }
 
 
-def test_what_there_is_not_is_404(gateway: Gateway) -> None:
-    api = Api(gateway.http_url)
+def test_what_there_is_not_is_404(shared: Gateway) -> None:
+    api = Api(shared.http_url)
     for method, path in (
         ("GET", session_path("websocket:local:nobody")),
         ("GET", session_path("websocket:local:nobody", "/events")),
@@ -108,17 +111,18 @@ def test_what_there_is_not_is_404(gateway: Gateway) -> None:
     assert "GET" in api("DELETE", "/api/status").headers["allow"]
 
 
-def test_a_running_turn_is_stopped(gateway: Gateway) -> None:
-    api = Api(gateway.http_url)
+def test_a_running_turn_is_stopped(shared: Gateway) -> None:
+    stopped = "websocket:local:stopped"
+    api = Api(shared.http_url)
 
     async def scene() -> None:
-        async with Client(gateway.ws_url) as client:
+        async with Client(shared.ws_url, session="stopped") as client:
             message_id = await client.send("/demo slow 60")
             waiting = await client.send("and then?")
             await client.expect("assistant_chunk")
-            answer = await asyncio.to_thread(api, "POST", session_path(MAIN, "/stop"), {"queue": True})
-            assert (answer.status, answer.body["text"]) == (200, f"stopped 2 turns of {MAIN}")
-            stored = await asyncio.to_thread(api.get, session_path(MAIN))
+            answer = await asyncio.to_thread(api, "POST", session_path(stopped, "/stop"), {"queue": True})
+            assert (answer.status, answer.body["text"]) == (200, f"stopped 2 turns of {stopped}")
+            stored = await asyncio.to_thread(api.get, session_path(stopped))
             ends = [each["status"] for each in stored["events"] if each["type"] == "turn_done"]
             assert ends == ["stopped", "stopped"], "what was confirmed is durable"
             await client.expect("turn_done", messageId=message_id, status="stopped")
@@ -150,9 +154,9 @@ def _lives_again(api: Api, name: str, pid: int) -> bool:
     return node["state"] == "running" and node["pid"] != pid
 
 
-def test_bad_input_names_the_field_and_changes_nothing(gateway: Gateway) -> None:
-    api = Api(gateway.http_url)
-    talk(gateway, "one")
+def test_bad_input_names_the_field_and_changes_nothing(shared: Gateway) -> None:
+    api = Api(shared.http_url)
+    talk(shared, "one")
     for path, field in (
         ("/api/sessions?limit=0", "limit"),
         ("/api/sessions?offset=-1", "offset"),
@@ -163,16 +167,16 @@ def test_bad_input_names_the_field_and_changes_nothing(gateway: Gateway) -> None
     ):
         answer = api("GET", path)
         assert (answer.status, answer.code, answer.body["error"]["field"]) == (400, "bad_field", field)
-    answer = api("POST", "/api/drain", {"grace_seconds": -1})
+    answer = api("POST", "/api/shutdown", {"grace_seconds": -1})
     assert answer.status == 400
     assert answer.body["error"]["text"] == "grace_seconds must be a number from 0 to 86400 (got -1)."
-    assert api("POST", "/api/drain", {"grace": 1}).body["error"]["field"] == "grace"
+    assert api("POST", "/api/shutdown", {"grace": 1}).body["error"]["field"] == "grace"
     json_type = {"Content-Type": "application/json"}
-    assert api("POST", "/api/drain", raw=b"{", headers=json_type).code == "bad_json"
-    assert gateway.status()["draining"] is False
+    assert api("POST", "/api/shutdown", raw=b"{", headers=json_type).code == "bad_json"
+    assert shared.status()["draining"] is False
 
 
-def test_drain_ends_the_gateway(make_gateway: GatewayFactory) -> None:
+def test_shutdown_ends_the_gateway(make_gateway: GatewayFactory) -> None:
     gateway = make_gateway().start()
     api = Api(gateway.http_url)
 
@@ -180,7 +184,7 @@ def test_drain_ends_the_gateway(make_gateway: GatewayFactory) -> None:
         async with Client(gateway.ws_url) as client:
             message_id = await client.send("/demo slow 1")
             await client.expect("turn_started")
-            answer = await asyncio.to_thread(api, "POST", "/api/drain", {"grace_seconds": 20})
+            answer = await asyncio.to_thread(api, "POST", "/api/shutdown", {"grace_seconds": 20})
             assert (answer.status, answer.body["text"]) == (202, "draining, for at most 20 s")
             await client.expect("turn_done", messageId=message_id, status="completed")
 
