@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Iterable
 from functools import cached_property
 from typing import Any
@@ -12,16 +13,15 @@ from openclaw_actors import __version__
 from openclaw_actors.actors.http_context import HttpContext
 from openclaw_actors.actors.http_operations import Call, OperationRoutes, Streamed
 from openclaw_actors.channels.http.openapi import openapi_document
-from openclaw_actors.channels.http.operations import OPERATIONS
+from openclaw_actors.channels.http.operations import EXPORT_TYPES, OPERATIONS
 from openclaw_actors.channels.http.views import (
     HealthView,
     StatusView,
     VersionView,
-    export_head,
-    export_lines,
     health_view,
     status_view,
 )
+from openclaw_actors.core.exporting import FORMATS, about
 from openclaw_actors.errors import AskRefused
 from openclaw_actors.messages import (
     ArchiveList,
@@ -165,16 +165,19 @@ class ApiRoutes:
 
     async def export_session(self, call: Call) -> Streamed:
         """A whole conversation, read page by page as the client takes it."""
-        first: RecordsPage = await self._ask(ReadRecords(name=call.path.key))
-        return Streamed(pieces=self._export(call.path.key, first), media_type="application/x-ndjson")
+        page: RecordsPage = await self._ask(ReadRecords(name=call.path.key))
+        format_ = call.query.format
+        return Streamed(pieces=self._export(call.path.key, page, format_), media_type=EXPORT_TYPES[format_])
 
-    async def _export(self, key: str, page: RecordsPage) -> AsyncIterator[bytes]:
-        yield export_head(page)
+    async def _export(self, key: str, page: RecordsPage, format_: str) -> AsyncIterator[bytes]:
+        export = FORMATS[format_]()
+        yield export.begin(about(page, exported_at=time.time())).encode(errors="replace")
         while True:
-            yield export_lines(page)
+            yield "".join(map(export.record, page.records)).encode(errors="replace")
             if not page.cursor:
-                return
+                break
             page = await self._ask(ReadRecords(name=page.archive or key, cursor=page.cursor))
+        yield export.end().encode()
 
     # Archives
 

@@ -46,12 +46,12 @@ def export(invocation: Invocation, *, name: str, format_: str, output: Path | No
 
     A KEY that has no conversation stands for the newest in the archive.
     """
-    from openclaw_actors.cli.exporting import render
     from openclaw_actors.cli.names import known_conversation
+    from openclaw_actors.core.exporting import render
 
     with known_conversation(invocation, name):
-        about, records = _read(invocation, name)
-    pieces = render(format_, about, records)
+        begin, records = _read(invocation, name)
+    pieces = render(format_, begin, records)
     if output is not None:
         _write_file(output, pieces)
     else:
@@ -60,7 +60,7 @@ def export(invocation: Invocation, *, name: str, format_: str, output: Path | No
 
 def _read(invocation: Invocation, name: str) -> tuple[Any, Iterator[Any]]:
     """What stands before the records, and the records, of which each page is asked for when it is due."""
-    from openclaw_actors.cli.exporting import About
+    from openclaw_actors.core.exporting import about
 
     first = _page(invocation, name, "")
 
@@ -72,15 +72,7 @@ def _read(invocation: Invocation, name: str) -> tuple[Any, Iterator[Any]]:
                 return
             page = _page(invocation, name, page.cursor)
 
-    about = About(
-        session=first.session,
-        archive=first.archive or None,
-        exported_at=time.time(),
-        created_at=first.created_at,
-        last_active_at=first.last_active_at,
-        turns=first.turns,
-    )
-    return about, records()
+    return about(first, exported_at=time.time()), records()
 
 
 def _page(invocation: Invocation, name: str, cursor: str) -> Any:

@@ -55,7 +55,7 @@ class Operation(Value, kw_only=True):
     answer: Any = None
     """A type that `msgspec` can encode; None: text or nothing."""
     status: int = 200
-    media_type: str = JSON
+    media_types: tuple[str, ...] = (JSON,)
     refusals: tuple[int, ...] = ()
     """Statuses beyond those that follow from the rest of the declaration."""
 

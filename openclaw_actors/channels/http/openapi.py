@@ -115,9 +115,10 @@ def _parameters(kind: type[Input] | None, place: str) -> list[dict[str, Any]]:
 def _responses(operation: Operation, schemas: Schemas) -> dict[str, Any]:
     answer: dict[str, Any] = {"description": HTTPStatus(operation.status).phrase}
     if operation.answer is not None:
-        answer["content"] = {operation.media_type: {"schema": schemas.of(operation.answer)}}
+        schema = {"schema": schemas.of(operation.answer)}
+        answer["content"] = dict.fromkeys(operation.media_types, schema)
     elif operation.status != HTTPStatus.NO_CONTENT:
-        answer["content"] = {operation.media_type: {}}
+        answer["content"] = {media_type: {} for media_type in operation.media_types}
     refusals = {
         str(status): {"$ref": f"#/components/responses/{_response_name(status)}"}
         for status in operation.statuses

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Annotated, Any, Literal, TypeAlias
 
 from msgspec import Meta
@@ -19,6 +21,7 @@ from openclaw_actors.messages.archive import ArchiveList, ArchivesPurged
 from openclaw_actors.messages.persistence import EventsPage
 
 __all__ = [
+    "EXPORT_TYPES",
     "OPERATIONS",
     "ActorPath",
     "ArchivePath",
@@ -26,6 +29,7 @@ __all__ = [
     "DeleteQuery",
     "DrainBody",
     "EventsQuery",
+    "ExportQuery",
     "RestoreBody",
     "SessionPath",
     "SessionQuery",
@@ -90,6 +94,18 @@ class StopBody(Input):
 
 class DeleteQuery(Input):
     purge: Annotated[bool, Meta(description="Remove it from the archive, too, for good.")] = False
+
+
+EXPORT_TYPES: Mapping[str, str] = MappingProxyType(
+    {"jsonl": "application/x-ndjson", "json": "application/json", "markdown": "text/markdown; charset=utf-8"}
+)
+
+
+class ExportQuery(Input):
+    format: Annotated[
+        Literal["jsonl", "json", "markdown"],
+        Meta(description="A JSON document a record, one for all, or something to read."),
+    ] = "jsonl"
 
 
 class RestoreBody(Input):
@@ -270,12 +286,13 @@ OPERATIONS: tuple[Operation, ...] = (
         "export_session",
         "GET",
         "/export",
-        summary="A whole conversation, a JSON document a line.",
+        summary="A whole conversation.",
         detail=(
-            "The first line says of which session it is, the others are the records of its journal in order. "
+            "As `sessions export`: what it is, then the records of its journal in order. "
             "Of a key without a conversation: its newest archive."
         ),
-        media_type="application/x-ndjson",
+        query=ExportQuery,
+        media_types=tuple(EXPORT_TYPES.values()),
         refusals=(409,),
     ),
     Operation(

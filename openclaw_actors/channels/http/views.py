@@ -7,18 +7,14 @@ from typing import Any
 import msgspec
 
 from openclaw_actors.messages.admin import GatewayHealth, Status, StatusNode
-from openclaw_actors.messages.archive import RecordsPage
 from openclaw_actors.messages.base import Value
 
 __all__ = [
     "ErrorBody",
     "ErrorView",
-    "ExportHead",
     "HealthView",
     "StatusView",
     "VersionView",
-    "export_head",
-    "export_lines",
     "health_view",
     "status_view",
 ]
@@ -84,32 +80,3 @@ class VersionView(Value):
 
     name: str
     version: str
-
-
-class ExportHead(Value):
-    """The first line of an export."""
-
-    session: str
-    archive: str
-    """Empty: it is not archived."""
-    created_at: float
-    last_active_at: float
-    turns: int
-    format: int = 1
-
-
-def export_head(page: RecordsPage) -> bytes:
-    """The first line, from the first page."""
-    head = ExportHead(
-        session=page.session,
-        archive=page.archive,
-        created_at=page.created_at,
-        last_active_at=page.last_active_at,
-        turns=page.turns,
-    )
-    return msgspec.json.encode(head) + b"\n"
-
-
-def export_lines(page: RecordsPage) -> bytes:
-    """The records of a page, a JSON document a line."""
-    return b"".join(msgspec.json.encode(record) + b"\n" for record in page.records)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from typing import Any
 
 from tests.system.api.client import Answer, Api, session_path
@@ -20,6 +21,11 @@ def exported(answer: Answer) -> tuple[Any, list[Any]]:
     return head, records
 
 
+def without_moment(export: str) -> str:
+    """An export without the time at which it was made."""
+    return re.sub(r'"exported_at":[0-9.]+|exported [0-9: -]+UTC', "", export)
+
+
 def said(records: list[Any]) -> list[str]:
     return [each["text"] for each in records if each["kind"] == "user"]
 
@@ -29,8 +35,13 @@ def test_a_conversation_goes_to_the_archive_and_comes_back_whole(shared: Gateway
     talk(shared, "one", "two")
     events = api.get(session_path(MAIN, "/events"))["events"]
     head, records = exported(api("GET", session_path(MAIN, "/export")))
-    assert (head["session"], head["archive"], head["turns"]) == (MAIN, "", 2)
+    assert (head["session"], head["archive"], head["turns"]) == (MAIN, None, 2)
     assert said(records) == ["one", "two"]
+    for format_, kind in (("jsonl", "x-ndjson"), ("json", "json"), ("markdown", "markdown")):
+        over_http = api("GET", session_path(MAIN, f"/export?format={format_}"))
+        assert kind in over_http.headers["content-type"]
+        by_hand = shared.cli("sessions", "export", MAIN, "--format", format_).stdout
+        assert without_moment(over_http.text) == without_moment(by_hand)
 
     deleted = api("DELETE", session_path(MAIN)).body
     (archive,) = deleted["archives"]

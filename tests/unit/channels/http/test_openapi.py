@@ -117,7 +117,7 @@ def test_where_no_token_is_asked_for_the_document_asks_for_none() -> None:
 
 
 def test_an_answer_may_be_no_json() -> None:
-    found, _ = described(answer=None, media_type="text/plain")
+    found, _ = described(answer=None, media_types=("text/plain",))
     assert found["responses"]["200"]["content"] == {"text/plain": {}}
     found, _ = described(answer=None, status=204)
     assert "content" not in found["responses"]["204"]

@@ -5,13 +5,16 @@ JSON documents carry `schema` and `version`; a field may be added without a new 
 
 from __future__ import annotations
 
-__all__ = ["FORMATS", "SCHEMA", "VERSION", "About", "render"]
+__all__ = ["FORMATS", "SCHEMA", "VERSION", "About", "Export", "about", "render"]
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import Protocol
 
 import msgspec
 
+from openclaw_actors.messages.archive import RecordsPage
 from openclaw_actors.messages.records import (
     AssistantSpoke,
     Record,
@@ -40,37 +43,79 @@ class About(msgspec.Struct, frozen=True, kw_only=True):
     turns: int
 
 
+def about(first: RecordsPage, *, exported_at: float) -> About:
+    """What stands before the records, from the first page of them."""
+    return About(
+        session=first.session,
+        archive=first.archive or None,
+        exported_at=exported_at,
+        created_at=first.created_at,
+        last_active_at=first.last_active_at,
+        turns=first.turns,
+    )
+
+
 def render(format_: str, about: About, records: Iterable[Record]) -> Iterator[str]:
     """The export, piece by piece: no more than a record of it is in memory.
 
     Args:
         format_: one of `FORMATS`.
     """
-    return FORMATS[format_](about, records)
-
-
-def _json_lines(about: About, records: Iterable[Record]) -> Iterator[str]:
-    yield _json(about) + "\n"
+    export = FORMATS[format_]()
+    yield export.begin(about)
     for record in records:
-        yield _json(record) + "\n"
+        yield export.record(record)
+    yield export.end()
 
 
-def _json_document(about: About, records: Iterable[Record]) -> Iterator[str]:
-    yield _json(about)[:-1] + ',"records":['
-    before = "\n"
-    for record in records:
-        yield before + _json(record)
-        before = ",\n"
-    yield "\n]}\n"
+class Export(Protocol):
+    """Writes one export: `begin`, `record` for each, `end`."""
+
+    def begin(self, about: About) -> str: ...
+
+    def record(self, record: Record) -> str: ...
+
+    def end(self) -> str: ...
 
 
-def _markdown(about: About, records: Iterable[Record]) -> Iterator[str]:
-    yield f"# {_line(about.session)}\n\n"
-    turns = "1 turn" if about.turns == 1 else f"{about.turns} turns"
-    archived = f", archived as {about.archive}" if about.archive else ""
-    yield f"{turns}, begun {_when(about.created_at)}, exported {_when(about.exported_at)}{archived}\n"
-    for record in records:
-        yield _paragraphs(record)
+class _JsonLines:
+    def begin(self, about: About) -> str:
+        return _json(about) + "\n"
+
+    def record(self, record: Record) -> str:
+        return _json(record) + "\n"
+
+    def end(self) -> str:
+        return ""
+
+
+class _JsonDocument:
+    def __init__(self) -> None:
+        self._before = "\n"
+
+    def begin(self, about: About) -> str:
+        return _json(about)[:-1] + ',"records":['
+
+    def record(self, record: Record) -> str:
+        before, self._before = self._before, ",\n"
+        return before + _json(record)
+
+    def end(self) -> str:
+        return "\n]}\n"
+
+
+class _Markdown:
+    def begin(self, about: About) -> str:
+        turns = "1 turn" if about.turns == 1 else f"{about.turns} turns"
+        archived = f", archived as {about.archive}" if about.archive else ""
+        when = f"begun {_when(about.created_at)}, exported {_when(about.exported_at)}"
+        return f"# {_line(about.session)}\n\n{turns}, {when}{archived}\n"
+
+    def record(self, record: Record) -> str:
+        return _paragraphs(record)
+
+    def end(self) -> str:
+        return ""
 
 
 def _paragraphs(record: Record) -> str:
@@ -109,8 +154,7 @@ def _json(value: object) -> str:
     return msgspec.json.encode(value).decode()
 
 
-FORMATS: dict[str, Callable[[About, Iterable[Record]], Iterator[str]]] = {
-    "jsonl": _json_lines,
-    "json": _json_document,
-    "markdown": _markdown,
-}
+FORMATS: Mapping[str, Callable[[], Export]] = MappingProxyType(
+    {"jsonl": _JsonLines, "json": _JsonDocument, "markdown": _Markdown}
+)
+"""A format's name -> what begins an export in it."""

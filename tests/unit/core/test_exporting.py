@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from openclaw_actors.cli.exporting import FORMATS, SCHEMA, VERSION, About, render
+from openclaw_actors.core.exporting import FORMATS, SCHEMA, VERSION, About, render
 from openclaw_actors.messages.events import Usage
 from openclaw_actors.messages.records import (
     AssistantSpoke,
