@@ -12,8 +12,9 @@ from aiohttp import web
 from openclaw_actors import __version__
 from openclaw_actors.actors.http_context import HttpContext
 from openclaw_actors.actors.http_operations import Call, OperationRoutes, Streamed
+from openclaw_actors.channels.http.inputs import EXPORT_TYPES
 from openclaw_actors.channels.http.openapi import openapi_document
-from openclaw_actors.channels.http.operations import EXPORT_TYPES, OPERATIONS
+from openclaw_actors.channels.http.operations import OPERATIONS
 from openclaw_actors.channels.http.views import (
     HealthView,
     StatusView,

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Any, Literal
 
-from msgspec import Meta
-
-from openclaw_actors.channels.http.declaring import Input, Operation
+from openclaw_actors.channels.http.declaring import Operation
+from openclaw_actors.channels.http.inputs import (
+    EXPORT_TYPES,
+    ActorPath,
+    ArchivePath,
+    ArchivesQuery,
+    DeleteQuery,
+    DrainBody,
+    EventsQuery,
+    ExportQuery,
+    RestoreBody,
+    SessionPath,
+    SessionQuery,
+    SessionsQuery,
+    ShutdownBody,
+    StopBody,
+)
 from openclaw_actors.channels.http.views import HealthView, StatusView, VersionView
 from openclaw_actors.messages.admin import (
     Done,
@@ -20,127 +32,7 @@ from openclaw_actors.messages.admin import (
 from openclaw_actors.messages.archive import ArchiveList, ArchivesPurged
 from openclaw_actors.messages.persistence import EventsPage
 
-__all__ = [
-    "EXPORT_TYPES",
-    "OPERATIONS",
-    "ActorPath",
-    "ArchivePath",
-    "ArchivesQuery",
-    "DeleteQuery",
-    "DrainBody",
-    "EventsQuery",
-    "ExportQuery",
-    "RestoreBody",
-    "SessionPath",
-    "SessionQuery",
-    "SessionsQuery",
-    "ShutdownBody",
-    "StopBody",
-]
-
-_DAY_S = 86_400
-_MAX_KEY_CHARS = 512
-_MAX_NAME_CHARS = 128
-_MANY = 10**12
-
-SessionKey: TypeAlias = Annotated[
-    str, Meta(min_length=1, max_length=_MAX_KEY_CHARS, description="The session's key, percent-encoded.")
-]
-ActorName: TypeAlias = Annotated[
-    str,
-    Meta(
-        min_length=1,
-        max_length=_MAX_KEY_CHARS,
-        description="A service, `supervisor`, or a session's key, as in the tree; percent-encoded.",
-    ),
-]
-Offset: TypeAlias = Annotated[int, Meta(ge=0, le=_MANY, description="How many to leave out.")]
-Limit: TypeAlias = Annotated[int, Meta(ge=1, le=1000, description="How many at most.")]
-
-
-class SessionPath(Input):
-    key: SessionKey
-
-
-class ActorPath(Input):
-    name: ActorName
-
-
-class SessionsQuery(Input):
-    offset: Offset = 0
-    limit: Limit = 100
-    contains: Annotated[str, Meta(max_length=_MAX_KEY_CHARS, description="Only keys that contain this.")] = ""
-    state: Annotated[
-        Literal["any", "live", "stored", "quarantined"],
-        Meta(description="Only those with a process; only those without; only those that were set aside."),
-    ] = "any"
-
-
-class SessionQuery(Input):
-    last: Annotated[int, Meta(ge=1, le=500, description="How many of its newest events.")] = 50
-
-
-class EventsQuery(Input):
-    after: Annotated[int, Meta(ge=0, le=_MANY, description="Only events with a higher `seq`.")] = 0
-    limit: Annotated[
-        int,
-        Meta(ge=1, le=500, description="How many at most; fewer come where they are long."),
-    ] = 100
-
-
-class StopBody(Input):
-    queue: Annotated[bool, Meta(description="Also what waits behind the running turn.")] = False
-
-
-class DeleteQuery(Input):
-    purge: Annotated[bool, Meta(description="Remove it from the archive, too, for good.")] = False
-
-
-EXPORT_TYPES: Mapping[str, str] = MappingProxyType(
-    {"jsonl": "application/x-ndjson", "json": "application/json", "markdown": "text/markdown; charset=utf-8"}
-)
-
-
-class ExportQuery(Input):
-    format: Annotated[
-        Literal["jsonl", "json", "markdown"],
-        Meta(description="A JSON document a record, one for all, or something to read."),
-    ] = "jsonl"
-
-
-class RestoreBody(Input):
-    archive: Annotated[
-        Annotated[str, Meta(min_length=1, max_length=_MAX_NAME_CHARS)] | None,
-        Meta(description="Which of the conversation's archives; null: the newest."),
-    ] = None
-    replace: Annotated[
-        bool, Meta(description="Archive what is under the key meanwhile, instead of refusing.")
-    ] = False
-
-
-class ArchivesQuery(Input):
-    offset: Offset = 0
-    limit: Limit = 100
-    contains: Annotated[
-        str, Meta(max_length=_MAX_KEY_CHARS, description="Only those whose key or archive contains this.")
-    ] = ""
-
-
-class ArchivePath(Input):
-    archive: Annotated[
-        str, Meta(min_length=1, max_length=_MAX_NAME_CHARS, description="An archive, as in the list.")
-    ]
-
-
-class DrainBody(Input):
-    cancel: Annotated[bool, Meta(description="Take new messages again.")] = False
-
-
-class ShutdownBody(Input):
-    grace_seconds: Annotated[
-        Annotated[float, Meta(ge=0, le=_DAY_S)] | None,
-        Meta(description="How long running turns may go on; null: `graceful_shutdown_seconds`."),
-    ] = None
+__all__ = ["OPERATIONS"]
 
 
 def _session(name: str, method: Literal["GET", "POST", "DELETE"], path: str, **fields: Any) -> Operation:
