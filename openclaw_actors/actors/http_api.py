@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, Iterable
 from functools import cached_property
 from typing import Any
 
@@ -98,7 +98,9 @@ class ApiRoutes:
     @cached_property
     def _document(self) -> dict[str, Any]:
         return openapi_document(
-            OPERATIONS, version=__version__, token_required=self._context.principals.token_required
+            self._context.operations,
+            version=__version__,
+            token_required=self._context.principals.token_required,
         )
 
     async def drain(self, call: Call) -> Done:
@@ -170,7 +172,7 @@ class ApiRoutes:
         format_ = call.query.format
         return Streamed(pieces=self._export(call.path.key, page, format_), media_type=EXPORT_TYPES[format_])
 
-    async def _export(self, key: str, page: RecordsPage, format_: str) -> AsyncIterator[bytes]:
+    async def _export(self, key: str, page: RecordsPage, format_: str) -> AsyncGenerator[bytes]:
         export = FORMATS[format_]()
         yield export.begin(about(page, exported_at=time.time())).encode(errors="replace")
         while True:

@@ -19,6 +19,7 @@ from openclaw_actors.actors.http_turns import Turns
 from openclaw_actors.actorsystem import AsyncActor
 from openclaw_actors.channels.address import ClientAddresses
 from openclaw_actors.channels.auth import Principals, shown_token
+from openclaw_actors.channels.http.declaring import Operation
 from openclaw_actors.channels.origin import OriginRule
 from openclaw_actors.config import GatewayConfig
 from openclaw_actors.errors import ActorError, AskRefused
@@ -85,6 +86,8 @@ class HttpContext:
         self.deliveries = deliveries
         self.turns = turns
         self.calls = calls
+        self.operations: list[Operation] = []
+        """What all groups serve, for the document; each adds its own when it is made."""
         self.health = HealthWatch(actor, supervisor)
         self.draining = False
         self.principals = principals

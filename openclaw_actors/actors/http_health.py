@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from aiohttp import web
 
 from openclaw_actors.actors.http_context import HttpContext
+from openclaw_actors.channels.http.operations import HEALTH_OPERATIONS
 from openclaw_actors.channels.pages import health_page, readiness_page
 
 __all__ = ["HealthRoutes"]
@@ -20,6 +21,7 @@ class HealthRoutes:
 
     def __init__(self, context: HttpContext) -> None:
         self._context = context
+        context.operations.extend(HEALTH_OPERATIONS)
 
     def routes(self) -> Iterable[web.RouteDef]:
         return (

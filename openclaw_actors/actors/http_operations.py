@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import aclosing
 from typing import Any, TypeAlias
 
 import msgspec
@@ -60,7 +61,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
 class Streamed(msgspec.Struct, frozen=True, kw_only=True):
     """An answer that is sent as it is made."""
 
-    pieces: AsyncIterator[bytes]
+    pieces: AsyncGenerator[bytes]
     media_type: str
 
 
@@ -91,6 +92,7 @@ class OperationRoutes:
         if declared != set(handlers):
             raise ValueError(f"declared or served alone: {sorted(declared ^ set(handlers))}")
         self._context = context
+        context.operations.extend(operations)
         self._operations = operations
         self._handlers = handlers
         http = context.config.http
@@ -141,13 +143,14 @@ class OperationRoutes:
         response.headers.update(self._door.cors(request))
         timeout_s = self._context.config.http.send_timeout_seconds
         try:
-            await response.prepare(request)
-            async for piece in streamed.pieces:
-                async with asyncio.timeout(timeout_s):
-                    await response.write(piece)
+            async with aclosing(streamed.pieces) as pieces:
+                await response.prepare(request)
+                async for piece in pieces:
+                    async with asyncio.timeout(timeout_s):
+                        await response.write(piece)
         except (AskRefused, TimeoutError) as problem:
             logger.warning(
-                "an answer to %s is broken off: %s", request.path[:200], problem or "nobody takes it"
+                "an answer to %s is broken off: %s", request.path[:200], str(problem) or "nobody takes it"
             )
             if request.transport is not None:
                 request.transport.abort()

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import string
+from collections.abc import Mapping
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import Any, Literal, TypeAlias, get_args
 
 import msgspec
 
+from openclaw_actors.channels.http.views import ErrorView
 from openclaw_actors.messages.base import Value
 
 __all__ = ["JSON", "Access", "Input", "Method", "Operation"]
@@ -50,14 +53,20 @@ class Operation(Value, kw_only=True):
     parameters: type[Input] | None = None
     """The path's variables."""
     query: type[Input] | None = None
-    body: type[Input] | None = None
-    """A JSON object; may be left out where every field of it has a default."""
+    body: Any = None
+    """A JSON object, an `Input` where this declaration checks it; may be left out where no field of it is required."""
     answer: Any = None
     """A type that `msgspec` can encode; None: text or nothing."""
     status: int = 200
     media_types: tuple[str, ...] = (JSON,)
     refusals: tuple[int, ...] = ()
-    """Statuses beyond those that follow from the rest of the declaration."""
+    """Statuses of errors beyond those that follow from the rest of the declaration."""
+    also: Mapping[int, Any] = MappingProxyType({})
+    """Other answers that are no errors of ours: a status and its type."""
+    error: Any = ErrorView
+    """The type of its errors."""
+    checked: bool = True
+    """Its requests are checked by this declaration; else `refusals` are all its errors."""
 
     def __post_init__(self) -> None:
         variables = {name for _, name, _, _ in string.Formatter().parse(self.path) if name}
@@ -79,6 +88,8 @@ class Operation(Value, kw_only=True):
     @property
     def statuses(self) -> tuple[int, ...]:
         """Every status of an error that it can answer, in order."""
+        if not self.checked:
+            return tuple(sorted(self.refusals))
         found = {HTTPStatus.BAD_REQUEST, HTTPStatus.SERVICE_UNAVAILABLE, *self.refusals}
         if self.body is not None:
             found |= {

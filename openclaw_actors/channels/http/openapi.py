@@ -63,7 +63,9 @@ def openapi_document(
             "securitySchemes": {_BEARER: {"type": "http", "scheme": "bearer"}},
             "responses": {
                 _response_name(status): _refusal(status, schemas)
-                for status in sorted({status for operation in operations for status in operation.statuses})
+                for status in sorted(
+                    {status for each in operations if each.error is ErrorView for status in each.statuses}
+                )
             },
             "schemas": schemas.components,
         },
@@ -113,27 +115,28 @@ def _parameters(kind: type[Input] | None, place: str) -> list[dict[str, Any]]:
 
 
 def _responses(operation: Operation, schemas: Schemas) -> dict[str, Any]:
-    answer: dict[str, Any] = {"description": HTTPStatus(operation.status).phrase}
-    if operation.answer is not None:
-        schema = {"schema": schemas.of(operation.answer)}
-        answer["content"] = dict.fromkeys(operation.media_types, schema)
-    elif operation.status != HTTPStatus.NO_CONTENT:
-        answer["content"] = {media_type: {} for media_type in operation.media_types}
-    refusals = {
-        str(status): {"$ref": f"#/components/responses/{_response_name(status)}"}
-        for status in operation.statuses
-    }
-    return {str(operation.status): answer, **refusals}
+    answers: dict[str, Any] = {}
+    for status, kind in {operation.status: operation.answer, **operation.also}.items():
+        answer = answers[str(status)] = {"description": f"{HTTPStatus(status).phrase}."}
+        if status != HTTPStatus.NO_CONTENT:
+            content = {} if kind is None else {"schema": schemas.of(kind)}
+            answer["content"] = dict.fromkeys(operation.media_types, content)
+    for status in operation.statuses:
+        if operation.error is ErrorView:
+            answers[str(status)] = {"$ref": f"#/components/responses/{_response_name(status)}"}
+        else:
+            answers[str(status)] = _refusal(status, schemas, operation.error)
+    return answers
 
 
 def _response_name(status: int) -> str:
     return HTTPStatus(status).phrase.title().replace(" ", "")
 
 
-def _refusal(status: int, schemas: Schemas) -> dict[str, Any]:
+def _refusal(status: int, schemas: Schemas, kind: Any = ErrorView) -> dict[str, Any]:
     refusal: dict[str, Any] = {
         "description": f"{HTTPStatus(status).phrase}.",
-        "content": {JSON: {"schema": schemas.of(ErrorView)}},
+        "content": {JSON: {"schema": schemas.of(kind)}},
     }
     if status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE):
         seconds = {"type": "integer", "minimum": 0}
@@ -143,7 +146,8 @@ def _refusal(status: int, schemas: Schemas) -> dict[str, Any]:
 
 def _types(operations: Iterable[Operation]) -> Iterable[Any]:
     for operation in operations:
-        yield from (kind for kind in (operation.answer, operation.body) if kind is not None)
+        kinds = (operation.answer, operation.body, operation.error, *operation.also.values())
+        yield from (kind for kind in kinds if kind is not None)
 
 
 def _check(operations: Sequence[Operation]) -> None:

@@ -1,7 +1,8 @@
-"""Owns the operations under `/api`: what the command line can do, for programs and web pages."""
+"""Owns the operations under `/api`: what the command line can do, for programs and web pages; and the health pages."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from openclaw_actors.channels.http.declaring import Operation
@@ -22,6 +23,7 @@ from openclaw_actors.channels.http.inputs import (
     StopBody,
 )
 from openclaw_actors.channels.http.views import HealthView, StatusView, VersionView
+from openclaw_actors.channels.pages import HealthPage, UnreadyPage
 from openclaw_actors.messages.admin import (
     Done,
     SessionDeleted,
@@ -32,7 +34,7 @@ from openclaw_actors.messages.admin import (
 from openclaw_actors.messages.archive import ArchiveList, ArchivesPurged
 from openclaw_actors.messages.persistence import EventsPage
 
-__all__ = ["OPERATIONS"]
+__all__ = ["HEALTH_OPERATIONS", "OPERATIONS"]
 
 
 def _session(name: str, method: Literal["GET", "POST", "DELETE"], path: str, **fields: Any) -> Operation:
@@ -46,6 +48,27 @@ def _session(name: str, method: Literal["GET", "POST", "DELETE"], path: str, **f
         **fields,
     )
 
+
+def _health(name: str, path: str, summary: str, also: Mapping[int, Any]) -> Operation:
+    return Operation(
+        name=name,
+        method="GET",
+        path=path,
+        summary=summary,
+        tag="health",
+        access="anyone",
+        answer=HealthPage,
+        also=also,
+        checked=False,
+    )
+
+
+HEALTH_OPERATIONS: tuple[Operation, ...] = (
+    _health("health", "/health", "The gateway lives.", {}),
+    _health("health_live", "/health/live", "The gateway lives.", {}),
+    _health("health_ready", "/health/ready", "Whether messages can be taken now.", {503: UnreadyPage}),
+)
+"""For probes."""
 
 OPERATIONS: tuple[Operation, ...] = (
     Operation(

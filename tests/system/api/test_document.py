@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from openclaw_actors.channels.http.operations import OPERATIONS
+from openclaw_actors.channels.http.operations import HEALTH_OPERATIONS, OPERATIONS
 from tests.system.api.client import Api
 from tests.system.api.test_operations import talk
 from tests.system.conftest import GatewayFactory
@@ -28,7 +28,7 @@ def test_the_document_names_exactly_what_is_served(make_gateway: GatewayFactory)
     gateway = make_gateway().start()
     api = Api(gateway.http_url)
     document = api.get("/api/openapi.json")
-    declared = {(each.method, each.path) for each in OPERATIONS}
+    declared = {(each.method, each.path) for each in (*OPERATIONS, *HEALTH_OPERATIONS)}
     assert declared == {
         (method.upper(), path) for path, methods in document["paths"].items() for method in methods
     }

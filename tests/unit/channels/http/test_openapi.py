@@ -12,7 +12,7 @@ from msgspec import Meta
 
 from openclaw_actors.channels.http.declaring import Input, Operation
 from openclaw_actors.channels.http.openapi import openapi_document
-from openclaw_actors.channels.http.operations import OPERATIONS
+from openclaw_actors.channels.http.operations import HEALTH_OPERATIONS, OPERATIONS
 from openclaw_actors.messages.base import Value
 
 
@@ -21,6 +21,14 @@ class Thing(Value):
 
     size: int
     """In bytes."""
+
+
+class Other(Value):
+    more: bool
+
+
+class Problem(Value):
+    message: str
 
 
 class ThingPath(Input):
@@ -123,6 +131,15 @@ def test_an_answer_may_be_no_json() -> None:
     assert "content" not in found["responses"]["204"]
 
 
+def test_other_answers_and_errors_have_their_own_types() -> None:
+    found, document = described(also={206: Other}, error=Problem, refusals=(418,), checked=False)
+    assert set(found["responses"]) == {"200", "206", "418"}
+    for status, name in (("206", "Other"), ("418", "Problem")):
+        content = found["responses"][status]["content"]
+        assert content == {"application/json": {"schema": {"$ref": f"#/components/schemas/{name}"}}}
+        assert name in document["components"]["schemas"]
+
+
 def test_the_variables_of_a_path_are_the_fields_of_its_type() -> None:
     with pytest.raises(ValueError, match="key"):
         operation(path="/api/things/{other}")
@@ -139,7 +156,9 @@ def test_nothing_is_declared_twice() -> None:
 
 def test_the_whole_document_is_json_and_every_reference_leads_somewhere() -> None:
     document = json.loads(
-        msgspec.json.encode(openapi_document(OPERATIONS, version="1.2.3", token_required=True))
+        msgspec.json.encode(
+            openapi_document([*OPERATIONS, *HEALTH_OPERATIONS], version="1.2.3", token_required=True)
+        )
     )
     assert document["info"]["version"] == "1.2.3"
     found = set(references(document))
