@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncGenerator, Iterable
 from functools import cached_property
@@ -57,6 +58,9 @@ _ACT_S = 15.0
 """For what may have to wait for a process to end; as long as the command line waits."""
 _MOVE_S = 100.0
 """For what may stop a running turn first, and wait for the disk."""
+_PATIENCE_S = 15.0
+"""For so long a page of an export is asked for again while the store is being restarted."""
+_POLL_S = 0.2
 _LEAVE_S = 0.2
 """For an answer to leave."""
 _HERE = "http"
@@ -179,8 +183,21 @@ class ApiRoutes:
             yield "".join(map(export.record, page.records)).encode(errors="replace")
             if not page.cursor:
                 break
-            page = await self._ask(ReadRecords(name=page.archive or key, cursor=page.cursor))
+            page = await self._next_page(ReadRecords(name=page.archive or key, cursor=page.cursor))
         yield export.end().encode()
+
+    async def _next_page(self, message: ReadRecords) -> RecordsPage:
+        """Asks again while the store is being restarted: what was sent already cannot be taken back."""
+        deadline = time.monotonic() + _PATIENCE_S
+        while True:
+            try:
+                page: RecordsPage = await self._ask(message)
+            except AskRefused as refusal:
+                if refusal.code != "unavailable" or time.monotonic() > deadline:
+                    raise
+            else:
+                return page
+            await asyncio.sleep(_POLL_S)
 
     # Archives
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
 import json
 import re
 from typing import Any
@@ -90,6 +91,20 @@ def test_a_long_conversation_is_exported_whole_while_it_goes_on(shared: Gateway)
     assert [each["number"] for each in records] == list(range(1, len(records) + 1))
     assert head["turns"] == 8
     assert api("HEAD", session_path("websocket:local:long", "/export")).text == ""
+
+
+def test_an_export_goes_on_when_the_store_dies_in_its_midst(shared: Gateway) -> None:
+    long = "x" * 100_000
+    talk(shared, *[f"{number} {long}" for number in range(40)], session="longer")
+    path = session_path("websocket:local:longer", "/export")
+    connection = http.client.HTTPConnection(Api(shared.http_url).host_port, timeout=30.0)
+    connection.request("GET", path)
+    response = connection.getresponse()
+    begin = response.read(100_000)
+    shared.kill("persistence")  # the next pages are asked for before it lives again
+    _, *records = map(json.loads, (begin + response.read()).splitlines())
+    connection.close()
+    assert [text.split()[0] for text in said(records)] == [str(number) for number in range(40)]
 
 
 def test_a_principal_archives_its_own_alone(make_gateway: GatewayFactory) -> None:
