@@ -36,12 +36,17 @@ from openclaw_actors.messages import (
     GetSessions,
     GetStatus,
     ListArchives,
+    ListOutbox,
+    OutboxDone,
+    OutboxPage,
     PurgeArchives,
+    PurgeOutbox,
     ReadRecords,
     RecordsPage,
     RestartActor,
     RestartSession,
     RestoreSession,
+    RetryOutbox,
     SessionDeleted,
     SessionDetail,
     SessionList,
@@ -218,6 +223,27 @@ class ApiRoutes:
         message = PurgeArchives(names=(archive,))
         purged: ArchivesPurged = await self._context.ask_supervisor(message, timeout_s=_MOVE_S)
         return purged
+
+    # The outbox
+
+    async def list_outbox(self, call: Call) -> OutboxPage:
+        """Replies that were not sent."""
+        query = call.query
+        states = () if query.state == "any" else (query.state,)
+        page: OutboxPage = await self._ask(ListOutbox(states=states, offset=query.offset, limit=query.limit))
+        return page
+
+    async def retry_outbox(self, call: Call) -> OutboxDone:
+        """Has one tried again."""
+        return await self._about_reply(RetryOutbox(session=call.path.key, seq=call.path.seq))
+
+    async def purge_outbox(self, call: Call) -> OutboxDone:
+        """Forgets one."""
+        return await self._about_reply(PurgeOutbox(session=call.path.key, seq=call.path.seq))
+
+    async def _about_reply(self, message: RetryOutbox | PurgeOutbox) -> OutboxDone:
+        done: OutboxDone = await self._context.ask_supervisor(message, timeout_s=_ACT_S)
+        return done
 
     # Actors
 

@@ -19,6 +19,8 @@ __all__ = [
     "DrainBody",
     "EventsQuery",
     "ExportQuery",
+    "OutboxPath",
+    "OutboxQuery",
     "RestoreBody",
     "SessionPath",
     "SessionQuery",
@@ -113,6 +115,24 @@ class ArchivesQuery(Input):
     contains: Annotated[
         str, Meta(max_length=_MAX_KEY_CHARS, description="Only those whose key or archive contains this.")
     ] = ""
+
+
+class OutboxQuery(Input):
+    offset: Offset = 0
+    limit: Limit = 100
+    state: Annotated[
+        Literal[
+            "any", "waiting", "prepared", "retrying", "sent", "confirmed", "suppressed", "ambiguous", "dead"
+        ],
+        Meta(description="Only those in this state; `ambiguous` and `dead` ones wait for a person."),
+    ] = "any"
+
+
+class OutboxPath(Input):
+    key: SessionKey
+    seq: Annotated[
+        int, Meta(ge=1, le=_MANY, description="The number of the turn's end whose text is the reply.")
+    ]
 
 
 class ArchivePath(Input):

@@ -15,6 +15,8 @@ from openclaw_actors.channels.http.inputs import (
     DrainBody,
     EventsQuery,
     ExportQuery,
+    OutboxPath,
+    OutboxQuery,
     RestoreBody,
     SessionPath,
     SessionQuery,
@@ -32,6 +34,7 @@ from openclaw_actors.messages.admin import (
     SessionRestored,
 )
 from openclaw_actors.messages.archive import ArchiveList, ArchivesPurged
+from openclaw_actors.messages.outbox import OutboxDone, OutboxPage
 from openclaw_actors.messages.persistence import EventsPage
 
 __all__ = ["HEALTH_OPERATIONS", "OPERATIONS"]
@@ -229,6 +232,40 @@ OPERATIONS: tuple[Operation, ...] = (
         tag="archives",
         parameters=ArchivePath,
         answer=ArchivesPurged,
+        refusals=(409,),
+    ),
+    Operation(
+        name="list_outbox",
+        method="GET",
+        path="/api/outbox",
+        summary="Replies that were not sent by SMS yet, the longest waiting first.",
+        detail="Those in the states `dead` and `ambiguous` wait for a person; all others are being sent.",
+        tag="outbox",
+        query=OutboxQuery,
+        answer=OutboxPage,
+    ),
+    Operation(
+        name="retry_outbox",
+        method="POST",
+        path="/api/outbox/{key}/{seq}/retry",
+        summary="Try a dead or ambiguous reply again.",
+        detail=(
+            "Of an ambiguous one the carrier's list is asked first; what it does not show is sent, labelled as a "
+            "possible repetition."
+        ),
+        tag="outbox",
+        parameters=OutboxPath,
+        answer=OutboxDone,
+        refusals=(409,),
+    ),
+    Operation(
+        name="purge_outbox",
+        method="DELETE",
+        path="/api/outbox/{key}/{seq}",
+        summary="Forget a dead or ambiguous reply; it stays in its conversation.",
+        tag="outbox",
+        parameters=OutboxPath,
+        answer=OutboxDone,
         refusals=(409,),
     ),
     Operation(
