@@ -78,6 +78,14 @@ def _idle(report: Report, directory: Path, quick: bool) -> None:  # noqa: FBT001
     report.rows += measure_idle(directory, runs=1 if quick else _RUNS, seconds=10.0 if quick else 20.0)
 
 
+def _http(report: Report, directory: Path, quick: bool) -> None:  # noqa: FBT001
+    from benchmarks.http import measure_http
+
+    report.rows += measure_http(
+        directory, runs=_QUICK_RUNS if quick else _RUNS, seconds=2.0 if quick else 4.0
+    )
+
+
 PARTS: dict[str, Part] = {
     "actors": _actors,
     "latency": _latency,
@@ -85,6 +93,7 @@ PARTS: dict[str, Part] = {
     "start": _start,
     "open": _open,
     "idle": _idle,
+    "http": _http,
 }
 
 

@@ -21,7 +21,7 @@ import yaml
 from benchmarks.processes import Tree
 
 ROOT = Path(__file__).parents[1]
-_READY = re.compile(rb"^ready ws=(?P<ws>ws://\S+/ws) ", re.MULTILINE)
+_READY = re.compile(rb"^ready ws=(?P<ws>ws://\S+/ws) http=(?P<http>http://\S+) ", re.MULTILINE)
 _START_WITHIN_S = 60.0
 _STOP_WITHIN_S = 30.0
 _NO_LIMITS: dict[str, Any] = {
@@ -48,6 +48,8 @@ class Gateway:
         self.directory = directory
         self.state = directory / "state"
         self.url = ""
+        """Of the WebSocket channel."""
+        self.http_url = ""
         self.start_s = 0.0
         """From the start of the process to its `ready` line, in seconds."""
         directory.mkdir(parents=True, exist_ok=True)
@@ -110,6 +112,7 @@ class Gateway:
             said += piece
             match = _READY.search(said)
             if match is not None and said.endswith(b"\n"):
+                self.http_url = match["http"].decode()
                 return match["ws"].decode()
             if not piece:
                 self._process.kill()
