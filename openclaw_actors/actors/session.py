@@ -37,6 +37,7 @@ from openclaw_actors.core.effects import (
     WriteRecords,
 )
 from openclaw_actors.core.records import Record
+from openclaw_actors.core.routing import outbox_of
 from openclaw_actors.core.session import SessionCore
 from openclaw_actors.errors import AskRefused, FrameTooLarge
 from openclaw_actors.messages import (
@@ -124,6 +125,7 @@ class SessionActor(AsyncActor):
         self._router = sender
         self._directory = ServiceDirectory(message.directory)
         self._followers = message.followers
+        self._outbox = outbox_of(self._key)
         self._config = decode(message.settings)
         give_way()
         limit_memory(self._config.sessions.max_memory_mb)
@@ -363,8 +365,10 @@ class SessionActor(AsyncActor):
             return
         events, self._events = tuple(self._events), []
         message = SessionEvents(session=self._key, incarnation=self._core_token, events=events)
+        ends = any(isinstance(event, TurnDone) for event in events)
         for channel in self._followers:
-            self._tell(channel, message)
+            if ends or channel != self._outbox:  # which has no use for anything but ends
+                self._tell(channel, message)
 
     def _tell(self, channel: str, message: Message) -> None:
         address = self._directory.address(channel)

@@ -7,7 +7,7 @@ The file's name tells the number, so damage leaves open only what the people of 
 be texted against their word: such a number counts as one that said STOP until it says START. What was found is kept
 beside it as `<name>.quarantined-<time>`.
 
-Everything here blocks and runs in one thread. Nothing of it is kept in memory.
+Everything here blocks and runs in one thread. The contacts used last are kept in memory, too.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from __future__ import annotations
 import logging
 import os
 import time
+from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple, TypeAlias
@@ -37,6 +38,8 @@ FORMAT = 1
 _MAX_FILE_BYTES = 65_536
 _REMEMBERED_IDS = 8
 _MAX_ID_CHARS = 128
+_MAX_KNOWN = 1_024
+_SEEN_EVERY_S = 60.0
 _HINT = "See docs/sms.md: Damaged contacts."
 
 Word: TypeAlias = Literal["none", "start", "stop", "lost", "unknown"]
@@ -87,6 +90,8 @@ class Contacts:
         self._mark = root / "contacts-in-doubt.json"
         self.all_in_doubt = os.path.lexists(self._mark)
         """Damage leaves it open who said STOP, so whoever is not known counts as one who did."""
+        self._known: OrderedDict[str, StoredContact] = OrderedDict()
+        """As the disk has them, the last used last. Nobody else writes these files while we own the store."""
         if self.all_in_doubt:
             logger.error("damage leaves it open who said STOP: unknown numbers are not texted. %s", _HINT)
 
@@ -113,6 +118,22 @@ class Contacts:
 
     def _read(self, phone: str) -> StoredContact | None:
         """Raises OSError."""
+        known = self._known.get(phone)
+        if known is not None:
+            self._known.move_to_end(phone)
+            return known
+        stored = self._read_file(phone)
+        if stored is not None:
+            self._remember(stored)
+        return stored
+
+    def _remember(self, stored: StoredContact) -> None:
+        self._known[stored.phone] = stored
+        self._known.move_to_end(stored.phone)
+        while len(self._known) > _MAX_KNOWN:
+            self._known.popitem(last=False)
+
+    def _read_file(self, phone: str) -> StoredContact | None:
         path = self._path(phone)
         try:
             with path.open("rb") as file:
@@ -170,6 +191,7 @@ class Contacts:
                 before = self._read(change.phone)
                 after = self._changed(before, change)
                 if after != before:
+                    self._known.pop(change.phone, None)  # until the disk has it
                     self._files.replace(self._path(change.phone), _encode(after), flush_directory=False)
                     written = True
                 outcomes.append(self._seen(change.phone, after))
@@ -198,6 +220,8 @@ class Contacts:
             return before
         repeated = bool(change.message_id) and change.message_id in before.message_ids
         if change.word is None or repeated:
+            if change.at - before.last_seen_at < _SEEN_EVERY_S:
+                return before  # to the minute is good enough, and saves the disk most of the work
             return msgspec.structs.replace(before, last_seen_at=max(before.last_seen_at, change.at))
         said = (change.message_id,) if 0 < len(change.message_id) <= _MAX_ID_CHARS else ()
         return msgspec.structs.replace(
@@ -284,6 +308,7 @@ class Contacts:
         staged: list[tuple[Path, Path]] = []
         try:
             for each in contacts:
+                self._known.pop(each.phone, None)
                 path = self._path(each.phone)
                 temporary = self._files.temporary(path)
                 staged.append((temporary, path))

@@ -44,10 +44,10 @@ def test_who_wrote_and_what_they_said_is_known_to_the_next_process(tmp_path: Pat
         with opened(tmp_path) as store:
             assert await store.contacts.get(ANN) == Contact(phone=ANN, do_not_text=False)
             await store.contacts.touch(ANN, 10.0)
-            await store.contacts.touch(ANN, 20.0)
-            await store.contacts.touch(ANN, 15.0)  # a clock that was set back
+            await store.contacts.touch(ANN, 200.0)
+            await store.contacts.touch(ANN, 150.0)  # a clock that was set back
         assert await known(tmp_path, ANN) == Contact(
-            phone=ANN, do_not_text=False, created_at=10.0, last_seen_at=20.0
+            phone=ANN, do_not_text=False, created_at=10.0, last_seen_at=200.0
         )
         assert (await say(tmp_path, BOB, stop=True, at=30.0)).do_not_text
         assert await known(tmp_path, BOB) == Contact(
@@ -208,6 +208,24 @@ def test_what_a_crash_left_half_written_is_removed_and_the_contact_stands(tmp_pa
     run(scene())
 
 
+def test_who_writes_often_costs_the_disk_one_write_a_minute(tmp_path: Path) -> None:
+    files = Faults()
+
+    async def scene() -> None:
+        with opened(tmp_path, files) as store:
+            await store.contacts.touch(ANN, 100.0)
+            files.steps.clear()
+            for second in range(59):
+                assert may_be_texted(await store.contacts.touch(ANN, 101.0 + second))
+            assert files.steps == []
+            assert (await store.contacts.touch(ANN, 160.0)).last_seen_at == 160.0
+            await store.contacts.set_do_not_text(ANN, do_not_text=True, at=161.0)
+        with opened(tmp_path, files) as store:
+            assert (await store.contacts.get(ANN)).do_not_text
+
+    run(scene())
+
+
 # A disk that fails
 
 
@@ -221,11 +239,11 @@ def test_a_write_is_tried_again_and_then_refused(tmp_path: Path, code: int) -> N
             assert may_be_texted(await store.contacts.touch(ANN, 1.0))
             assert (store.counters.failed, store.counters.retries) == (2, 2)
             files.fail("flush", code, path="contacts", times=3)
-            assert (await refused(store.contacts.touch(ANN, 2.0))).code == "persistence_failed"
+            assert (await refused(store.contacts.touch(ANN, 200.0))).code == "persistence_failed"
             assert store.counters.exhausted == 1
             assert store.problem
             assert (await store.contacts.get(ANN)).last_seen_at == 1.0
-            assert (await store.contacts.touch(ANN, 3.0)).last_seen_at == 3.0
+            assert (await store.contacts.touch(ANN, 300.0)).last_seen_at == 300.0
             assert not store.problem
 
     run(scene())
