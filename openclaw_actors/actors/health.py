@@ -7,7 +7,7 @@ import time
 
 from openclaw_actors.actorsystem import AsyncActor
 from openclaw_actors.errors import ActorGone, AskRefused, AskTimeout, QueueFull
-from openclaw_actors.messages import Address, GatewayHealth, GetHealth, GetStatus, Status
+from openclaw_actors.messages import Address, GatewayHealth, GetHealth, GetMetrics, Metrics
 
 __all__ = ["HealthWatch"]
 
@@ -40,13 +40,13 @@ class HealthWatch:
         # One asker who gives up must not take the answer from the others.
         return await asyncio.shield(self._asking)
 
-    async def counters(self) -> dict[str, float]:
-        """All counters of the gateway; empty if the supervisor does not answer."""
+    async def metrics(self) -> dict[str, float] | None:
+        """All numbers of the gateway, by series; None if the supervisor does not answer."""
         try:
-            status: Status = await self._actor.ask(self._supervisor, GetStatus(), timeout_s=_ASK_S)
+            metrics: Metrics = await self._actor.ask(self._supervisor, GetMetrics(), timeout_s=_ASK_S)
         except (AskTimeout, ActorGone, AskRefused, QueueFull):
-            return {}
-        return status.counters
+            return None
+        return metrics.values
 
     async def _ask(self) -> GatewayHealth:
         try:

@@ -8,12 +8,14 @@ import time
 from collections.abc import Callable
 from functools import partial
 
+from openclaw_actors.actors.board import counters_of
 from openclaw_actors.actors.directory import ServiceDirectory
 from openclaw_actors.actors.http_api import ApiRoutes
 from openclaw_actors.actors.http_calls import ModelCalls
 from openclaw_actors.actors.http_context import HttpContext, RouteGroup
 from openclaw_actors.actors.http_deliveries import Deliveries
 from openclaw_actors.actors.http_health import HealthRoutes
+from openclaw_actors.actors.http_metrics import MetricsRoutes
 from openclaw_actors.actors.http_openai import OpenAIRoutes
 from openclaw_actors.actors.http_server import HttpServer
 from openclaw_actors.actors.http_turns import Turns
@@ -64,6 +66,7 @@ _BUSY = "Server is busy. Please retry."
 
 _GROUPS: tuple[Callable[[HttpContext], RouteGroup], ...] = (
     HealthRoutes,
+    MetricsRoutes,
     OpenAIRoutes,
     ApiRoutes,
     TwilioRoutes,
@@ -92,6 +95,7 @@ class HttpChannel(AsyncActor):
     async def set_up(self, message: Init, sender: Address) -> Ready | InitFailed:
         """Binds the port."""
         self.incarnation = message.incarnation
+        self.counters = counters_of(message.name)
         config = decode(message.settings)
         self._directory = ServiceDirectory(message.directory)
         try:
@@ -134,6 +138,7 @@ class HttpChannel(AsyncActor):
             max_per_session=config.sessions.max_pending + 1,
             timeout_s=timeout_s,
             settled=self._watches.unfollow,
+            counters=self.counters,
         )
         self._calls = Calls(self._ask_model, wait_s=timeout_s)
         self._tick_s = max(_MIN_TICK_S, min(_TICK_S, timeout_s / 4))
@@ -167,7 +172,6 @@ class HttpChannel(AsyncActor):
             incarnation=self.incarnation or 0,
             mailbox_depth=self.mailbox_depth,
             doing="draining" if self._context.draining else _doing(connections),
-            counters=dict(self._context.counters),
         )
 
     @handles(Intake)

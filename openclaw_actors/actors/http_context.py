@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
@@ -81,8 +80,8 @@ class HttpContext:
         security = config.security
         self.config = config
         self.secrets = secrets
-        self.counters: Counter[str] = Counter()
-        """Metric name with labels, without prefix, to what this process has counted."""
+        self.counters = actor.counters
+        """Where this process counts, by the series of `core.metrics`."""
         self.deliveries = deliveries
         self.turns = turns
         self.calls = calls

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 
-from openclaw_actors.channels.hold import Hold
+from openclaw_actors.channels.hold import Held, Hold
+from openclaw_actors.core.metrics import channel_label, rejected
+from openclaw_actors.core.series import Tally, series
 from openclaw_actors.messages import Accepted, Deliver, Message, Refused
 
 __all__ = ["REFUSAL_TEXTS", "Deliveries", "NotTaken"]
@@ -44,6 +46,7 @@ class Deliveries:
         max_per_session: how many messages of one session may be without a receipt.
         timeout_s: how long a message waits for its receipt.
         settled: told of each session that a message was accepted for.
+        counters: where it is counted what becomes of messages.
     """
 
     def __init__(
@@ -54,10 +57,12 @@ class Deliveries:
         max_per_session: int,
         timeout_s: float,
         settled: Callable[[str], None],
+        counters: MutableMapping[str, float] | None = None,
     ) -> None:
         self._channel = channel
         self._route = route
         self._settled = settled
+        self._counters = Tally() if counters is None else counters
         self._hold = Hold(max_per_session=max_per_session, timeout_s=timeout_s)
         self._receipts: dict[str, asyncio.Future[Accepted]] = {}
         self._id = secrets.token_hex(10)
@@ -92,7 +97,7 @@ class Deliveries:
             NotTaken: the session, the router or this channel refused it, or nobody took it in time.
         """
         if self.draining:
-            raise NotTaken("draining", REFUSAL_TEXTS["draining"])
+            raise self._not_taken(session, "draining", REFUSAL_TEXTS["draining"])
         self._handed_over += 1
         delivery_id = f"h-{self._id}.{self._handed_over}"
         deliver = Deliver(
@@ -107,7 +112,7 @@ class Deliveries:
             patient=patient,
         )
         if self._hold.put(deliver, "", time.monotonic()) is None:
-            raise NotTaken("busy", REFUSAL_TEXTS["busy"])
+            raise self._not_taken(session, "busy", REFUSAL_TEXTS["busy"])
         receipt = self._receipts[delivery_id] = asyncio.get_running_loop().create_future()
         self._none_left.clear()
         if self.router_known:
@@ -120,14 +125,18 @@ class Deliveries:
         if self._hold.release(message.delivery_id) is None:
             return
         self._settled(message.session)
+        if message.duplicate is not None:
+            channel = channel_label(message.session, self._channel)
+            self._counters[series("messages_duplicate_total", channel=channel)] += 1
         receipt = self._pop(message.delivery_id)
         if not receipt.done():
             receipt.set_result(message)
 
     def refused(self, message: Refused) -> None:
         """A message was not taken."""
-        if self._hold.release(message.delivery_id) is not None:
-            self._fail(message.delivery_id, message.code, message.text)
+        held = self._hold.release(message.delivery_id)
+        if held is not None:
+            self._fail(held, message.code, message.text)
 
     def router_replaced(self) -> None:
         """A router that knows nothing of us serves now: it gets all that is held, in order."""
@@ -138,7 +147,7 @@ class Deliveries:
     def tick(self, now: float) -> None:
         """Tell the senders of messages that nobody took in time."""
         for held in self._hold.expired(now):
-            self._fail(held.deliver.delivery_id, "not_accepted", REFUSAL_TEXTS["not_accepted"])
+            self._fail(held, "not_accepted", REFUSAL_TEXTS["not_accepted"])
 
     async def drain(self, timeout_s: float) -> None:
         """Take no more messages; wait until those on their way have their receipts, or the time is over."""
@@ -153,13 +162,19 @@ class Deliveries:
         """Nothing more comes: tell who still waits."""
         for held in self._hold:
             self._hold.release(held.deliver.delivery_id)
-            self._fail(held.deliver.delivery_id, "draining", REFUSAL_TEXTS["draining"])
+            self._fail(held, "draining", REFUSAL_TEXTS["draining"])
 
-    def _fail(self, delivery_id: str, code: str, text: str) -> None:
-        receipt = self._pop(delivery_id)
+    def _fail(self, held: Held, code: str, text: str) -> None:
+        receipt = self._pop(held.deliver.delivery_id)
+        error = self._not_taken(held.deliver.session, code, text)
         if not receipt.done():
-            receipt.set_exception(NotTaken(code, text))
+            receipt.set_exception(error)
             receipt.exception()  # nobody may be there to take it
+
+    def _not_taken(self, session: str, code: str, text: str) -> NotTaken:
+        for key in rejected(channel_label(session, self._channel), code):
+            self._counters[key] += 1
+        return NotTaken(code, text)
 
     def _pop(self, delivery_id: str) -> asyncio.Future[Accepted]:
         receipt = self._receipts.pop(delivery_id)

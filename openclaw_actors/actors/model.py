@@ -9,13 +9,15 @@ import asyncio
 import logging
 import os
 import time
-from collections import Counter
 
 from openclaw_actors import logs
+from openclaw_actors.actors.board import counters_of
 from openclaw_actors.actors.own_secrets import own_secrets
 from openclaw_actors.actorsystem import AsyncActor, address_key, handles
 from openclaw_actors.config import decode
 from openclaw_actors.core.breaker import BreakerState
+from openclaw_actors.core.metrics import LLM_RESULTS
+from openclaw_actors.core.series import series
 from openclaw_actors.errors import AskRefused, ConfigError
 from openclaw_actors.messages import (
     Address,
@@ -80,7 +82,6 @@ class ModelActor(AsyncActor):
         self._calls: dict[tuple[str, str], _Call] = {}
         self._looks = False
         self._probing = False
-        self._counters: Counter[str] = Counter()
 
     # Life
 
@@ -88,9 +89,11 @@ class ModelActor(AsyncActor):
     def initialise(self, message: Init, sender: Address) -> Ready | InitFailed:
         """Gets ready to call; nothing is called yet."""
         self.incarnation = message.incarnation
+        self.counters = counters_of(message.name)
         llm = decode(message.settings).llm
         try:
             self._caller = create_caller(llm, own_secrets(message).get("llm.api_key"))
+            self._caller.on_retry = self._count_retry
         except (ConfigError, Unusable) as error:
             self.call_later(_EXIT_AFTER_ANSWER_S, self.stop, "not usable")
             return InitFailed(reason=str(error), code="configuration")
@@ -107,13 +110,12 @@ class ModelActor(AsyncActor):
     @handles(Ping)
     def sign_of_life(self, message: Ping, sender: Address) -> Pong:
         """Says how many calls are under way, and whether the circuit is open."""
-        counters: dict[str, float] = dict(self._counters)
+        gauges: dict[str, float] = {}
         calls = len(self._calls)
         doing = f"{calls} calls" if calls else "idle"
         if self._caller is not None:
             state = self._caller.breaker.state
-            counters["llm_retries_total"] = self._caller.retried
-            counters["circuit_breaker_state"] = float(state)
+            gauges["circuit_breaker_state"] = float(state)
             if state is not BreakerState.CLOSED:
                 # Shown, but no problem of this gateway: one that is taken out of service for it would get no call, and
                 # so no probe, any more.
@@ -123,7 +125,7 @@ class ModelActor(AsyncActor):
             incarnation=self.incarnation or 0,
             mailbox_depth=self.mailbox_depth,
             doing=doing,
-            counters=counters,
+            gauges=gauges,
         )
 
     @handles(ProbeProvider)
@@ -259,6 +261,10 @@ class ModelActor(AsyncActor):
         self.send(call.asker, ModelDelta(call_id=call.call_id, text=text))
 
     def _count(self, result: str, usage: Usage) -> None:
-        self._counters[f'llm_calls_total{{result="{result}"}}'] += 1
-        self._counters['llm_tokens_total{direction="input"}'] += usage.input_tokens
-        self._counters['llm_tokens_total{direction="output"}'] += usage.output_tokens
+        known = result if result in LLM_RESULTS else "provider"
+        self.counters[series("llm_calls_total", result=known)] += 1
+        self.counters[series("llm_tokens_total", direction="input")] += usage.input_tokens
+        self.counters[series("llm_tokens_total", direction="output")] += usage.output_tokens
+
+    def _count_retry(self) -> None:
+        self.counters["llm_retries_total"] += 1

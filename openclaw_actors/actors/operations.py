@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import time
 from collections.abc import Mapping
 from typing import Any
 
+from openclaw_actors.actors.numbers import Numbers
 from openclaw_actors.actors.proc import resident_bytes
 from openclaw_actors.actors.service import Service
 from openclaw_actors.actorsystem import AsyncActor
 from openclaw_actors.config import GatewayConfig
+from openclaw_actors.core.metrics import is_detail
 from openclaw_actors.errors import ActorError, AskRefused
 from openclaw_actors.messages import (
     Children,
     GetChildren,
     Message,
-    Ping,
-    Pong,
     ProbeProvider,
     ProviderProbed,
     StatusNode,
@@ -37,26 +38,26 @@ class Operations:
     Args:
         supervisor: in whose name the services are asked.
         services: the supervisor's own, by name.
+        numbers: what all actors count.
     """
 
     def __init__(
-        self, supervisor: AsyncActor, services: Mapping[str, Service], config: GatewayConfig
+        self,
+        supervisor: AsyncActor,
+        services: Mapping[str, Service],
+        config: GatewayConfig,
+        numbers: Numbers,
     ) -> None:
         self._supervisor = supervisor
         self._services = services
+        self._numbers = numbers
         self._timeout_s = config.actors.ask_timeout_seconds
 
     async def tree(self, incarnation: int, started_at: float) -> tuple[StatusNode, dict[str, float]]:
-        """The actor tree as it is now, and the counters of all actors."""
-        refreshing = asyncio.gather(*(self._refresh(service) for service in self._services.values()))
-        children = await self.children()
-        await refreshing
-        counters = dict(children.counters)
-        for service in self._services.values():
-            counters[f'actor_restarts_total{{actor="{service.name}"}}'] = service.policy.total
-            if service.pong is not None:
-                counters.update(service.pong.counters)
-        counters["actors_failed"] = sum(service.policy.failed for service in self._services.values())
+        """The actor tree as it is now, and what all actors count."""
+        children, _ = await asyncio.gather(self.children(), self._numbers.refresh())
+        known = self._numbers.known().items()
+        counters = {key: value for key, value in known if not (is_detail(key) or math.isnan(value))}
         nodes = tuple(
             service.node(children.nodes if service.name == "router" else ())
             for service in self._services.values()
@@ -92,19 +93,8 @@ class Operations:
         try:
             children: Children = await self.ask("router", GetChildren(), timeout_s=_QUICK_S)
         except AskRefused:
-            return Children(nodes=(), counters={})
+            return Children(nodes=())
         return children
-
-    async def _refresh(self, service: Service) -> None:
-        address = service.address
-        if address is None or service.state != "running":
-            return
-        try:
-            pong: Pong = await self._supervisor.ask(address, Ping(), timeout_s=_QUICK_S)
-        except ActorError:
-            return  # what was known last has to do
-        if service.address == address:
-            service.pong = pong
 
     async def ask(self, name: str, message: Message, *, timeout_s: float | None = None) -> Any:
         """Asks a service by its name. Raises AskRefused: its own refusals, and `unavailable`."""

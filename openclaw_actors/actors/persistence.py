@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import MutableMapping
 from pathlib import Path
 
+from openclaw_actors.actors.board import counters_of
 from openclaw_actors.actors.persistence_contacts import ContactHandlers
 from openclaw_actors.actors.persistence_outbox import OutboxHandlers
 from openclaw_actors.actors.store_refusals import refusals as _refusals
@@ -96,7 +98,8 @@ class PersistenceActor(ContactHandlers, OutboxHandlers, AsyncActor):
     def initialise(self, message: Init, sender: Address) -> Ready | InitFailed:
         """Opens the store; waits for its previous owner, who may be dying still."""
         self.incarnation = message.incarnation
-        options = _options(decode(message.settings))
+        self.counters = counters_of(message.name)
+        options = _options(decode(message.settings), self.counters)
         try:
             self._store = FileStore.open(options)
         except StoreCannotOpen as refusal:
@@ -120,20 +123,15 @@ class PersistenceActor(ContactHandlers, OutboxHandlers, AsyncActor):
         if store.problem and not self._checking:
             self._checking = True
             self.spawn(self._check(store), name="check the disk")
-        counters = store.counters
         return Pong(
             pid=os.getpid(),
             incarnation=self.incarnation or 0,
             mailbox_depth=self.mailbox_depth,
             doing="writing" if store.busy else "idle",
             problems=tuple(problems),
-            counters={
-                'persistence_writes_total{result="ok"}': counters.written,
-                'persistence_writes_total{result="failed"}': counters.failed,
-                "persistence_retries_total": counters.retries,
-                "persistence_exhausted_total": counters.exhausted,
+            gauges={
                 "persistence_dirty_sessions": store.dirty_sessions,
-                "persistence_commits_total": counters.commits,
+                "sessions_stored": store.census.total(),
             },
         )
 
@@ -240,6 +238,7 @@ class PersistenceActor(ContactHandlers, OutboxHandlers, AsyncActor):
         """Moves a conversation to the archive."""
         with _refusals():
             done = await self._open_store().archiving.archive(message.session, message.archive)
+        self._open_store().census.recount()
         return SessionArchived(
             session=message.session, archives=done.archives, ended=done.ended, incarnation=done.token
         )
@@ -251,6 +250,7 @@ class PersistenceActor(ContactHandlers, OutboxHandlers, AsyncActor):
             done = await self._open_store().archiving.restore(
                 message.session, message.archive, replaced_as=message.replaced_as
             )
+        self._open_store().census.recount()
         return ArchiveRestored(
             session=message.session,
             archive=message.archive,
@@ -345,7 +345,7 @@ class PersistenceActor(ContactHandlers, OutboxHandlers, AsyncActor):
         return StoreHealth(
             writable=not problem,
             dirty_sessions=store.dirty_sessions,
-            exhausted_total=store.counters.exhausted,
+            exhausted_total=int(store.counters.exhausted),
             problem=problem,
             quarantined=tuple(quarantined[:_QUARANTINED_NAMED]),
             quarantined_total=len(quarantined),
@@ -357,7 +357,7 @@ class PersistenceActor(ContactHandlers, OutboxHandlers, AsyncActor):
         return self._store
 
 
-def _options(config: GatewayConfig) -> StoreOptions:
+def _options(config: GatewayConfig, counts: MutableMapping[str, float]) -> StoreOptions:
     memory = config.memory
     return StoreOptions(
         path=Path(memory.storage_path).expanduser(),
@@ -371,4 +371,5 @@ def _options(config: GatewayConfig) -> StoreOptions:
         snapshot_every_bytes=memory.snapshot_every_bytes,
         max_record_bytes=memory.max_record_bytes,
         lock_timeout_s=memory.lock_timeout_seconds,
+        counts=counts,
     )

@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from openclaw_actors.actors.answering import until_both_answer
+from openclaw_actors.actors.board import install
 from openclaw_actors.actors.root_boot import Boot, BootFailed, BootPlan
 from openclaw_actors.actors.rundir import (
     RunRecord,
@@ -114,6 +115,7 @@ class Root:
             BootFailed: it did not get ready at the first try.
         """
         self._lock.acquire()
+        install()  # before the first fork: what is counted survives all that is forked
         self._listen_to_signals()
         become_subreaper()
         try:

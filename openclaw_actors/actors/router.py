@@ -10,14 +10,15 @@ import logging
 import os
 import signal
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Coroutine, Iterable
 from typing import Any
 
+from openclaw_actors.actors.board import counters_of
 from openclaw_actors.actors.catalogue import CHANNELS, load
 from openclaw_actors.actors.directory import ServiceDirectory
 from openclaw_actors.actors.router_moves import RouterMoves
-from openclaw_actors.actors.router_view import limits_of, node_of
+from openclaw_actors.actors.router_view import SessionGauges, limits_of, node_of
 from openclaw_actors.actorsystem import ActorFailed, AsyncActor, address_key, handles
 from openclaw_actors.config import decode
 from openclaw_actors.core.conversation import decode_state
@@ -35,6 +36,7 @@ from openclaw_actors.core.routing import (
     SendToSession,
     Tell,
 )
+from openclaw_actors.core.series import series
 from openclaw_actors.core.watchdog import Watchdog
 from openclaw_actors.errors import ActorError, AskRefused
 from openclaw_actors.messages import (
@@ -100,9 +102,9 @@ class SessionRouter(AsyncActor):
         self._retired: deque[str] = deque(maxlen=64)
         self._stop_askers: dict[str, list[asyncio.Future[StopOutcome]]] = {}
         self._endings: set[asyncio.Task[None]] = set()
-        self._counters: Counter[str] = Counter()
         self._tick: asyncio.TimerHandle | None = None
         self._tick_at = 0.0
+        self._gauges = SessionGauges()
 
     # Life
 
@@ -112,6 +114,7 @@ class SessionRouter(AsyncActor):
         self.incarnation = message.incarnation
         self._settings = message.settings
         self._directory = ServiceDirectory(message.directory)
+        self.counters = counters_of(message.name)
         config = decode(message.settings)
         self._start_timeout_s = config.sessions.start_timeout_seconds
         self._ping_timeout_s = config.sessions.ping_timeout_seconds
@@ -171,11 +174,8 @@ class SessionRouter(AsyncActor):
                 for entry in self._core.entries.values()
                 if entry.policy.failed
             ),
-            counters=self._all_counters(),
+            gauges=self._gauges.of(self._core.entries.values(), len(self._addresses), time.monotonic()),
         )
-
-    def _all_counters(self) -> dict[str, float]:
-        return {"sessions_live": len(self._addresses), **self._counters}
 
     @handles(Drain)
     async def drain(self, message: Drain, sender: Address) -> Drained:
@@ -271,12 +271,13 @@ class SessionRouter(AsyncActor):
         entry = self._core.entries.get(key)
         if entry is not None:
             if entry.phase is Phase.PASSIVATING:
-                self._count("session_passivations_total", reason="idle")
+                self._count("session_passivations_total", entry.leaves_for)
             else:
                 if entry.pid is not None:
                     _kill_group(entry.pid)
                 if not (self._core.draining or entry.moving):
-                    self._count("session_restarts_total", reason="killed" if entry.kill_reason else "died")
+                    if entry.fatal is None:
+                        self._count("session_restarts_total", entry.death or "died")
                     logger.warning(
                         "session %s: %s", key, entry.kill_reason or "its process ended unexpectedly"
                     )
@@ -304,7 +305,6 @@ class SessionRouter(AsyncActor):
         entries = sorted(self._core.entries.values(), key=lambda entry: -entry.active_at)
         return Children(
             nodes=tuple(node_of(entry, now) for entry in entries if entry.phase is not Phase.ASLEEP),
-            counters=self._all_counters(),
         )
 
     @handles(RestartSession)
@@ -379,7 +379,7 @@ class SessionRouter(AsyncActor):
         address = self.create(self._session_class)
         self._addresses[fork.key] = address
         self._keys[address_key(address)] = fork.key
-        self._count("session_starts_total", reason="restart" if fork.deaths else "message")
+        self._count("session_starts_total", fork.why)
         self.spawn(self._initialise(fork, address), name="initialise session")
 
     async def _initialise(self, fork: Fork, address: Address) -> None:
@@ -447,8 +447,8 @@ class SessionRouter(AsyncActor):
             if not answer.done():
                 answer.set_result(outcome)
 
-    def _count(self, name: str, *, reason: str) -> None:
-        self._counters[f'{name}{{reason="{reason}"}}'] += 1
+    def _count(self, name: str, reason: str) -> None:
+        self.counters[series(name, reason=reason)] += 1
 
     # The watchdog's clock
 

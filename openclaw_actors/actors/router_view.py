@@ -1,14 +1,19 @@
-"""Decides how the router's sessions look in the tree, and takes its limits from the configuration."""
+"""Decides how the router's sessions look in the tree and in the metrics; takes its limits from the configuration."""
 
 from __future__ import annotations
+
+from collections.abc import Collection
 
 from openclaw_actors.actors.proc import resident_bytes
 from openclaw_actors.config import GatewayConfig
 from openclaw_actors.core.routing import Entry, Phase, RouterLimits
+from openclaw_actors.core.series import series
 from openclaw_actors.core.supervision import RestartLimits
 from openclaw_actors.messages import StatusNode
 
-__all__ = ["limits_of", "node_of"]
+__all__ = ["SessionGauges", "limits_of", "node_of"]
+
+_RESIDENT_FOR_S = 5.0
 
 _STATE_NAMES = {
     Phase.ASLEEP: "passivated",
@@ -36,6 +41,38 @@ def node_of(entry: Entry, now: float) -> StatusNode:
         rss_bytes=resident_bytes(entry.pid),
         doing=entry.doing,
     )
+
+
+class SessionGauges:
+    """What the metrics say of all sessions together."""
+
+    def __init__(self) -> None:
+        self._resident = 0
+        self._resident_of: set[int] = set()
+        self._resident_until = 0.0
+
+    def of(self, entries: Collection[Entry], live: int, now: float) -> dict[str, float]:
+        """The numbers of the present.
+
+        Args:
+            live: how many have a process.
+            now: monotonic seconds.
+        """
+        waiting = sum(entry.mailbox_depth + len(entry.unsettled) for entry in entries)
+        pids = {entry.pid for entry in entries if entry.pid is not None}
+        return {
+            "sessions_live": live,
+            "actors_failed": sum(entry.policy.failed for entry in entries),
+            series("mailbox_depth", actor="sessions"): waiting,
+            series("process_resident_bytes", actor="sessions"): self._resident_bytes(pids, now),
+        }
+
+    def _resident_bytes(self, pids: set[int], now: float) -> int:
+        """Looked up when it can have changed much, for it takes milliseconds where there are many."""
+        if now >= self._resident_until or pids != self._resident_of:
+            self._resident = sum(map(resident_bytes, pids))
+            self._resident_of, self._resident_until = pids, now + _RESIDENT_FOR_S
+        return self._resident
 
 
 def limits_of(config: GatewayConfig) -> RouterLimits:

@@ -476,7 +476,9 @@ class SessionActor(AsyncActor):
     def _ask_to_leave_if_idle(self) -> None:
         if self._core.idle and not self._asked_to_leave and not self._core.draining:
             self._asked_to_leave = True
-            self.send(self._router, PassivationAsked(session=self._key, incarnation=self._core_token))
+            reason = "connection_closed" if self._ends else "idle"
+            asked = PassivationAsked(session=self._key, incarnation=self._core_token, reason=reason)
+            self.send(self._router, asked)
 
     def _declined(self) -> PassivationDeclined:
         return PassivationDeclined(session=self._key, incarnation=self._core_token)

@@ -16,6 +16,7 @@ from typing import Any
 
 import msgspec
 
+from openclaw_actors.actors.board import counters_of
 from openclaw_actors.actors.directory import ServiceDirectory
 from openclaw_actors.actors.own_secrets import own_secrets
 from openclaw_actors.actors.sms_carrier import Carrier
@@ -82,6 +83,13 @@ _STORE_TIMEOUT_S = 30.0
 _LIST_AGAIN_S = 15.0
 _LIST_FAILED_S = 1.0
 _TOKEN = "channels.sms.twilio.auth_token_ref"
+_COUNTED = {
+    "parts": "sms_sent_total",
+    "confirmed": "sms_confirmed_total",
+    "retries": "sms_retries_total",
+    "suppressed": "sms_suppressed_total",
+}
+"""How the core calls it -> how the metrics do."""
 
 
 class SmsOutbox(AsyncActor):
@@ -95,6 +103,7 @@ class SmsOutbox(AsyncActor):
         self._carrier: Carrier | None = None
         self._aside: Counter[str] = Counter()
         """Replies that are set aside, by state."""
+        self._counted: Counter[str] = Counter()
         self._waiting = 0
         """Sessions with something to send, when the store was asked last."""
         self._tick: asyncio.TimerHandle | None = None
@@ -107,6 +116,7 @@ class SmsOutbox(AsyncActor):
     def initialise(self, message: Init, sender: Address) -> Ready | InitFailed:
         """Begins to send what is undelivered."""
         self.incarnation = message.incarnation
+        self.counters = counters_of(message.name)
         config = decode(message.settings).channels.sms.twilio
         try:
             token = own_secrets(message).get(_TOKEN, "")
@@ -129,17 +139,12 @@ class SmsOutbox(AsyncActor):
     @handles(Ping)
     def sign_of_life(self, message: Ping, sender: Address) -> Pong:
         """Says how many numbers wait, and why the first of them does."""
-        counters = self._core.counters
         return Pong(
             pid=os.getpid(),
             incarnation=self.incarnation or 0,
             mailbox_depth=self.mailbox_depth,
             doing=self._doing(),
-            counters={
-                "sms_sent_total": counters["parts"],
-                "sms_confirmed_total": counters["confirmed"],
-                "sms_retries_total": counters["retries"],
-                "sms_suppressed_total": counters["suppressed"],
+            gauges={
                 "sms_ambiguous": self._aside["ambiguous"],
                 "sms_dead_letters": self._aside["dead"],
                 "sms_waiting": self._waiting,
@@ -209,10 +214,20 @@ class SmsOutbox(AsyncActor):
     # Effects
 
     def _happened(self, event: Event) -> None:
-        self._carry_out(self._core.handle(event, self.loop.time()))
+        effects = self._core.handle(event, self.loop.time())
+        self._count()
+        self._carry_out(effects)
         self._schedule_tick()
         if self._core.draining and not self._core.finishing:
             self._finished.set()
+
+    def _count(self) -> None:
+        """Adds what the core has counted since to what earlier incarnations have."""
+        for name, key in _COUNTED.items():
+            more = self._core.counters[name] - self._counted[name]
+            if more:
+                self.counters[key] += more
+                self._counted[name] += more
 
     def _carry_out(self, effects: Iterable[Effect]) -> None:
         for effect in effects:

@@ -18,6 +18,7 @@ from thespian.actors import ActorExitRequest
 
 from openclaw_actors import logs
 from openclaw_actors.actors.catalogue import CHANNELS, OUTBOXES, load, services_of
+from openclaw_actors.actors.numbers import begin_numbers
 from openclaw_actors.actors.operations import Operations
 from openclaw_actors.actors.rundir import mark_stopping
 from openclaw_actors.actors.service import Service
@@ -37,11 +38,13 @@ from openclaw_actors.messages import (
     FlushStore,
     GatewayHealth,
     GetHealth,
+    GetMetrics,
     GetStatus,
     Init,
     InitFailed,
     Intake,
     Message,
+    Metrics,
     Ping,
     Pong,
     ProbeProvider,
@@ -113,7 +116,8 @@ class Supervisor(OutboxRequests, AsyncActor):
         ).logs.joinpath("gateway.log")
         limits = _restart_limits(self._config)
         self._services = {name: Service(name, RestartPolicy(limits)) for name in services_of(self._config)}
-        self._operations = Operations(self, self._services, self._config)
+        self._numbers = begin_numbers(self, self._services, self._config.state_dir)
+        self._operations = Operations(self, self._services, self._config, self._numbers)
         self._conversations = SessionOperations(self._operations)
         for service in self._services.values():
             self._create(service)
@@ -244,6 +248,7 @@ class Supervisor(OutboxRequests, AsyncActor):
         if not self._up:
             return  # the first start fails, and says why
         restart = service.policy.died(time.monotonic())
+        self._numbers.restarted(service.name)
         service.state = "failed" if restart.failed else "restarting"
         logger.error(
             "%s died%s; restarted in %.1f s",
@@ -331,6 +336,11 @@ class Supervisor(OutboxRequests, AsyncActor):
             uptime_seconds=time.monotonic() - self._started_at,
             draining=self._draining or not self._takes,
         )
+
+    @handles(GetMetrics)
+    async def metrics(self, message: GetMetrics, sender: Address) -> Metrics:
+        """What everybody counts."""
+        return Metrics(values=await self._numbers.values())
 
     @handles(*get_args(SessionRequest))
     async def about_conversations(self, message: SessionRequest, sender: Address) -> Message:
@@ -423,6 +433,7 @@ class Supervisor(OutboxRequests, AsyncActor):
 
     async def _drain(self, grace_s: float) -> None:
         began_at = time.monotonic()
+        self._numbers.drain.begins()
         await asyncio.gather(*(self._ask(name, Drain(grace_s=0.0), _ASK_S) for name in CHANNELS))
         drained = await self._ask("router", Drain(grace_s=grace_s), grace_s + _DRAIN_MARGIN_S)
         left_s = max(0.0, began_at + grace_s - time.monotonic())
@@ -436,7 +447,7 @@ class Supervisor(OutboxRequests, AsyncActor):
         await self._ask("persistence", FlushStore(deadline_s=_FLUSH_S), _FLUSH_S + _ASK_S)
         await self._end("persistence")
         unfinished = drained.unfinished if isinstance(drained, Drained) else 0
-        seconds = time.monotonic() - began_at
+        seconds = self._numbers.drain.ends()
         logger.info("drained in %.2f s; %d turns are resumed at the next start", seconds, unfinished)
         self.stop("drained")
 

@@ -8,6 +8,7 @@ import os
 import time
 
 from openclaw_actors import logs
+from openclaw_actors.actors.board import counters_of
 from openclaw_actors.actors.directory import ServiceDirectory
 from openclaw_actors.actors.health import HealthWatch
 from openclaw_actors.actors.listening import ListenFailed, listen, shown_address
@@ -16,7 +17,8 @@ from openclaw_actors.actors.principals import principals_of
 from openclaw_actors.actors.websocket_link import Link
 from openclaw_actors.actors.websocket_server import WebSocketServer
 from openclaw_actors.actorsystem import AsyncActor, handles
-from openclaw_actors.channels.pages import METRICS_TYPE, health_page, metrics_page
+from openclaw_actors.channels.metrics import metrics_page
+from openclaw_actors.channels.pages import health_page
 from openclaw_actors.channels.websocket.channel import WebSocketCore
 from openclaw_actors.channels.websocket.handshake import Page, RequestHead
 from openclaw_actors.config import GatewayConfig, decode
@@ -75,6 +77,7 @@ class WebSocketChannel(AsyncActor):
     async def set_up(self, message: Init, sender: Address) -> Ready | InitFailed:
         """Binds the port."""
         self.incarnation = message.incarnation
+        self.counters = counters_of(message.name)
         config = decode(message.settings)
         self._directory = ServiceDirectory(message.directory)
         self._health = HealthWatch(self, sender)
@@ -106,6 +109,7 @@ class WebSocketChannel(AsyncActor):
             channel=message.name,
             route=self._route,
             page=self._page_wanted,
+            counters=self.counters,
         )
 
     @handles(Directory)
@@ -140,7 +144,7 @@ class WebSocketChannel(AsyncActor):
             incarnation=self.incarnation or 0,
             mailbox_depth=self.mailbox_depth,
             doing="draining" if core.draining else _doing(connections),
-            counters={**core.counters, "ws_connections": connections},
+            gauges={"ws_connections": connections},
         )
 
     @handles(Intake)
@@ -250,11 +254,12 @@ class WebSocketChannel(AsyncActor):
     # Pages
 
     def _page_wanted(self, link: Link, page: Page, request: RequestHead) -> None:
-        self.spawn(self._answer_page(link, page), name=page.name)
+        self.spawn(self._answer_page(link, page, ",".join(request.every("accept"))), name=page.name)
 
-    async def _answer_page(self, link: Link, page: Page) -> None:
+    async def _answer_page(self, link: Link, page: Page, accept: str) -> None:
         if page.name == "metrics":
-            link.answer(200, metrics_page(await self._health.counters()), content_type=METRICS_TYPE)
+            metrics = metrics_page(await self._health.metrics(), accept)
+            link.answer(metrics.status, metrics.body, content_type=metrics.content_type)
             return
         health = await self._health.health()
         link.answer(200, health_page(health.uptime_seconds), content_type="application/json")

@@ -10,7 +10,7 @@ import logging
 import secrets
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 
 from websockets.http11 import Request
 
@@ -23,6 +23,7 @@ from openclaw_actors.channels.websocket.frames import received
 from openclaw_actors.channels.websocket.handshake import Doorman, Page, Refusal, RequestHead, Welcome
 from openclaw_actors.channels.websocket.limits import ConnectionLimits
 from openclaw_actors.config import GatewayConfig
+from openclaw_actors.core.series import series
 from openclaw_actors.messages import Message
 
 __all__ = ["WebSocketServer"]
@@ -51,6 +52,7 @@ class WebSocketServer:
         channel: name of the channel's service.
         route: sends a message to the router.
         page: answers a request for a page, later.
+        counters: where is counted what clients do.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class WebSocketServer:
         channel: str,
         route: Callable[[Message], None],
         page: PageWanted,
+        counters: MutableMapping[str, float],
     ) -> None:
         settings = config.websocket
         self.limits = LinkLimits(
@@ -84,6 +87,7 @@ class WebSocketServer:
                 accept_timeout_s=settings.accept_timeout_seconds,
             ),
             outputs=self,
+            counters=counters,
         )
         self.route = route
         self._loop = loop
@@ -211,7 +215,7 @@ class WebSocketServer:
             return
         self._opening.pop(link, None)
         if not admitted:
-            self.core.counters['connections_rejected_total{channel="websocket"}'] += 1
+            self.core.counters[series("connections_rejected_total", channel=self.core.channel)] += 1
             link.close(*_CONNECTION_LIMIT, timeout_s=_REFUSED_CLOSE_S)
             return
         answers = None if welcome.v2 else Answers(link.frame)

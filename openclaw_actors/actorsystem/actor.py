@@ -28,7 +28,7 @@ import logging
 import os
 import signal
 import traceback
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, MutableMapping
 from functools import partial
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeVar
@@ -41,6 +41,7 @@ from openclaw_actors.actorsystem.address import address_key
 from openclaw_actors.actorsystem.asks import Done, encode_refusal
 from openclaw_actors.actorsystem.failed import ActorFailed
 from openclaw_actors.actorsystem.framing import Kind
+from openclaw_actors.core.series import Tally, series
 from openclaw_actors.errors import AskRefused, FrameTooLarge
 
 if TYPE_CHECKING:
@@ -70,6 +71,9 @@ class AsyncActor(Actor):
 
     process_name: ClassVar[str] = ""
     """What its lines in the log call this process; the class's name by default."""
+
+    counters: MutableMapping[str, float]
+    """Where this actor counts, by series; numbers of its own unless it says otherwise."""
 
     incarnation: int | None = None
     """Number of this life of the actor, if it has one; stands in `ActorFailed`."""
@@ -212,6 +216,7 @@ class AsyncActor(Actor):
         """Called once, after the constructor; subclasses need not call ours."""
         logs.rebind(self.process_name or type(self).__name__)
         self._runtime = runtime
+        self.counters = Tally()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._handling = 0
         self._overflowing = False
@@ -300,6 +305,7 @@ class AsyncActor(Actor):
 
     def _unknown(self, message: Any, sender: ActorAddress, ask_id: int) -> None:
         name = type(message).__name__
+        self._count_dead_letter("unknown_type")
         if name not in self._strange_types:
             logger.warning(
                 "%s has no handler for %s; more of these are dropped silently", type(self).__name__, name
@@ -313,10 +319,16 @@ class AsyncActor(Actor):
     def _child_failed(self, failed: ActorFailed, _sender: ActorAddress) -> None:
         self.on_child_failed(failed)
 
+    def _count_dead_letter(self, reason: str) -> None:
+        actor = self.process_name or type(self).__name__
+        self.counters[series("dead_letters_total", actor=actor, reason=reason)] += 1
+
     def _undelivered(self, address: ActorAddress, message: Any) -> None:
+        self._count_dead_letter("dead_target")
         self._call(self.on_dead_target, address, message)
 
     def _overflowed(self, address: ActorAddress, message: Any) -> None:
+        self._count_dead_letter("queue_full")
         if self._overflowing:
             return  # the hook itself sends to a full queue; it has been told already
         self._overflowing = True

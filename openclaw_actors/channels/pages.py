@@ -1,18 +1,15 @@
-"""Owns the bodies of the pages that every port of ours answers: health and metrics."""
+"""Owns the bodies of the pages about health that every port of ours answers."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
 
 from openclaw_actors.messages.base import Value
 
-__all__ = ["METRICS_TYPE", "HealthPage", "UnreadyPage", "health_page", "metrics_page", "readiness_page"]
-
-METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-_PREFIX = "openclaw_"
+__all__ = ["HealthPage", "UnreadyPage", "health_page", "readiness_page"]
 
 
 class HealthPage(Value, kw_only=True):
@@ -43,16 +40,3 @@ def readiness_page(*, ready: bool, problems: Sequence[str], uptime_s: float) -> 
     if ready:
         return 200, health_page(uptime_s)
     return 503, msgspec.json.encode(UnreadyPage(failing=tuple(problems), uptime=round(uptime_s, 3))) + b"\n"
-
-
-def metrics_page(counters: Mapping[str, float]) -> bytes:
-    """Prometheus' text format of metrics, each with its labels as `name{label="value"}`, without our prefix."""
-    families: dict[str, list[str]] = {}
-    for key in sorted(counters):
-        name = key.partition("{")[0]
-        families.setdefault(name, []).append(f"{_PREFIX}{key} {counters[key]:.17g}\n")
-    lines: list[str] = []
-    for name, samples in families.items():
-        lines.append(f"# TYPE {_PREFIX}{name} {'counter' if name.endswith('_total') else 'gauge'}\n")
-        lines.extend(samples)
-    return "".join(lines).encode()

@@ -72,6 +72,7 @@ def status_view(status: Status) -> RenderableType:
     return Group(*parts)
 
 
+_SHOWN_ABOVE = ("mailbox_depth", "process_resident_bytes", "start_time_seconds")
 _NUMBERS = ("PID", "INC", "RESTARTS", "MAILBOX", "AGE", "MEMORY")
 
 
@@ -106,5 +107,7 @@ def _add_node(table: Table, node: StatusNode, *, lead: str, branch: str) -> None
 def _counters(counters: dict[str, float]) -> Table:
     table = column_table("COUNTER", "VALUE", numbers=("VALUE",))
     for name, value in sorted(counters.items()):
+        if not value or name.startswith(_SHOWN_ABOVE):
+            continue
         table.add_row(Text(name), f"{value:g}")
     return table

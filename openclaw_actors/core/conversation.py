@@ -67,6 +67,8 @@ class OpenMessage(msgspec.Struct):
     bound_to: str | None = None
     attempt: int = 0
     """0: not begun."""
+    began_at: float = 0.0
+    """When its first attempt began, Unix time; 0: not begun."""
     deaths: int = 0
     steps: list[Step] = msgspec.field(default_factory=list)
     usage: Usage = msgspec.field(default_factory=Usage)
@@ -259,6 +261,7 @@ def _advance_turn(
     match record:
         case TurnBegan():
             message.attempt = record.attempt
+            message.began_at = message.began_at or record.at
             message.deaths = record.deaths
         case AssistantSpoke():
             message.deaths = 0

@@ -75,6 +75,7 @@ def turn_ended(
     *,
     code: str | None = None,
     usage: Usage | None = None,
+    waited_s: float | None = None,
 ) -> TurnEnded:
     """The end of the message's turn; its usage is the message's own unless given."""
     return TurnEnded(
@@ -87,6 +88,7 @@ def turn_ended(
         text=text,
         usage=usage if usage is not None else message.usage,
         code=code,
+        waited_seconds=None if waited_s is None else round(waited_s, 4),
     )
 
 

@@ -198,6 +198,7 @@ class RouterCore:
         entry = self.entries.get(message.session)
         if entry is None or entry.phase not in REACHABLE:
             return []
+        entry.leaves_for = "room" if entry.asked_to_leave else message.reason
         entry.asked_to_leave = False
         if entry.phase is not Phase.LIVE or entry.unsettled or entry.stops:
             declined = PassivationDeclined(session=entry.key, incarnation=message.incarnation)
@@ -264,7 +265,7 @@ class RouterCore:
         """The session cannot go on for no fault of its own; `exited` follows."""
         entry = self.entries.get(message.session)
         if entry is not None and entry.incarnation in (0, message.incarnation):
-            entry.blameless = True
+            entry.blameless, entry.death = True, entry.death or "store_refused"
             entry.kill_reason = entry.kill_reason or message.reason
 
     def exited(self, key: str, now: float) -> list[RouterEffect]:
@@ -295,7 +296,7 @@ class RouterCore:
         entry.policy.restarted_by_hand()
         if entry.phase in HAS_PROCESS:
             entry.innocent = True
-            return self.kill(entry, "restarted by an operator", now)
+            return self.kill(entry, "restarted by an operator", now, cause="operator")
         if not entry.ending:
             entry.restart_at = now
         return self.fill(now)
@@ -307,9 +308,9 @@ class RouterCore:
         entry.restart_at, entry.ending = NEVER, False
         return [MoveSession(entry.key)]
 
-    def kill(self, entry: Entry, reason: str, now: float) -> list[RouterEffect]:
-        """Ends the session's process; `exited` follows."""
-        entry.kill_reason = reason
+    def kill(self, entry: Entry, reason: str, now: float, *, cause: str = "") -> list[RouterEffect]:
+        """Ends the session's process, for a reason for people; with a cause, for the metrics, it is replaced."""
+        entry.kill_reason, entry.death = reason, cause
         entry.was_live = entry.was_live or entry.phase is Phase.LIVE
         entry.enter(Phase.STOPPING, now)
         return [Kill(entry.key, reason)]
@@ -410,10 +411,11 @@ class RouterCore:
         self._waiting.pop(entry.key, None)
         self._occupied += 1
         entry.enter(Phase.STARTING, now)
-        entry.kill_reason, entry.accused, entry.ended = "", "", 0
+        why = "restart" if entry.death else "recovery" if entry.recovering else "message"
+        entry.kill_reason, entry.death, entry.accused, entry.ended = "", "", "", 0
         entry.innocent = entry.blameless = entry.was_live = entry.asked_to_leave = False
         entry.doing, entry.active_at = "starting", max(entry.active_at, now)
-        return [Fork(entry.key, int(entry.died_guilty), entry.audience)]
+        return [Fork(entry.key, int(entry.died_guilty), entry.audience, why)]
 
     def _send_what_waits(self, entry: Entry) -> list[RouterEffect]:
         messages = [*entry.unsettled.values(), *entry.held]
@@ -450,15 +452,13 @@ class RouterCore:
 
     def _died(self, entry: Entry, incarnation: int, now: float) -> list[RouterEffect]:
         reason = entry.kill_reason or "its process ended unexpectedly"
+        entry.death = entry.death or "died"
         effects: list[RouterEffect] = [
             Tell(channel, SessionLost(session=entry.key, incarnation=incarnation, reason=reason))
             for channel in sorted(entry.followers)
         ]
         entry.held = type(entry.held)(m for m in entry.held if not isinstance(m, Replay))
-        if not entry.innocent:
-            entry.restart_at = now + entry.policy.died(now).delay_s
-        else:
-            entry.restart_at = now
+        entry.restart_at = now if entry.innocent else now + entry.policy.died(now).delay_s
         if entry.stops:
             return effects + self._end_turns(entry, now)
         entry.enter(Phase.BACKING_OFF, now)

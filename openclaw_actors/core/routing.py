@@ -132,6 +132,10 @@ class Entry:
     """It declined to leave and is not asked again before."""
     restart_at: float = 0.0
     kill_reason: str = ""
+    death: str = ""
+    """Why its process was or is to be replaced, in one word of `core.metrics.RESTART_REASONS`; empty: it is not."""
+    leaves_for: str = "idle"
+    """Why it was granted leave, in one word."""
     innocent: bool = False
     """It is killed for no fault of its own: it starts again at once."""
     blameless: bool = False
@@ -169,6 +173,8 @@ class Fork:
     deaths: int
     """1: its last live incarnation died by its own doing."""
     followers: frozenset[str]
+    why: str = "message"
+    """`message`, `recovery` or `restart`; for the metrics."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -143,7 +143,7 @@ class SessionCore:
         """Somebody wants the running turn ended."""
         self._stops.append(request)
         self._admits_first |= request.queue and len(self.intake) > 0
-        return self._silence() + self._pump(now)
+        return self._silence(now) + self._pump(now)
 
     def written(self, now: float, *, durable: bool) -> list[Effect]:
         """The records under way are stored; or, not `durable`, held by the store until it can write."""
@@ -167,7 +167,7 @@ class SessionCore:
         released, self._after_write = self._after_write, []
         effects: list[Effect] = [*receipts, Publish(tuple(events)), *released]
         for record in batch.records:
-            effects += self._advance(record)
+            effects += self._advance(record, now)
         effects += self._heed(batch.records, now)
         effects += self._pump(now)
         return effects + self._call_model_if_due(now)
@@ -183,7 +183,8 @@ class SessionCore:
         if batch is not None and any(
             isinstance(each, UserSaid) and stops(each.text) for each in batch.records
         ):
-            effects += self._end_for_command()  # a turn that should end does so, also when nobody can be told
+            # A turn that should end does so, also when nobody can be told.
+            effects += self._end_for_command(now)
         if batch is None or batch.when_exhausted == "drop":
             return effects + self._pump(now)
         self._facts = [*without_next_turn(batch.records), *self._facts]
@@ -220,6 +221,7 @@ class SessionCore:
         rest = turn.say(missing)
         effects: list[Effect] = [Publish((rest,))] if rest is not None else []
         turn.call_id = None
+        turn.comes_back(now, answer.model_seconds)
         turn.usage = turn.usage + answer.usage
         if not answer.tool_calls:
             self._end("completed", turn.text)
@@ -235,6 +237,7 @@ class SessionCore:
         if turn is None:
             return []
         turn.call_id = None
+        turn.comes_back(now, failure.model_seconds)
         turn.usage = turn.usage + failure.usage
         if failure.code == "stream_broken":
             self._begin_again(turn, failure.text)
@@ -248,6 +251,7 @@ class SessionCore:
         if turn is None or turn.call_id is None or turn.ending:
             return []
         turn.call_id = None
+        turn.comes_back(now)
         self._begin_again(turn, _MODEL_LOST)
         return self._pump(now)
 
@@ -255,6 +259,7 @@ class SessionCore:
         """A tool ended."""
         if self.turn is None or self.turn.turn_id != turn_id or self.turn.ending:
             return []
+        self.turn.lap(now)
         self._facts.append(tool_finished(turn_id, call, status, text))
         return self._pump(now)
 
@@ -277,12 +282,12 @@ class SessionCore:
         """The turn's deadline passed."""
         if self.turn is None or self.turn.turn_id != turn_id or self.turn.ending:
             return []
-        effects = self._silence()
+        effects = self._silence(now)
         self._end("failed", _TURN_TIMEOUT, code="timeout")
         return effects + self._pump(now)
 
     def _too_long(self, now: float) -> list[Effect]:
-        effects = self._silence()
+        effects = self._silence(now)
         self._end("failed", _TOO_LONG, code="too_long")
         return effects + self._pump(now)
 
@@ -336,7 +341,7 @@ class SessionCore:
 
     # The turn
 
-    def _advance(self, record: Record) -> list[Effect]:
+    def _advance(self, record: Record, now: float) -> list[Effect]:
         running = self.state.open[0] if self.state.open else None
         match record:
             case TurnBegan() if running is not None and running.message_id == record.message_id:
@@ -344,6 +349,7 @@ class SessionCore:
                 self.turn = Turn.of(running, restarts=before.restarts if before is not None else 0)
                 if before is not None and before.message_id == record.message_id:
                     self.turn.usage = before.usage  # what the attempt that broke has used is used
+                    self.turn.waited_s = before.waited_s
                 self.turn.ending = self._has_end(record.message_id)
                 said = self.turn.said_so_far()
                 again: list[Effect] = [Publish((said,))] if said is not None else []
@@ -355,6 +361,7 @@ class SessionCore:
                 self.turn.due = len(step.outcomes) == len(step.calls)
             case ToolStarted() if self.turn is not None and not self.turn.ending:
                 call = ToolCall(call_id=record.call_id, name=record.name, arguments=record.arguments)
+                self.turn.goes_out(now)
                 return [CallTool(record.turn_id, call)]
         return []
 
@@ -370,6 +377,7 @@ class SessionCore:
         turn.due = False
         turn.calls += 1
         turn.begin_step()
+        turn.goes_out(now)
         turn.call_id = f"{turn.turn_id}/{turn.attempt}/{turn.calls}"
         return [CallModel(turn.call_id, turn.correlation_id)]
 
@@ -386,7 +394,11 @@ class SessionCore:
             return
         turn.ending = True
         turn.call_id = None
-        self._facts.append(turn_ended(self._running_message(), status, text, code=code, usage=turn.usage))
+        self._facts.append(
+            turn_ended(
+                self._running_message(), status, text, code=code, usage=turn.usage, waited_s=turn.waited_s
+            )
+        )
 
     def _begin_again(self, turn: Turn, text: str) -> None:
         if turn.restarts >= self.limits.max_restarts_of_turn:
@@ -409,7 +421,7 @@ class SessionCore:
                     if message.message_id == record.message_id and not self._has_end(record.message_id):
                         effects += self._run_command(message, now)
             elif record.busy == "interrupt" and self.turn is not None:
-                effects += self._silence()
+                effects += self._silence(now)
                 self._end("stopped", self.turn.text, code="interrupted")
         return effects
 
@@ -421,7 +433,7 @@ class SessionCore:
         effects: list[Effect] = []
         before = len(self._facts)
         if command.ends_turn:
-            effects += self._end_for_command()
+            effects += self._end_for_command(now)
         if command.name == "stop":
             stopped = len(self._facts) > before or was_just_stopped(self.state, now)
             self._facts.append(turn_ended(message, "completed", _STOPPED if stopped else _NOTHING_TO_STOP))
@@ -436,8 +448,8 @@ class SessionCore:
             return effects
         return [*effects, run]
 
-    def _end_for_command(self) -> list[Effect]:
-        effects = self._silence()
+    def _end_for_command(self, now: float) -> list[Effect]:
+        effects = self._silence(now)
         running = self.state.open[0] if self.state.open else None
         if self.turn is not None:
             self._end("stopped", self.turn.text)
@@ -458,10 +470,11 @@ class SessionCore:
 
     # Stop
 
-    def _silence(self) -> list[Effect]:
+    def _silence(self, now: float) -> list[Effect]:
         turn = self.turn
         if turn is None or turn.ending:
             return []
+        turn.comes_back(now)
         effects: list[Effect] = [CancelTools(turn.turn_id)]
         if turn.call_id is not None:
             effects.append(CancelModel(turn.call_id))

@@ -32,6 +32,10 @@ class Turn:
     ending: bool = False
     """Its end is on the way to the journal: nothing that still comes of it counts."""
     usage: Usage = field(default_factory=Usage)
+    waited_s: float | None = 0.0
+    """What the model and tools took so far; None: not known, for an attempt was lost with its process."""
+    _out_since: float | None = None
+    """Since when the model or tools work, Unix time."""
     _pieces: list[str] = field(default_factory=list)
     _length: int = 0
     _step_starts: int = 0
@@ -46,6 +50,7 @@ class Turn:
             correlation_id=message.correlation_id,
             restarts=restarts,
             usage=message.usage,
+            waited_s=0.0 if message.attempt <= 1 else None,
         )
         for step in message.steps:
             turn.say(step.text)
@@ -54,6 +59,30 @@ class Turn:
 
     def __len__(self) -> int:
         return self._length
+
+    def goes_out(self, now: float) -> None:
+        """The model, or tools, work from now on; what passed since the last lap was our own doing."""
+        self._out_since = now
+
+    def lap(self, now: float) -> None:
+        """One of several tools has ended; others may go on."""
+        if self._out_since is not None:
+            self._add_wait(now - self._out_since)
+            self._out_since = now
+
+    def comes_back(self, now: float, took_s: float | None = None) -> None:
+        """Nothing is waited for any more.
+
+        Args:
+            took_s: how long it took, if that is known better.
+        """
+        if self._out_since is not None:
+            self._add_wait(now - self._out_since if took_s is None else took_s)
+            self._out_since = None
+
+    def _add_wait(self, seconds: float) -> None:
+        if self.waited_s is not None:
+            self.waited_s += max(0.0, seconds)
 
     @property
     def text(self) -> str:

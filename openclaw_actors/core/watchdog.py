@@ -58,16 +58,19 @@ class Watchdog:
         router, limits = self._router, self._limits
         if entry.phase in REACHABLE and entry.stops and now > entry.stop_deadline:
             entry.innocent = True
-            return router.kill(entry, "it did not stop when asked", now)
+            return router.kill(entry, "it did not stop when asked", now, cause="stop_timeout")
         match entry.phase:
             case Phase.STARTING if now - entry.since > limits.start_timeout_s:
-                return router.kill(entry, f"it did not get ready within {limits.start_timeout_s:g} s", now)
+                reason = f"it did not get ready within {limits.start_timeout_s:g} s"
+                return router.kill(entry, reason, now, cause="start_timeout")
             case Phase.PASSIVATING if now - entry.since > limits.start_timeout_s:
                 entry.innocent = True  # it had nothing more to do: only the store can have kept it
-                return router.kill(entry, f"it did not leave within {limits.start_timeout_s:g} s", now)
+                reason = f"it did not leave within {limits.start_timeout_s:g} s"
+                return router.kill(entry, reason, now, cause="passivation_timeout")
             case Phase.LIVE if entry.ping_sent_at is not None:
                 if now - entry.ping_sent_at > limits.ping_timeout_s:
-                    return router.kill(entry, f"it did not answer for {limits.ping_timeout_s:g} s", now)
+                    reason = f"it did not answer for {limits.ping_timeout_s:g} s"
+                    return router.kill(entry, reason, now, cause="stuck")
             case Phase.LIVE if now - entry.pong_at >= self._interval_s(entry, now):
                 entry.ping_sent_at = now
                 return [PingSession(entry.key)]

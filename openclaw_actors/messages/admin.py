@@ -18,8 +18,10 @@ __all__ = [
     "GetChildren",
     "GetEvents",
     "GetHealth",
+    "GetMetrics",
     "GetSessions",
     "GetStatus",
+    "Metrics",
     "RestartActor",
     "RestartSession",
     "RestoreSession",
@@ -65,6 +67,7 @@ class GetStatus(Message):
 class Status(Message):
     root: StatusNode
     counters: dict[str, float]
+    """The metrics, histograms' buckets left out: series, without prefix, to value."""
     healthy: bool
     problems: tuple[str, ...]
     uptime_seconds: float
@@ -77,7 +80,17 @@ class GetChildren(Message):
 
 class Children(Message):
     nodes: tuple[StatusNode, ...]
-    counters: dict[str, float]
+
+
+class GetMetrics(Plain):
+    """The numbers of the whole gateway (an ask). Answered by `Metrics`, without asking any session."""
+
+
+class Metrics(Plain):
+    """Every series that there is, each bucket of a histogram counted alone."""
+
+    values: dict[str, float]
+    """Series, as `core.series` writes it, to value."""
 
 
 class GetHealth(Message):

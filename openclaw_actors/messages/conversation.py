@@ -198,6 +198,8 @@ class PassivationAsked(Plain):
 
     session: str
     incarnation: int
+    reason: str = "idle"
+    """`idle` or `connection_closed`; for the metrics."""
 
 
 class PassivationGranted(Plain):

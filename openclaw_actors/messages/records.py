@@ -114,6 +114,8 @@ class TurnEnded(_Record, tag="turn_ended"):
     text: str
     usage: Usage
     code: str | None = None
+    waited_seconds: float | None = None
+    """How much of the turn the model and tools took; None: not known, for a part of it was lost with its process."""
 
 
 class MessagesAbsorbed(_Record, tag="absorbed"):

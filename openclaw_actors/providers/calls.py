@@ -66,6 +66,8 @@ class Caller:
         self.breaker = breaker
         self.retried = 0
         """Attempts that were repetitions, of all calls."""
+        self.on_retry: Callable[[], None] = lambda: None
+        """Called before each attempt that repeats a failed one."""
         self._provider = provider
         self._retries = retries
         self._limits = limits
@@ -134,6 +136,7 @@ class Caller:
                     raise
                 logger.warning("call %s: %s; trying again in %.1f s", request.call_id, error, delay_s)
             self.retried += 1
+            self.on_retry()
             await self._sleep(delay_s)
 
     async def _attempt(self, request: Complete, on_delta: OnDelta, deadline: float) -> Answer:

@@ -6,6 +6,7 @@ import asyncio
 import errno
 import logging
 import os
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -137,8 +138,7 @@ class AppendPath:
 
     def report(self, jobs: list[Job], seconds: float) -> None:
         """Takes a commit's outcome; all its receipts go out."""
-        self._counters.commits += 1
-        self._counters.write_seconds += seconds
+        self._counters.commits.observe(seconds)
         for job in jobs:
             if job.listed:
                 self._named[job.opens] = None
@@ -151,6 +151,9 @@ class AppendPath:
                 self._failed(entry, job.error)
 
     def _written(self, entry: Entry, job: Job) -> None:
+        self._counters.succeeded += 1
+        if job.data and not entry.end:
+            self._counters.began += 1
         entry.end += len(job.data)
         entry.last = self._lasts.pop(entry.key)
         entry.cut = False
@@ -171,7 +174,9 @@ class AppendPath:
         self._ready(entry)
 
     def _apply(self, entry: Entry, append: Append) -> None:
+        now = time.time()
         for record in append.records:
+            self._counters.turns.note(entry.state, record, now)
             apply(entry.state, record, window_turns=self._options.window_turns)
         entry.writer_token = append.token
 

@@ -55,6 +55,7 @@ class ContactKeeper:
         self._contacts = contacts
         self._options = options
         self._counters = counters
+        self._writing_since = 0.0
         self._report = report
         self._loop = asyncio.get_running_loop()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="store-contacts")
@@ -165,6 +166,7 @@ class ContactKeeper:
             del self._ready[phone]
             self._writing += [(phone, pending) for pending in self._waiting[phone]]
         changes = [pending.change for _, pending in self._writing]
+        self._writing_since = self._loop.time()
         work = self._thread.submit(self._contacts.write, changes)
         asyncio.wrap_future(work, loop=self._loop).add_done_callback(self._written)
 
@@ -172,7 +174,7 @@ class ContactKeeper:
         writing, self._writing = self._writing, []
         if done.cancelled():
             return  # the store is closed
-        self._counters.commits += 1
+        self._counters.commits.observe(self._loop.time() - self._writing_since)
         outcomes = _outcomes(done, len(writing))
         failed: dict[str, OSError] = {}
         for (phone, pending), outcome in zip(writing, outcomes, strict=True):
@@ -180,6 +182,7 @@ class ContactKeeper:
                 failed[phone] = outcome
                 self._failed(phone, pending, outcome)
             else:
+                self._counters.succeeded += 1
                 self._remove(phone, pending)
                 self._settle(pending, outcome)
         for phone in failed:

@@ -31,6 +31,7 @@ from openclaw_actors.store.archive import Archive
 from openclaw_actors.store.archives import Archives
 from openclaw_actors.store.archiving import Archiving
 from openclaw_actors.store.branches import Branches
+from openclaw_actors.store.census import Census
 from openclaw_actors.store.contact_keeper import ContactKeeper
 from openclaw_actors.store.contacts import Contacts
 from openclaw_actors.store.entry import Append, Entry, refuse, settle
@@ -83,7 +84,7 @@ class FileStore:
 
     def __init__(self, options: StoreOptions, files: Files, lock: StoreLock, opening: int) -> None:
         self.options = options
-        self.counters = Counters()
+        self.counters = Counters(options.counts)
         self.problem = ""
         """Why the disk did not take the last commit; empty while it does."""
         self._files = files
@@ -109,6 +110,7 @@ class FileStore:
         finder = Finder(options, self.counters, files, legacy, archive.numbers)
         self._listing = Listing(options, finder)
         self._sessions = Sessions(options, self.counters, finder.find, self._readers)
+        self.census = Census(self._listing.count, self._readers, self.counters)
         self._appends = AppendPath(options, self.counters, self._writer.submit, self._ready, self._names)
         self._snapshots = Snapshots(options, self.counters, files, self._readers, self._ready)
         self._notes = Notes(options.path, files)

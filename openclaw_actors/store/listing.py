@@ -58,6 +58,12 @@ class Listing:
         """The keys of all conversations."""
         return [file.key for file in self._files() if not file.quarantined]
 
+    def count(self) -> int:
+        """How many conversations there are, damaged ones left out."""
+        with os.scandir(self._directory) as entries:
+            journals = sum(entry.name.endswith(".jsonl") for entry in entries)
+        return journals + len(self._finder.not_taken_over())
+
     def quarantined(self, key: str) -> list[Path]:
         """The journals that were set aside under this key, oldest first."""
         files = [file for file in self._files() if file.quarantined and file.key == key]

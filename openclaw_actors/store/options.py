@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import MutableMapping
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from openclaw_actors.core.metrics import METRICS
+from openclaw_actors.core.series import Histogram, Tally, series
+from openclaw_actors.core.turn_meter import TurnMeter
 
 __all__ = ["Counters", "StoreOptions"]
 
@@ -23,6 +28,7 @@ class StoreOptions:
         max_record_bytes: of one record.
         max_kept_bytes: of everything that waits in memory for a disk that fails; beyond it, appends are refused.
         lock_timeout_s: how long to wait for the store's previous owner.
+        counts: where is counted what happens in the store; nobody else's while it is open.
     """
 
     path: Path
@@ -38,25 +44,58 @@ class StoreOptions:
     max_record_bytes: int = 33_554_432
     max_kept_bytes: int = 268_435_456
     lock_timeout_s: float = 10.0
+    counts: MutableMapping[str, float] | None = field(default=None, compare=False)
 
 
-@dataclass
+class _Count:
+    """One number of `Counters`, which stands in its `values`."""
+
+    def __init__(self, name: str, **labels: str) -> None:
+        self._series = series(name, **labels)
+
+    def begin(self, counters: Counters) -> None:
+        """Has the number stand there, be it as 0."""
+        counters.values[self._series] += 0.0
+
+    def __get__(self, counters: Counters, owner: object = None) -> float:
+        return counters.values[self._series]
+
+    def __set__(self, counters: Counters, value: float) -> None:
+        counters.values[self._series] = value
+
+
 class Counters:
-    """What happened since the store was opened."""
+    """What happened in the store.
 
-    written: int = 0
+    Args:
+        values: where it is counted; it may hold what earlier owners of the store have counted.
+    """
+
+    written = _Count("persistence_records_total")
     """Records that reached the disk."""
-    commits: int = 0
-    failed: int = 0
+    succeeded = _Count("persistence_writes_total", result="ok")
     """Write attempts, of one session each."""
-    retries: int = 0
-    exhausted: int = 0
+    failed = _Count("persistence_writes_total", result="failed")
+    retries = _Count("persistence_retries_total")
+    exhausted = _Count("persistence_exhausted_total")
     """Appends that failed in every attempt."""
-    write_seconds: float = 0.0
-    """Duration of all commits."""
-    snapshots: int = 0
-    snapshots_failed: int = 0
-    loads: int = 0
-    torn: int = 0
-    quarantined: int = 0
-    migrated: int = 0
+    snapshots = _Count("persistence_snapshots_total")
+    snapshots_failed = _Count("persistence_snapshots_failed_total")
+    loads = _Count("persistence_loads_total")
+    torn = _Count("persistence_torn_total")
+    quarantined = _Count("persistence_quarantined_total")
+    migrated = _Count("persistence_migrated_total")
+
+    began: int = 0
+    """Conversations that had their first record."""
+
+    def __init__(self, values: MutableMapping[str, float] | None = None) -> None:
+        self.values = Tally() if values is None else values
+        # Threads count, too; only the loop's may begin a series.
+        for count in vars(Counters).values():
+            if isinstance(count, _Count):
+                count.begin(self)
+        self.turns = TurnMeter(self.values)
+        bounds = next(metric.bounds for metric in METRICS if metric.name == "persistence_write_seconds")
+        self.commits = Histogram(self.values, "persistence_write_seconds", bounds)
+        """How long each commit took."""

@@ -5,7 +5,7 @@ Nothing here knows a socket, a clock or an actor. Times come in as arguments, ef
 
 from __future__ import annotations
 
-from collections import Counter
+from collections.abc import MutableMapping
 from dataclasses import dataclass
 
 import msgspec
@@ -19,7 +19,9 @@ from openclaw_actors.channels.websocket.outputs import Outputs
 from openclaw_actors.channels.websocket.replays import Replays
 from openclaw_actors.channels.websocket.subscriptions import Subscriptions
 from openclaw_actors.channels.websocket.wire import encode_event, session_suffix
+from openclaw_actors.core.metrics import rejected
 from openclaw_actors.core.rate import RateWindows
+from openclaw_actors.core.series import Tally, series
 from openclaw_actors.messages import (
     Accepted,
     Deliver,
@@ -70,9 +72,18 @@ class WebSocketCore:
         channel: name of the channel's service.
         instance: of this channel's process, unique for ever.
         outputs: takes the effects.
+        counters: where it is counted what becomes of messages.
     """
 
-    def __init__(self, *, channel: str, instance: str, limits: ChannelLimits, outputs: Outputs) -> None:
+    def __init__(
+        self,
+        *,
+        channel: str,
+        instance: str,
+        limits: ChannelLimits,
+        outputs: Outputs,
+        counters: MutableMapping[str, float] | None = None,
+    ) -> None:
         self.channel = channel
         self.instance = instance
         self.limits = limits
@@ -82,7 +93,7 @@ class WebSocketCore:
         self.subscriptions = Subscriptions()
         self.replays = Replays(channel, self._route, outputs.page_sent)
         self.fanout = Fanout(outputs, self.subscriptions, self.replays, self._tell_held_back)
-        self.counters: Counter[str] = Counter()
+        self.counters = Tally() if counters is None else counters
         self.draining = False
         self._router_known = False
         self._ended: list[EndSession] = []
@@ -141,7 +152,7 @@ class WebSocketCore:
         if problem is None and session not in connection.follows and len(connection.follows) >= _MAX_FOLLOWED:
             problem = "busy"
         if problem is not None:
-            return self._rejected(problem)
+            return self.rejected(problem)
         delivery_id = connection.next_delivery_id()
         message = Deliver(
             session=session,
@@ -157,7 +168,7 @@ class WebSocketCore:
         )
         held = self.hold.put(message, connection.id, now)
         if held is None:
-            return self._rejected("busy")
+            return self.rejected("busy")
         self._follow_from_now(connection, session, session_id, now)
         follow = connection.follows[session]
         held.newest_before = None if follow.replaying else follow.last_seq
@@ -175,7 +186,7 @@ class WebSocketCore:
         follow = connection.follows.get(session)
         if follow is None:
             if len(connection.follows) >= _MAX_FOLLOWED:
-                return self._rejected("busy")
+                return "busy"
             follow = self.subscriptions.follow(connection, session, session_id, last_seq)
         follow.start_anew()
         self.replays.ask(connection, follow, last_seq, now)
@@ -203,10 +214,9 @@ class WebSocketCore:
         held = self.hold.release(receipt.delivery_id)
         if held is None:
             return
-        self.counters['messages_accepted_total{channel="websocket"}'] += 1
         if receipt.duplicate is None:
             return
-        self.counters['messages_duplicate_total{channel="websocket"}'] += 1
+        self.counters[series("messages_duplicate_total", channel=self.channel)] += 1
         connection = self.connections.get(held.connection)
         if connection is None:
             return
@@ -303,7 +313,6 @@ class WebSocketCore:
         if self.draining:
             return "draining"
         if not self._senders.hit(f"{connection.principal} {connection.address}", now):
-            self.counters['rate_limit_hits_total{channel="websocket"}'] += 1
             return "rate_limited"
         return None
 
@@ -351,7 +360,7 @@ class WebSocketCore:
             self.outputs.frame(connection.id, encode_event(receipt.turn_done, suffix))
 
     def _tell_refused(self, held: Held, code: str, text: str) -> None:
-        self._rejected(code)
+        self.rejected(code)
         connection = self.connections.get(held.connection)
         if connection is None:
             return
@@ -362,9 +371,15 @@ class WebSocketCore:
         error = ErrorEvent(code=code, text=text, message_id=message.message_id)
         self.notify(connection, error, message.session.split(":", 2)[-1])
 
-    def _rejected(self, code: str) -> str:
-        self.counters[f'messages_rejected_total{{channel="websocket",reason="{code}"}}'] += 1
+    def rejected(self, code: str) -> str:
+        """Count a message that was not taken; returns the error code."""
+        for key in rejected(self.channel, code):
+            self.counters[key] += 1
         return code
+
+    def rate_limited(self) -> None:
+        """Count a request over a rate limit."""
+        self.counters[series("rate_limit_hits_total", channel=self.channel)] += 1
 
     def _end_session(self, message: EndSession) -> None:
         if self._router_known:

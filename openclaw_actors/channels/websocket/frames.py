@@ -55,12 +55,15 @@ def _text(
     in_reply_to = envelope.message_id if envelope is not None else None
     if not connection.messages.hit(now):
         answers.tell(REFUSAL_TEXTS["rate_limited"], in_reply_to)
-        _close_for_rate(core, connection)
+        core.rejected("rate_limited")
+        core.outputs.close(connection.id, *RATE_LIMIT_EXCEEDED)
         return
     if not text:
+        core.rejected("bad_field")
         answers.tell(_EMPTY, in_reply_to)
         return
     if in_reply_to is not None and len(in_reply_to) > _MAX_ENVELOPE_ID_CHARS:
+        core.rejected("bad_field")
         answers.tell(_LONG_ID, in_reply_to)  # every frame of an answer would repeat it
         return
     problem = core.deliver(
@@ -87,9 +90,14 @@ def _v2(core: WebSocketCore, connection: Connection, frame: str, now: float, wal
         session_id = getattr(request, "session_id", None)
         error = ErrorEvent(code="rate_limited", text=REFUSAL_TEXTS["rate_limited"], message_id=message_id)
         core.notify(connection, error, session_id)
-        _close_for_rate(core, connection)
+        if isinstance(request, (UserMessage, BadFrame)):
+            core.rejected("rate_limited")
+        else:
+            core.rate_limited()
+        core.outputs.close(connection.id, *RATE_LIMIT_EXCEEDED)
         return
     if isinstance(request, BadFrame):
+        core.rejected(request.code)
         error = ErrorEvent(code=request.code, text=request.text, message_id=request.message_id)
         core.notify(connection, error, request.session_id)
         return
@@ -128,11 +136,6 @@ def _error(
 ) -> None:
     error = ErrorEvent(code=code, text=REFUSAL_TEXTS[code], message_id=message_id)
     core.notify(connection, error, session_id)
-
-
-def _close_for_rate(core: WebSocketCore, connection: Connection) -> None:
-    core.counters['rate_limit_hits_total{channel="websocket"}'] += 1
-    core.outputs.close(connection.id, *RATE_LIMIT_EXCEEDED)
 
 
 def _short(client_id: str | None) -> str | None:
