@@ -209,7 +209,7 @@ class ModelActor(AsyncActor):
                 logger.warning("call %s failed after %.3f s: %s", call.call_id, seconds, error)
                 # What was streamed was paid for; how much it was, the provider has not got to say.
                 usage = estimate_usage(request, call.chars) if call.chars else Usage()
-                self._count(error.code, usage)
+                self._count_call(error.code, usage)
                 self._flush(call)
                 self.send(
                     call.asker,
@@ -223,12 +223,12 @@ class ModelActor(AsyncActor):
                     ),
                 )
             except asyncio.CancelledError:
-                self._count("cancelled", estimate_usage(request, call.chars) if call.chars else Usage())
+                self._count_call("cancelled", estimate_usage(request, call.chars) if call.chars else Usage())
                 logger.info("call %s is cancelled", call.call_id)
                 raise
             else:
                 seconds = time.monotonic() - began
-                self._count("ok", answer.usage)
+                self._count_call("ok", answer.usage)
                 logger.info("call %s answered after %.3f s", call.call_id, seconds)
                 self._flush(call)
                 self.send(
@@ -260,7 +260,7 @@ class ModelActor(AsyncActor):
         call.said_at = time.monotonic()
         self.send(call.asker, ModelDelta(call_id=call.call_id, text=text))
 
-    def _count(self, result: str, usage: Usage) -> None:
+    def _count_call(self, result: str, usage: Usage) -> None:
         known = result if result in LLM_RESULTS else "provider"
         self.counters[series("llm_calls_total", result=known)] += 1
         self.counters[series("llm_tokens_total", direction="input")] += usage.input_tokens

@@ -360,4 +360,4 @@ def is_detail(key: str) -> bool:
 
 def zeros() -> dict[str, float]:
     """Every series that is shown from the first scrape on."""
-    return {key: 0.0 for metric in METRICS for key in metric.zeros()}
+    return {key: value for metric in METRICS for key, value in metric.zeros().items()}

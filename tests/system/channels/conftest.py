@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from openclaw_actors.actors import board
 from openclaw_actors.actorsystem import GatewaySystem
 from openclaw_actors.messages import Ready
 from tests.system.channels.harness import Channel, ChannelFactory
@@ -28,6 +29,7 @@ def start_channel() -> ChannelFactory:
     ) -> AsyncIterator[Channel]:
         root = Path(tempfile.mkdtemp(prefix="oca-"))
         try:
+            board.install()  # before the fork: the channel counts where the test can see it
             async with GatewaySystem(root / "run") as system:
                 channel = Channel(system, name, settings, secrets or {})
                 answer = await channel.start()

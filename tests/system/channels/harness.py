@@ -16,7 +16,7 @@ from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
 from openclaw_actors import config
-from openclaw_actors.actors import catalogue
+from openclaw_actors.actors import board, catalogue
 from openclaw_actors.actorsystem import Address, AsyncActor, GatewaySystem, handles
 from openclaw_actors.messages import (
     Directory,
@@ -55,6 +55,7 @@ class Channel:
         self, system: GatewaySystem, name: str, settings: dict[str, Any], secrets: dict[str, str]
     ) -> None:
         self.system = system
+        self.board = board.installed()
         self.name = name
         self.config = msgspec.convert(
             {"port": 0, **settings, "http": {"port": 0, **settings.get("http", {})}}, config.GatewayConfig
@@ -159,7 +160,11 @@ class Channel:
         os.kill(self.pid, signal.SIGKILL)
 
     async def has_connections(self, count: int) -> bool:
-        return (await self.ping()).counters["ws_connections"] == count
+        return (await self.ping()).gauges["ws_connections"] == count
+
+    def counted(self, key: str) -> float:
+        """What the channel has counted so far, in all of its incarnations."""
+        return self.board.values().get(key, 0.0)
 
     async def drain(self) -> None:
         await self.ask(self.address, Drain(grace_s=0.0))

@@ -23,9 +23,10 @@ from openclaw_actors.messages import (
     Event,
     GatewayHealth,
     GetHealth,
-    GetStatus,
+    GetMetrics,
     Message,
     MessageAccepted,
+    Metrics,
     Ping,
     Pong,
     Refused,
@@ -33,8 +34,6 @@ from openclaw_actors.messages import (
     ReplayPage,
     SessionEvents,
     SessionLost,
-    Status,
-    StatusNode,
     StopOutcome,
     StopTurn,
     TurnDone,
@@ -124,24 +123,9 @@ class StandIn(AsyncActor):
         problems = () if ready else ("persistence: restarting",)
         return GatewayHealth(live=True, ready=ready, problems=problems, uptime_seconds=12.5)
 
-    @handles(GetStatus)
-    def status(self, message: GetStatus, sender: Address) -> Status:
-        root = StatusNode(
-            name="supervisor",
-            kind="supervisor",
-            state="running",
-            pid=1,
-            incarnation=1,
-            restarts=0,
-            mailbox_depth=0,
-            age_seconds=1.0,
-            rss_bytes=1,
-            doing="idle",
-        )
-        counters = {'turns_total{status="completed"}': 3.0, "sessions_live": 1.0}
-        return Status(
-            root=root, counters=counters, healthy=True, problems=(), uptime_seconds=12.5, draining=False
-        )
+    @handles(GetMetrics)
+    def metrics(self, message: GetMetrics, sender: Address) -> Metrics:
+        return Metrics(values={'turns_total{status="completed"}': 3.0, "sessions_live": 1.0})
 
     # As sessions
 

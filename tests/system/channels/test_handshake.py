@@ -59,7 +59,7 @@ def test_pages_and_refusals(start_channel: ChannelFactory) -> None:
             assert headers["Content-Type"] == "application/json"
             status, headers, body = await http(channel, "/metrics")
             assert status == 200
-            assert b'openclaw_turns_total{status="completed"} 3\n' in body
+            assert b'openclaw_turns_total{status="completed"} 3.0\n' in body
             assert b"# TYPE openclaw_sessions_live gauge\n" in body
             status, headers, _ = await http(channel, "/")
             assert (status, headers["Location"]) == (307, "http://127.0.0.1:18790/")
