@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, MutableMapping
 
 from openclaw_actors.channels.hold import Held, Hold
-from openclaw_actors.core.metrics import channel_label, rejected
+from openclaw_actors.core.metrics import rejected
 from openclaw_actors.core.series import Tally, series
 from openclaw_actors.messages import Accepted, Deliver, Message, Refused
 
@@ -91,13 +91,14 @@ class Deliveries:
         Args:
             session: the session's key.
             message_id: the sender's idempotency key; None: none, every hand-over is a message of its own.
-            patient: the sender cannot try again, and waits behind more others than `sessions.max_pending`.
+            patient: the sender cannot try again, and waits behind more others than `sessions.max_pending`. Who takes
+                messages so tries again itself, and counts what becomes of them in the end.
 
         Raises:
             NotTaken: the session, the router or this channel refused it, or nobody took it in time.
         """
         if self.draining:
-            raise self._not_taken(session, "draining", REFUSAL_TEXTS["draining"])
+            raise self._not_taken("draining", REFUSAL_TEXTS["draining"], patient=patient)
         self._handed_over += 1
         delivery_id = f"h-{self._id}.{self._handed_over}"
         deliver = Deliver(
@@ -112,7 +113,7 @@ class Deliveries:
             patient=patient,
         )
         if self._hold.put(deliver, "", time.monotonic()) is None:
-            raise self._not_taken(session, "busy", REFUSAL_TEXTS["busy"])
+            raise self._not_taken("busy", REFUSAL_TEXTS["busy"], patient=patient)
         receipt = self._receipts[delivery_id] = asyncio.get_running_loop().create_future()
         self._none_left.clear()
         if self.router_known:
@@ -122,12 +123,12 @@ class Deliveries:
 
     def accepted(self, message: Accepted) -> None:
         """A message stands in the journal."""
-        if self._hold.release(message.delivery_id) is None:
+        held = self._hold.release(message.delivery_id)
+        if held is None:
             return
         self._settled(message.session)
-        if message.duplicate is not None:
-            channel = channel_label(message.session, self._channel)
-            self._counters[series("messages_duplicate_total", channel=channel)] += 1
+        if message.duplicate is not None and not held.deliver.patient:
+            self._counters[series("messages_duplicate_total", channel=self._channel)] += 1
         receipt = self._pop(message.delivery_id)
         if not receipt.done():
             receipt.set_result(message)
@@ -166,13 +167,13 @@ class Deliveries:
 
     def _fail(self, held: Held, code: str, text: str) -> None:
         receipt = self._pop(held.deliver.delivery_id)
-        error = self._not_taken(held.deliver.session, code, text)
+        error = self._not_taken(code, text, patient=held.deliver.patient)
         if not receipt.done():
             receipt.set_exception(error)
             receipt.exception()  # nobody may be there to take it
 
-    def _not_taken(self, session: str, code: str, text: str) -> NotTaken:
-        for key in rejected(channel_label(session, self._channel), code):
+    def _not_taken(self, code: str, text: str, *, patient: bool) -> NotTaken:
+        for key in () if patient else rejected(self._channel, code):
             self._counters[key] += 1
         return NotTaken(code, text)
 

@@ -31,6 +31,8 @@ from openclaw_actors.channels.twilio.inbound import (
 from openclaw_actors.channels.twilio.signature import SIGNATURE_HEADER
 from openclaw_actors.channels.twilio.twiml import CONTENT_TYPE as TWIML
 from openclaw_actors.channels.twilio.twiml import reply_with
+from openclaw_actors.core.metrics import rejected
+from openclaw_actors.core.series import series
 from openclaw_actors.errors import AskRefused
 from openclaw_actors.messages import Contact, GetContact, Message, SetDoNotText, StopSession, TouchContact
 
@@ -173,15 +175,14 @@ class TwilioRoutes:
     def _count(self, reason: str) -> None:
         counters = self._context.counters
         if reason == "accepted":
-            counters['messages_accepted_total{channel="sms"}'] += 1
-        elif reason == "duplicate":
-            counters['messages_duplicate_total{channel="sms"}'] += 1
+            return  # the store counts it, by its record
+        if reason == "duplicate":
+            counters[series("messages_duplicate_total", channel="sms")] += 1
         elif reason in _SAID:
-            counters[f'sms_keywords_total{{keyword="{reason}"}}'] += 1
+            counters[series("sms_keywords_total", keyword=reason)] += 1
         else:
-            counters[f'messages_rejected_total{{channel="sms",reason="{reason}"}}'] += 1
-            if reason == "rate_limited":
-                counters['rate_limit_hits_total{channel="sms"}'] += 1
+            for key in rejected("sms", reason):
+                counters[key] += 1
 
 
 def _refusal(refusal: NotTaken) -> Answer:

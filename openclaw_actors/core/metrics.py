@@ -20,6 +20,7 @@ __all__ = [
     "PREFIX",
     "REJECTIONS",
     "RESTART_REASONS",
+    "SMS_REJECTIONS",
     "TOOL_STATUSES",
     "Metric",
     "channel_label",
@@ -46,6 +47,19 @@ REJECTIONS = (
     "unknown_type",
 )
 """Why a message is not taken: the error codes of the protocol."""
+
+SMS_REJECTIONS = (
+    "bad_form",
+    "bad_signature",
+    "body_timeout",
+    "body_too_large",
+    "empty",
+    "not_a_form",
+    "not_allowed",
+    "opted_out",
+    "text_too_long",
+)
+"""Why an SMS is not taken, beside these."""
 
 RESTART_REASONS = (
     "died",
@@ -157,6 +171,12 @@ METRICS = (
         kind="counter",
         help="Requests over a rate limit, of a connection, an address or a conversation.",
         labels={"channel": _CHANNELS},
+    ),
+    Metric(
+        name="sms_keywords_total",
+        kind="counter",
+        help="SMS that said STOP, START or HELP, in one of the words for them.",
+        labels={"keyword": ("stop", "start", "help")},
     ),
     # Turns
     Metric(
@@ -344,9 +364,9 @@ def rejected(channel: str, code: str) -> tuple[str, ...]:
 
     Args:
         channel: as `channel_label` names it.
-        code: why, one of the protocol's error codes.
+        code: why, one of the protocol's error codes or of `SMS_REJECTIONS`.
     """
-    reason = code if code in REJECTIONS else "other"
+    reason = code if code in REJECTIONS or code in SMS_REJECTIONS else "other"
     counted = series("messages_rejected_total", channel=channel, reason=reason)
     if code == "rate_limited":
         return (counted, series("rate_limit_hits_total", channel=channel))

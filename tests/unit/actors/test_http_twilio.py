@@ -112,7 +112,8 @@ def test_a_message_that_is_not_taken(code: str, status: int, told: str) -> None:
     ((found, text),) = around.post("hello")
     assert found == status
     assert (f"<Message>{told}</Message>" in text) if told else not text
-    assert around.counters[f'messages_rejected_total{{channel="sms",reason="{code}"}}'] == 1
+    reason = "other" if code == "something new" else code
+    assert around.counters[f'messages_rejected_total{{channel="sms",reason="{reason}"}}'] == 1
     assert around.counters['messages_accepted_total{channel="sms"}'] == 0
 
 
@@ -120,7 +121,7 @@ def test_a_full_queue_is_tried_again_while_there_is_time() -> None:
     around = Around(NotTaken("busy", ""), NotTaken("busy", ""), None)
     assert around.post("hello") == [(200, "")]
     assert around.handed_over == [(f"sms:{ANN}", "hello", "SM0")] * 3
-    assert around.counters == {'messages_accepted_total{channel="sms"}': 1}
+    assert around.counters == {}, "it is counted where it is recorded"
 
 
 def test_a_queue_that_stays_full_is_too_many_messages() -> None:

@@ -11,6 +11,7 @@ import pytest
 from openclaw_actors.core.metrics import (
     METRICS,
     REJECTIONS,
+    SMS_REJECTIONS,
     Metric,
     channel_label,
     is_detail,
@@ -127,3 +128,12 @@ def test_a_code_that_nobody_knows_makes_no_series_of_its_own() -> None:
 def test_who_writes_from_a_telephone_is_counted_so() -> None:
     assert channel_label("sms:+15551234567", "http") == "sms"
     assert channel_label("websocket:alice:sms:", "http") == "http"
+
+
+def test_every_reason_why_an_sms_is_not_taken_is_known() -> None:
+    said = re.findall(
+        r'Answer\(\s*[\w.]+,\s*"([a-z_]+)"', (PACKAGE / "channels/twilio/inbound.py").read_text()
+    )
+    taken = {"accepted", "duplicate", "help", "rate_limited"}
+    assert set(said) - taken <= set(SMS_REJECTIONS) | set(REJECTIONS)
+    assert len(set(said)) > 6
