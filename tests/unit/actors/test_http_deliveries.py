@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from openclaw_actors.actors.http_deliveries import Deliveries, NotTaken
-from openclaw_actors.messages import Accepted, Deliver, Message, Refused
+from openclaw_actors.core.series import Tally
+from openclaw_actors.messages import Accepted, Deliver, Message, MessageAccepted, Refused
 
 
 class Scene:
@@ -19,12 +20,14 @@ class Scene:
     def __init__(self, *, router: bool = True, max_per_session: int = 3) -> None:
         self.routed: list[Message] = []
         self.settled: list[str] = []
+        self.counters = Tally()
         self.deliveries = Deliveries(
             channel="http",
             route=self.routed.append,
             max_per_session=max_per_session,
             timeout_s=10.0,
             settled=self.settled.append,
+            counters=self.counters,
         )
         if router:
             self.deliveries.router_replaced()
@@ -211,5 +214,44 @@ def test_the_end_of_the_channel_tells_who_still_waits() -> None:
         with pytest.raises(NotTaken) as caught:
             await task
         assert caught.value.code == "draining"
+
+    play(scene)
+
+
+@pytest.mark.parametrize("patient", [False, True])
+def test_what_becomes_of_a_message_is_counted_unless_its_taker_tries_again(patient: bool) -> None:
+    async def scene() -> None:
+        world = Scene()
+        task, deliver = await world.hand_over(patient=patient)
+        refused = Refused(
+            session="s",
+            delivery_id=deliver.delivery_id,
+            message_id=deliver.message_id,
+            code="busy",
+            text="no",
+        )
+        world.deliveries.refused(refused)
+        with pytest.raises(NotTaken):
+            await task
+        task, deliver = await world.hand_over(patient=patient)
+        receipt = MessageAccepted(seq=1, message_id=deliver.message_id, text="hello", queued=0)
+        world.deliveries.accepted(
+            Accepted(
+                session="s",
+                delivery_id=deliver.delivery_id,
+                message_id=deliver.message_id,
+                duplicate=receipt,
+            )
+        )
+        await task
+        world.deliveries.draining = True
+        with pytest.raises(NotTaken):
+            await world.deliveries.take(session="s", text="x", message_id=None, patient=patient)
+        counted = {
+            'messages_rejected_total{channel="http",reason="busy"}': 1,
+            'messages_rejected_total{channel="http",reason="draining"}': 1,
+            'messages_duplicate_total{channel="http"}': 1,
+        }
+        assert dict(world.counters) == ({} if patient else counted)
 
     play(scene)
