@@ -83,13 +83,6 @@ _STORE_TIMEOUT_S = 30.0
 _LIST_AGAIN_S = 15.0
 _LIST_FAILED_S = 1.0
 _TOKEN = "channels.sms.twilio.auth_token_ref"
-_COUNTED = {
-    "parts": "sms_sent_total",
-    "confirmed": "sms_confirmed_total",
-    "retries": "sms_retries_total",
-    "suppressed": "sms_suppressed_total",
-}
-"""How the core calls it -> how the metrics do."""
 
 
 class SmsOutbox(AsyncActor):
@@ -103,7 +96,6 @@ class SmsOutbox(AsyncActor):
         self._carrier: Carrier | None = None
         self._aside: Counter[str] = Counter()
         """Replies that are set aside, by state."""
-        self._counted: Counter[str] = Counter()
         self._waiting = 0
         """Sessions with something to send, when the store was asked last."""
         self._tick: asyncio.TimerHandle | None = None
@@ -127,7 +119,7 @@ class SmsOutbox(AsyncActor):
         self._carrier = Carrier(config, token)
         if self._carrier.missing:
             logger.error("no SMS can be sent: %s", self._carrier.missing)
-        self._core = OutboxCore(_limits(config), end_of_part)
+        self._core = OutboxCore(_limits(config), end_of_part, self.counters)
         self.spawn(self._list_again(), name="list what is undelivered")
         return Ready(pid=os.getpid(), incarnation=message.incarnation)
 
@@ -214,20 +206,10 @@ class SmsOutbox(AsyncActor):
     # Effects
 
     def _happened(self, event: Event) -> None:
-        effects = self._core.handle(event, self.loop.time())
-        self._count()
-        self._carry_out(effects)
+        self._carry_out(self._core.handle(event, self.loop.time()))
         self._schedule_tick()
         if self._core.draining and not self._core.finishing:
             self._finished.set()
-
-    def _count(self) -> None:
-        """Adds what the core has counted since to what earlier incarnations have."""
-        for name, key in _COUNTED.items():
-            more = self._core.counters[name] - self._counted[name]
-            if more:
-                self.counters[key] += more
-                self._counted[name] += more
 
     def _carry_out(self, effects: Iterable[Effect]) -> None:
         for effect in effects:

@@ -172,12 +172,6 @@ METRICS = (
         help="Requests over a rate limit, of a connection, an address or a conversation.",
         labels={"channel": _CHANNELS},
     ),
-    Metric(
-        name="sms_keywords_total",
-        kind="counter",
-        help="SMS that said STOP, START or HELP, in one of the words for them.",
-        labels={"keyword": ("stop", "start", "help")},
-    ),
     # Turns
     Metric(
         name="turns_total",
@@ -288,6 +282,36 @@ METRICS = (
         kind="counter",
         help="Connections over the limit, of the channel or of an address.",
         labels={"channel": ("websocket",)},
+    ),
+    # SMS
+    Metric(
+        name="sms_keywords_total",
+        kind="counter",
+        help="SMS that said STOP, START or HELP, in one of the words for them.",
+        labels={"keyword": ("stop", "start", "help")},
+    ),
+    Metric(name="sms_sent_total", kind="counter", help="Parts of replies that Twilio has taken."),
+    Metric(
+        name="sms_confirmed_total",
+        kind="counter",
+        help="Of these, those of which Twilio's list had to be asked whether it had taken them.",
+    ),
+    Metric(name="sms_retries_total", kind="counter", help="Parts that were tried again."),
+    Metric(
+        name="sms_suppressed_total",
+        kind="counter",
+        help="Replies that were not sent because the person has said STOP.",
+    ),
+    Metric(name="sms_waiting", kind="gauge", help="Conversations with a reply that is not sent yet."),
+    Metric(
+        name="sms_dead_letters",
+        kind="gauge",
+        help="Replies that Twilio does not take; they are set aside until somebody retries or purges them.",
+    ),
+    Metric(
+        name="sms_ambiguous",
+        kind="gauge",
+        help="Replies of which nobody can say whether they were sent; they are set aside as the dead ones are.",
     ),
     # Processes
     Metric(

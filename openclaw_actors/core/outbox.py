@@ -12,7 +12,8 @@ No clock and no socket: times are monotonic seconds, passed in.
 from __future__ import annotations
 
 import random
-from collections import Counter, OrderedDict
+from collections import OrderedDict
+from collections.abc import MutableMapping
 
 from openclaw_actors.core.backoff import Backoff
 from openclaw_actors.core.outbox_lane import (
@@ -48,7 +49,8 @@ from openclaw_actors.core.outbox_lane import (
     Unknown,
 )
 from openclaw_actors.core.outbox_steps import begins, bodies_of, body_of, changed, prepare, taken
-from openclaw_actors.messages.outbox import SET_ASIDE, Delivery
+from openclaw_actors.core.series import Tally
+from openclaw_actors.messages.outbox import Delivery
 
 __all__ = ["OutboxCore"]
 
@@ -63,14 +65,20 @@ class OutboxCore:
     Args:
         limits: see there.
         cut: finds where a part ends.
+        counters: where it is counted what becomes of parts and replies.
         random_source: of the jitter.
     """
 
-    def __init__(self, limits: OutboxLimits, cut: Cut, random_source: random.Random | None = None) -> None:
+    def __init__(
+        self,
+        limits: OutboxLimits,
+        cut: Cut,
+        counters: MutableMapping[str, float] | None = None,
+        random_source: random.Random | None = None,
+    ) -> None:
         self.limits = limits
         self.lanes: OrderedDict[str, Lane] = OrderedDict()
-        self.counters: Counter[str] = Counter()
-        """`parts`, `retries`, `suppressed`, `ambiguous`, `dead`, `confirmed`: since the start."""
+        self.counters = Tally() if counters is None else counters
         self.draining = False
         self._cut = cut
         self._random = random_source or random.Random()
@@ -237,13 +245,13 @@ class OutboxCore:
                     lane, Phase.POSTING, Post(lane.session, body_of(reply, delivery, self.limits))
                 )
             case "retrying":
-                self.counters["retries"] += 1
+                self.counters["sms_retries_total"] += 1
                 return self._wait(lane, Phase.ASKING, max(0.0, lane.wake_at - now), now)
         return self._next_step(lane, now)
 
     def _count_end(self, delivery: Delivery) -> None:
-        if delivery.state in SET_ASIDE or delivery.state == "suppressed":
-            self.counters[delivery.state] += 1
+        if delivery.state == "suppressed":
+            self.counters["sms_suppressed_total"] += 1
 
     # An attempt
 
@@ -264,8 +272,8 @@ class OutboxCore:
     def _taken(self, lane: Lane, sid: str, state: str) -> list[Effect]:
         assert lane.reply is not None
         assert lane.delivery is not None
-        self.counters["parts"] += 1
-        self.counters["confirmed"] += state == "confirmed"
+        self.counters["sms_sent_total"] += 1
+        self.counters["sms_confirmed_total"] += state == "confirmed"
         lane.backoff.reset()
         return self._record(lane, taken(lane.reply, lane.delivery, sid, state, self.limits))
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from openclaw_actors.actors import board
+from openclaw_actors.actors import board, catalogue
 from openclaw_actors.actors.board import REGION_BYTES, Board
 
 
@@ -106,3 +106,7 @@ def test_who_has_no_region_counts_for_itself() -> None:
     assert whole.values() == {}
     with pytest.raises(KeyError):
         whole.region("session")
+
+
+def test_every_service_has_a_region() -> None:
+    assert set(board._NAMES) == {"supervisor", *catalogue.SERVICES, *catalogue.OUTBOXES}

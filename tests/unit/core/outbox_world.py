@@ -73,7 +73,7 @@ class World:
 
     def restart(self) -> None:
         """The process dies; the next one begins."""
-        self.core = OutboxCore(self.limits, cut, random.Random(1))
+        self.core = OutboxCore(self.limits, cut, random_source=random.Random(1))
         self.wanted: deque[Effect] = deque()
         open_ = [
             session

@@ -92,7 +92,7 @@ def test_what_was_surely_not_taken_is_tried_again_with_growing_pauses(mood: str)
     pauses = [b - a for (a, _), (b, _) in zip(world.posts, world.posts[1:], strict=False)]
     assert all(pause <= 8 * 1.2 for pause in pauses)
     assert pauses[-1] > pauses[0] if mood == "is away" else min(pauses) >= 5.0
-    assert world.core.counters["retries"] == 4
+    assert world.core.counters["sms_retries_total"] == 4
 
 
 def test_what_is_not_taken_for_hours_becomes_a_dead_letter_across_restarts_too() -> None:

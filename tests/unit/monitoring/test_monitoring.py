@@ -85,6 +85,7 @@ def test_what_one_is_advised_to_watch_has_an_alert() -> None:
         "openclaw_circuit_breaker_state",
         "openclaw_dead_letters_total",
         "openclaw_ws_slow_consumers_total",
+        "openclaw_sms_dead_letters",
     ):
         assert name in watched
 
