@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from types import SimpleNamespace
 from typing import Annotated, Any
 
 import aiohttp
@@ -25,6 +26,7 @@ from openclaw_actors.actors.http_operations import (
 from openclaw_actors.channels.auth import Principals
 from openclaw_actors.channels.http.declaring import Input, Operation
 from openclaw_actors.config import GatewayConfig
+from openclaw_actors.core.series import Tally
 from openclaw_actors.errors import AskRefused
 from openclaw_actors.messages.base import Value
 
@@ -78,7 +80,7 @@ def served(
     """Serve one operation, and play the scene with a client of it."""
     config = msgspec.convert(settings, GatewayConfig)
     context = HttpContext(
-        actor=None,  # type: ignore[arg-type] - nobody is asked here
+        actor=SimpleNamespace(counters=Tally()),  # type: ignore[arg-type] - nobody is asked here
         supervisor=None,
         directory=None,  # type: ignore[arg-type]
         config=config,

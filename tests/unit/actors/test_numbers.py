@@ -11,6 +11,7 @@ import pytest
 
 from openclaw_actors.actors import numbers
 from openclaw_actors.actors.board import Board
+from openclaw_actors.actors.drain_time import DrainTime
 from openclaw_actors.actors.numbers import Numbers
 from openclaw_actors.actors.service import Service
 from openclaw_actors.actorsystem import AsyncActor
@@ -58,7 +59,7 @@ def world(**answers: Callable[[int], Awaitable[Pong]]) -> tuple[Numbers, Asker, 
     for name, service in services.items():
         service.begin(name, os.getpid())
         service.state = "running"
-    return Numbers(cast(AsyncActor, asker), services, board, lambda: 1.5), asker, services, board
+    return Numbers(cast(AsyncActor, asker), services, board, DrainTime(os.devnull)), asker, services, board
 
 
 def play(scene: Coroutine[Any, Any, None]) -> None:
@@ -79,7 +80,9 @@ def test_all_is_there_and_what_several_say_adds_up() -> None:
         assert {key for key in values if kind_of(key) is None} == set()
         assert values['llm_calls_total{result="ok"}'] == 4
         assert values["actors_failed"] == 3
-        assert values["drain_seconds"] == 1.5
+        assert values["drain_seconds"] == 0
+        gather.drain.begins()
+        assert 0 < gather.known()["drain_seconds"] < 5
         assert values['mailbox_depth{actor="websocket"}'] == 3
         assert values['mailbox_depth{actor="supervisor"}'] == 0, "the question itself is not counted"
         assert values['process_resident_bytes{actor="supervisor"}'] > 1_000_000

@@ -9,6 +9,7 @@ from typing import Any
 
 from openclaw_actors.store import census
 from openclaw_actors.store.census import Census
+from openclaw_actors.store.options import Counters
 
 
 def run(scene: Any) -> None:
@@ -34,10 +35,11 @@ async def settled(known: Census) -> None:
 
 def test_it_is_not_known_until_it_was_counted_and_grows_at_once() -> None:
     async def scene(threads: ThreadPoolExecutor) -> None:
-        known = Census(lambda: 3, threads)
+        counters = Counters()
+        known = Census(lambda: 3, threads, counters)
         assert math.isnan(known.total())
         assert await counted(known) == 3
-        known.added()
+        counters.began += 1
         assert known.total() == 4
 
     run(scene)
@@ -46,9 +48,10 @@ def test_it_is_not_known_until_it_was_counted_and_grows_at_once() -> None:
 def test_files_are_looked_at_now_and_then_only(monkeypatch: Any) -> None:
     async def scene(threads: ThreadPoolExecutor) -> None:
         counts = [10, 7]
-        known = Census(lambda: counts.pop(0), threads)
+        counters = Counters()
+        known = Census(lambda: counts.pop(0), threads, counters)
         assert await counted(known) == 10
-        known.added()
+        counters.began += 1
         for _ in range(100):
             known.total()
         assert counts == [7]
@@ -65,7 +68,7 @@ def test_a_directory_that_cannot_be_read_leaves_it_unknown() -> None:
         def fail() -> int:
             raise PermissionError("no")
 
-        known = Census(fail, threads)
+        known = Census(fail, threads, Counters())
         known.total()
         await settled(known)
         assert math.isnan(known.total())
