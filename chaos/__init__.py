@@ -1,0 +1,1 @@
+"""A campaign of faults against a real gateway, and a verdict on its promises."""

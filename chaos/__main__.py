@@ -1,0 +1,110 @@
+"""Puts a gateway of its own under fire, and says whether it has kept its promises.
+
+A seed makes a campaign again: the same faults in the same order, at about the same times.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import random
+import shutil
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from chaos.campaign import Outcome, Plan, run
+from chaos.faults import FAULTS
+
+_MOST_SHOWN = 10
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Returns 0 when every promise was kept, 1 if one was broken."""
+    options = _parser().parse_args(arguments)
+    plan = Plan(
+        seed=options.seed,
+        seconds=options.seconds,
+        sessions=options.sessions,
+        faults=options.only or tuple(FAULTS),
+        every_s=options.every,
+    )
+    directory = Path(tempfile.mkdtemp(prefix="oca-"))
+    sys.stderr.write(f"seed {plan.seed}; the gateway's directory is {directory}\n")
+    with (directory / "campaign.log").open("w") as log:
+
+        def write(line: str) -> None:
+            log.write(line + "\n")
+            log.flush()
+            sys.stderr.write(line + "\n")
+
+        outcome = asyncio.run(run(plan, directory, write))
+    if options.json:
+        options.json.write_text(json.dumps(_document(plan, outcome), indent=2) + "\n")
+    sys.stdout.write(_report(plan, outcome))
+    if outcome.kept and not options.keep:
+        shutil.rmtree(directory)
+    else:
+        sys.stdout.write(f"state, logs and campaign.log are kept in {directory}\n")
+    return 0 if outcome.kept else 1
+
+
+def _report(plan: Plan, outcome: Outcome) -> str:
+    lines = [
+        f"seed {plan.seed}: {plan.sessions} conversations for {plan.seconds:g} s, "
+        f"{outcome.faults.total()} faults, {outcome.starts} starts, {outcome.connections} connections",
+        f"{outcome.said} messages were said, {outcome.accepted} accepted; "
+        f"the longest from receipt to answer took {outcome.slowest_s:.1f} s "
+        "where no fault was asked for",
+        "",
+    ]
+    for promise in outcome.promises:
+        lines.append(f"{'kept  ' if promise.kept else 'BROKEN'}  {promise.name}")
+        lines += [f"          {each}" for each in promise.broken[:_MOST_SHOWN]]
+        if len(promise.broken) > _MOST_SHOWN:
+            lines.append(f"          and {len(promise.broken) - _MOST_SHOWN} more")
+    return "\n".join(lines) + "\n"
+
+
+def _document(plan: Plan, outcome: Outcome) -> dict[str, object]:
+    return {
+        "seed": plan.seed,
+        "seconds": plan.seconds,
+        "sessions": plan.sessions,
+        "faults": dict(outcome.faults),
+        "said": outcome.said,
+        "accepted": outcome.accepted,
+        "connections": outcome.connections,
+        "starts": outcome.starts,
+        "slowest_seconds": round(outcome.slowest_s, 3),
+        "promises": [
+            {"name": each.name, "kept": each.kept, "broken": list(each.broken)} for each in outcome.promises
+        ],
+    }
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="scripts/chaos", description=__doc__)
+    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1_000_000))
+    parser.add_argument("--seconds", type=_positive, default=60.0, help="how long faults befall it (60)")
+    parser.add_argument("--sessions", type=int, default=20, help="conversations at once (20)")
+    parser.add_argument("--every", type=_positive, default=1.0, help="mean seconds between two faults (1)")
+    parser.add_argument(
+        "--only", action="append", choices=FAULTS, metavar="FAULT", help=f"one of {', '.join(FAULTS)}"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the outcome there, too")
+    parser.add_argument("--keep", action="store_true", help="keep the directory, whatever the verdict")
+    return parser
+
+
+def _positive(text: str) -> float:
+    value = float(text)
+    if not 0 < value < 1_000_000:
+        raise argparse.ArgumentTypeError(f"{text} is not above 0 and below 1,000,000")
+    return value
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,181 @@
+"""Runs one campaign: people talk, faults befall the gateway, and at the end everything is asked for again."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from chaos.client import Talker, replay
+from chaos.faults import FAULTS, Scene, commit
+from chaos.gateway import Gateway
+from chaos.ledger import Conversation, Promise, judge
+from chaos.processes import descriptors, resident_bytes
+
+__all__ = ["Outcome", "Plan", "run"]
+
+_SETTLE_WITHIN_S = 120.0
+_QUIET_S = 3.0
+_REPLAY_WITHIN_S = 30.0
+_MAX_GROWTH_BYTES = 32 * 1024 * 1024
+_MAX_GROWTH_DESCRIPTORS = 40
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What a campaign is; the same plan does the same to the same gateway."""
+
+    seed: int
+    seconds: float
+    sessions: int
+    faults: Sequence[str]
+    every_s: float
+    """Mean time between two faults, in seconds."""
+
+
+@dataclass
+class Outcome:
+    """What came of it."""
+
+    promises: list[Promise] = field(default_factory=list)
+    faults: Counter[str] = field(default_factory=Counter)
+    said: int = 0
+    accepted: int = 0
+    connections: int = 0
+    starts: int = 0
+    slowest_s: float = 0.0
+    """From the receipt of a message to its end, the longest; of those that ask for no fault of their own."""
+
+    @property
+    def kept(self) -> bool:
+        return all(promise.kept for promise in self.promises)
+
+
+async def run(plan: Plan, directory: Path, log: Callable[[str], None]) -> Outcome:
+    """Run a campaign in an empty directory.
+
+    Args:
+        log: takes a line for each fault and each step.
+    """
+    gateway = Gateway(directory)
+    running = asyncio.ensure_future(gateway.keep_running())
+    try:
+        await gateway.until_ready()
+        return await _campaign(plan, gateway, log)
+    finally:
+        await gateway.stop()
+        running.cancel()
+
+
+async def _campaign(plan: Plan, gateway: Gateway, log: Callable[[str], None]) -> Outcome:
+    dice = random.Random(plan.seed)
+    talkers = [
+        Talker(
+            gateway.url,
+            Conversation(f"s{number}"),
+            random.Random(dice.random()),
+            troublesome=number % 5 == 4,
+        )
+        for number in range(plan.sessions)
+    ]
+    outcome = Outcome()
+    background = [asyncio.ensure_future(talker.listen()) for talker in talkers]
+    background += [asyncio.ensure_future(talker.nag()) for talker in talkers]
+    await asyncio.gather(*(talker.say("say hello") for talker in talkers))
+    await _until_settled(talkers)
+    before = _costs(gateway)
+    end = time.monotonic() + plan.seconds
+    talking = [asyncio.ensure_future(talker.talk(end)) for talker in talkers]
+    await _strike(plan, Scene(gateway, talkers, random.Random(dice.random())), end, outcome, log)
+    await asyncio.gather(*talking)
+    log(
+        f"the faults are over; {sum(len(talker.conversation.open) for talker in talkers)} messages have no end yet"
+    )
+    await _until_settled(talkers)
+    for task in background:
+        task.cancel()
+    await asyncio.gather(*background, return_exceptions=True)
+    conversations = [talker.conversation for talker in talkers]
+    journals = {each.id: await replay(gateway.url, each.id, _REPLAY_WITHIN_S) for each in conversations}
+    outcome.promises = judge(conversations, journals)
+    outcome.promises.append(Promise("nothing grows", _growth(before, _costs(gateway))))
+    status = await gateway.stop()
+    left = gateway.processes()
+    ends = [f"process {pid} ({name}) is left" for pid, name in left.items()]
+    if status != 0:
+        ends.append(f"start ended with {status}")
+    ends += [f"{path} is left" for path in _sockets(gateway.directory / "state")]
+    outcome.promises.append(Promise("a gateway that is stopped leaves nothing", ends))
+    _count(outcome, conversations, gateway)
+    return outcome
+
+
+async def _strike(plan: Plan, scene: Scene, end: float, outcome: Outcome, log: Callable[[str], None]) -> None:
+    names = list(plan.faults)
+    weights = [FAULTS[name][0] for name in names]
+    began = time.monotonic()
+    while True:
+        pause = scene.dice.expovariate(1 / plan.every_s)
+        if time.monotonic() + pause >= end:
+            await asyncio.sleep(max(0.0, end - time.monotonic()))
+            return
+        await asyncio.sleep(pause)
+        name = scene.dice.choices(names, weights)[0]
+        done = await commit(name, scene)
+        outcome.faults[name] += 1
+        log(f"{time.monotonic() - began:7.2f} s  {name}: {done}")
+
+
+async def _until_settled(talkers: Sequence[Talker]) -> None:
+    """Until everything that was said has its end, or the time for that is over; the verdict tells which."""
+    end = time.monotonic() + _SETTLE_WITHIN_S
+    while time.monotonic() < end:
+        if not any(talker.conversation.open for talker in talkers):
+            await asyncio.sleep(_QUIET_S)  # a second answer would come now
+            return
+        await asyncio.sleep(0.1)
+
+
+def _costs(gateway: Gateway) -> dict[str, tuple[int, int]]:
+    """Memory and descriptors of each service."""
+    return {
+        name: (resident_bytes(pid), descriptors(pid))
+        for pid, name in gateway.processes().items()
+        if name != "SessionActor"
+    }
+
+
+def _growth(before: dict[str, tuple[int, int]], after: dict[str, tuple[int, int]]) -> list[str]:
+    found = []
+    for name, (memory, files) in after.items():
+        first_memory, first_files = before.get(name, (memory, files))
+        if memory - first_memory > _MAX_GROWTH_BYTES:
+            found.append(f"{name} has {(memory - first_memory) // 2**20} MB more than at first")
+        if files - first_files > _MAX_GROWTH_DESCRIPTORS:
+            found.append(f"{name} holds {files - first_files} descriptors more than at first")
+    return found
+
+
+def _sockets(state: Path) -> list[Path]:
+    run = state / "run"
+    return [path for path in run.rglob("*") if path.is_socket()] if run.exists() else []
+
+
+def _count(outcome: Outcome, conversations: Sequence[Conversation], gateway: Gateway) -> None:
+    messages = [message for each in conversations for message in each.messages.values()]
+    outcome.said = len(messages)
+    outcome.accepted = sum(message.accepted_at is not None for message in messages)
+    outcome.connections = sum(each.connections for each in conversations)
+    outcome.starts = gateway.starts
+    outcome.slowest_s = max(
+        (
+            message.done_at - message.accepted_at
+            for message in messages
+            if message.done_at is not None and message.accepted_at is not None and not message.may_fail
+        ),
+        default=0.0,
+    )

@@ -1,0 +1,61 @@
+"""Finds the processes of a gateway by a mark in their environment, so that none is missed and none is another's."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+__all__ = ["MARK", "descriptors", "hit", "named", "of_gateway", "resident_bytes"]
+
+MARK = "OPENCLAW_CHAOS_MARK"
+
+
+def of_gateway(mark: str) -> dict[int, str]:
+    """The live processes that carry the mark, with their names."""
+    wanted = f"{MARK}={mark}".encode()
+    found: dict[int, str] = {}
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            if wanted not in (entry / "environ").read_bytes().split(b"\0"):
+                continue
+            head, _, rest = (entry / "stat").read_text().rpartition(")")
+            if rest.split()[0] not in "ZX":
+                found[int(entry.name)] = head.partition("(")[2]
+        except OSError:
+            continue  # it has just ended
+    return found
+
+
+def named(processes: dict[int, str], name: str) -> list[int]:
+    """The pids of those with a name."""
+    return [pid for pid, its in processes.items() if its == name]
+
+
+def hit(pid: int, number: signal.Signals) -> bool:
+    """Send a signal; returns whether there was anybody to get it."""
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def descriptors(pid: int) -> int:
+    """How many descriptors a process holds; 0 for one that is gone."""
+    try:
+        return len(os.listdir(f"/proc/{pid}/fd"))
+    except OSError:
+        return 0
+
+
+def resident_bytes(pid: int) -> int:
+    """Memory that a process has to itself, in bytes; 0 for one that is gone."""
+    try:
+        text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    except OSError:
+        return 0
+    private = [line.split()[1] for line in text.splitlines() if line.startswith("Private_")]
+    return sum(map(int, private)) * 1024

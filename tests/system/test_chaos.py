@@ -1,0 +1,78 @@
+"""A short campaign of faults: whatever befalls the gateway, its promises hold; and the judge sees a broken one."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from chaos.ledger import Conversation, Message, judge
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.timeout(180)
+def test_a_short_campaign_keeps_every_promise(tmp_path: Path) -> None:
+    outcome = tmp_path / "outcome.json"
+    command = [sys.executable, "-m", "chaos", "--seed", "3", "--seconds", "8", "--sessions", "6"]
+    command += ["--every", "0.5", "--json", str(outcome)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=170, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    document = json.loads(outcome.read_text())
+    assert [promise["name"] for promise in document["promises"] if not promise["kept"]] == []
+    assert document["said"] == document["accepted"] > 6
+    assert sum(document["faults"].values()) > 5
+
+
+def event(kind: str, seq: int, name: str, **fields: object) -> dict[str, object]:
+    return {"type": kind, "seq": seq, "messageId": name, **fields}
+
+
+def receipt(seq: int, name: str) -> dict[str, object]:
+    return event("message_accepted", seq, name, text="say 1", queued=0)
+
+
+def end(seq: int, name: str, text: str = "echo: say 1") -> dict[str, object]:
+    return event("turn_done", seq, name, status="completed", text=text)
+
+
+FINE = [receipt(1, "a"), end(2, "a"), receipt(3, "b"), end(4, "b")]
+
+
+@pytest.mark.parametrize(
+    ("journal", "broken"),
+    [
+        (FINE, []),
+        (FINE[:3], ["every accepted message is answered", "what was told stays true"]),
+        ([*FINE, end(5, "b")], ["once", "in order"]),
+        (
+            [receipt(1, "b"), end(2, "b"), receipt(3, "a"), end(4, "a")],
+            ["in order", "what was told stays true"],
+        ),
+        ([*FINE[:3], end(5, "b")], ["what was told stays true"]),
+        (
+            [*FINE[:3], end(4, "b", "something else")],
+            ["every accepted message is answered", "what was told stays true"],
+        ),
+    ],
+)
+def test_the_judge_sees_what_is_broken(journal: list[dict[str, object]], broken: list[str]) -> None:
+    conversation = Conversation("s")
+    for name in "ab":
+        conversation.messages[name] = Message(name, "say 1", 0.0)
+    for each in FINE:
+        conversation.heard(each, 1.0)
+    verdict = judge([conversation], {"s": journal})
+    assert [promise.name for promise in verdict if not promise.kept] == broken
+
+
+def test_the_judge_sees_a_number_that_stands_for_two_things() -> None:
+    conversation = Conversation("s")
+    conversation.messages["a"] = Message("a", "say 1", 0.0)
+    for each in (receipt(1, "a"), end(2, "a"), end(2, "a", "otherwise")):
+        conversation.heard(each, 1.0)
+    verdict = judge([conversation], {"s": [receipt(1, "a"), end(2, "a")]})
+    assert [promise.name for promise in verdict if not promise.kept] == ["what was told stays true"]
