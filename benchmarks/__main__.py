@@ -35,7 +35,8 @@ Part = Callable[[Report, Path, bool], None]
 def _actors(report: Report, directory: Path, quick: bool) -> None:  # noqa: FBT001 - the signature of every part
     from benchmarks.actors import measure
 
-    report.rows += measure(runs=_QUICK_RUNS if quick else _RUNS, quick=quick)
+    runs = _QUICK_RUNS if quick else _RUNS
+    report.rows += measure(runs=runs, quick=quick, churn=500 if quick else 20_000)
 
 
 def _latency(report: Report, directory: Path, quick: bool) -> None:  # noqa: FBT001
