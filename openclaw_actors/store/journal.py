@@ -159,7 +159,7 @@ def read_header(descriptor: int) -> tuple[Header | None, int]:
 
 def key_inside(path: Path) -> str | None:
     """Whose journal it is; None if its first line does not say. Raises OSError."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     try:
         header, _ = read_header(descriptor)
     finally:
@@ -193,7 +193,7 @@ def load(journal: Path, snapshot: Path, key: str, *, window_turns: int) -> Loade
         OSError: if it cannot be read now, which says nothing about what is in it.
     """
     try:
-        descriptor = os.open(journal, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(journal, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # not to wait for a pipe
     except FileNotFoundError:
         if is_snapshot(snapshot):
             found = read_snapshot(snapshot, key)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
@@ -90,6 +91,8 @@ class Listing:
                     continue  # the snapshot of a journal that was set aside with it
                 try:
                     status = entry.stat()
+                    if not stat.S_ISREG(status.st_mode):
+                        continue  # a pipe or a device would be read for ever
                     key = key_of_name(name) or key_inside(Path(entry.path)) or f"file {entry.name}"
                 except OSError:
                     continue  # it was set aside or removed meanwhile

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from openclaw_actors.messages.persistence import ListSessions
-from tests.unit.store.scene import journal_of, opened, run, turn
+from tests.unit.store.scene import KEY, journal_of, opened, refused, run, turn
 
 
 async def fill(path: Path, count: int) -> None:
@@ -83,5 +83,28 @@ def test_a_damaged_one_does_not_spoil_the_list_nor_is_it_touched(tmp_path: Path)
             page = await store.list_sessions(ListSessions(offset=0, limit=100, contains=""))
         assert sorted(each.session[-2:] for each in page.sessions) == ["s0", "s1", "s2"]
         assert journal.read_bytes() == data
+
+    run(scene())
+
+
+def test_what_is_no_file_is_not_listed_and_not_waited_for(tmp_path: Path) -> None:
+    async def scene() -> None:
+        await fill(tmp_path, 1)
+        sessions = journal_of(tmp_path).parent
+        os.mkfifo(sessions / "pipe.jsonl")
+        (sessions / "endless.jsonl").symlink_to("/dev/zero")
+        (sessions / "directory.jsonl").mkdir()
+        with opened(tmp_path) as store:
+            page = await store.list_sessions(ListSessions(offset=0, limit=100, contains=""))
+        assert [each.session for each in page.sessions] == ["websocket:local:s0"]
+
+    run(scene())
+
+
+def test_a_pipe_in_the_place_of_a_journal_is_an_error_and_not_waited_for(tmp_path: Path) -> None:
+    async def scene() -> None:
+        with opened(tmp_path) as store:
+            os.mkfifo(journal_of(tmp_path))
+            assert (await refused(store.open_session(KEY))).code in ("corrupt", "unavailable")
 
     run(scene())
