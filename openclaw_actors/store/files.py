@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import itertools
 import os
 from pathlib import Path
@@ -36,9 +37,11 @@ class Files:
             view = view[written:]
 
     def flush(self, descriptor: int) -> None:
-        """Returns when what was written is on the disk."""
+        """Returns when what was written is on the disk, in a file that can be found again; raises if it cannot."""
         if self.sync:
             os.fdatasync(descriptor)
+        if os.fstat(descriptor).st_nlink == 0:
+            raise FileNotFoundError(errno.ENOENT, "somebody removed the file")
 
     def cut(self, descriptor: int, length: int) -> None:
         """Cuts the file to this length."""

@@ -152,3 +152,13 @@ def test_a_reply_whose_notice_cannot_be_written_is_not_written_and_others_are(tm
     assert not scene.path("a").exists()
     assert scene.path("b").read_bytes() == b"other\n"
     assert (tmp_path / "outbox.jsonl").read_bytes() == b""
+
+
+def test_what_is_written_into_a_removed_file_is_not_stored(tmp_path: Path) -> None:
+    scene = Scene(tmp_path)
+    scene.writer.commit([scene.job("a", 0, b"one\n")])
+    scene.path("a").unlink()
+    job = scene.job("a", 4, b"two\n")
+    scene.writer.commit([job])
+    assert job.error is not None
+    assert job.error.errno == errno.ENOENT
