@@ -10,6 +10,7 @@ __all__ = ["Root", "check_open_files", "exit_code_of_signal"]
 
 import asyncio
 import errno
+import functools
 import logging
 import os
 import signal
@@ -32,7 +33,7 @@ from openclaw_actors.actors.rundir import (
 from openclaw_actors.actorsystem import become_subreaper, raise_open_files_limit
 from openclaw_actors.config import GatewayConfig
 from openclaw_actors.core.supervision import RestartLimits, RestartPolicy
-from openclaw_actors.errors import OpenClawError, StateDirError
+from openclaw_actors.errors import AlreadyRunning, OpenClawError, StateDirError
 from openclaw_actors.messages import Ready
 
 logger = logging.getLogger(__name__)
@@ -43,6 +44,9 @@ supervisor allows for services that do not answer. A drain in which all answer t
 
 ANSWER_WITHIN_S = 10.0
 """For so long after `Ready` a channel may take until it answers its first request."""
+
+RECORD_AGAIN_S = 2.0
+"""After which a record that a full disk did not take is tried again."""
 
 FILES_FOR_ITSELF = 64
 FILES_PER_SESSION = 3
@@ -96,6 +100,7 @@ class Root:
         self._boot: Boot | None = None
         self._was_ready = False
         self._addresses: dict[str, str] = {}
+        self._record_again: asyncio.TimerHandle | None = None
         limits = plan.config.supervision
         self._policy = RestartPolicy(
             RestartLimits(
@@ -124,7 +129,7 @@ class Root:
         except _Stopped:
             pass  # before anything was ready: there is nothing to drain
         finally:
-            remove_record(self._plan.run)
+            self._forget_record()
             self._lock.release()
         return 0
 
@@ -144,7 +149,7 @@ class Root:
             return
         if self._boot is not None:
             self._boot.end_at_once()
-        remove_record(self._plan.run)
+        self._forget_record()
         self._lock.release()
         os._exit(exit_code_of_signal(number))
 
@@ -170,7 +175,10 @@ class Root:
         while True:
             incarnation += 1
             try:
+                self._lock.keep()
                 reason = await self._one_life(incarnation)
+            except AlreadyRunning:
+                raise
             except (OpenClawError, OSError) as failed:
                 if not self._was_ready and not (isinstance(failed, BootFailed) and not failed.final):
                     raise
@@ -235,7 +243,10 @@ class Root:
             config = replace(config, http=replace(config.http, port=port))
         self._plan = replace(self._plan, config=config)
 
-    def _record(self, boot: Boot, state: str) -> None:
+    def _record(self, boot: Boot, state: str, *, again: bool = False) -> None:
+        if self._record_again is not None:
+            self._record_again.cancel()
+            self._record_again = None
         record = RunRecord(
             boot=boot.id,
             pid=os.getpid(),
@@ -252,7 +263,18 @@ class Root:
             if not self._was_ready:
                 raise StateDirError(f"cannot write in {self._plan.run}: {_with_remedy(error)}") from None
             # A full disk must not end a gateway that runs: commands do not find it until there is room again.
-            logger.error("the record of the running gateway cannot be written: %s", _with_remedy(error))
+            if not again:
+                logger.error("the record of the running gateway cannot be written: %s", _with_remedy(error))
+            loop = asyncio.get_running_loop()
+            self._record_again = loop.call_later(
+                RECORD_AGAIN_S, functools.partial(self._record, boot, state, again=True)
+            )
+
+    def _forget_record(self) -> None:
+        if self._record_again is not None:
+            self._record_again.cancel()
+        if self._lock.held:
+            remove_record(self._plan.run)
 
 
 def _with_remedy(error: OSError) -> str:

@@ -163,9 +163,11 @@ class Boot:
             self._supervisor_pidfd = -1
 
     async def watch(self) -> str:
-        """Wait until the supervisor or the admin has ended or does not answer any more; returns which."""
+        """Wait until it cannot go on: supervisor or admin has ended or does not answer; returns why."""
         interval_s = self.plan.config.supervision.ping_interval_seconds
         while not await self._ended_within(interval_s):
+            if not self.run_dir.is_dir():
+                return f"somebody removed {self.run_dir}, and no actor can be created without it"
             if problem := await self._ping():
                 return problem
             self._reap()

@@ -23,6 +23,7 @@ __all__ = [
     "write_record",
 ]
 
+import errno
 import fcntl
 import os
 import shutil
@@ -38,6 +39,9 @@ from openclaw_actors.errors import AlreadyRunning, StateDirError
 RECORD_NAME = "current.json"
 LOCK_NAME = "lock"
 ORPHANS_END_WITHIN_S = 5.0
+_RECORD_BYTES = 2_048
+"""Every record takes as much, so that on a full disk the next one fits where the last one stands."""
+_DISK_IS_FULL = (errno.ENOSPC, errno.EDQUOT)
 _POLL_S = 0.02
 
 
@@ -84,6 +88,23 @@ class StateLock:
                 if self._fd != fd:
                     os.close(fd)
 
+    @property
+    def held(self) -> bool:
+        """Whether this process has it."""
+        return self._fd >= 0
+
+    def keep(self) -> None:
+        """Take it again if somebody removed its file: whoever locks a new one would think that nobody runs.
+
+        Raises:
+            AlreadyRunning: another process was quicker.
+        """
+        if self._fd >= 0 and not self._is_still_the_file(self._fd):
+            os.close(self._fd)
+            self._fd = -1
+            self._path.parent.mkdir(mode=0o700, exist_ok=True)
+            self.acquire()
+
     def _is_still_the_file(self, fd: int) -> bool:
         """Whether the locked file is the one that others will open: its last owner may just have removed it."""
         try:
@@ -113,11 +134,26 @@ def process_start_ticks(pid: int) -> int | None:
 
 
 def write_record(run: Path, record: RunRecord) -> None:
-    """Replace `run/current.json` in one step."""
+    """Replace `run/current.json` in one step; on a full disk, overwrite the last one."""
     path = run / RECORD_NAME
     temporary = path.with_name(f".{RECORD_NAME}.{os.getpid()}")
-    temporary.write_bytes(msgspec.json.encode(record))
-    temporary.replace(path)
+    data = msgspec.json.encode(record).ljust(_RECORD_BYTES)
+    try:
+        temporary.write_bytes(data)
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        if error.errno not in _DISK_IS_FULL or not path.exists():
+            raise
+        _overwrite(path, data)
+
+
+def _overwrite(path: Path, data: bytes) -> None:
+    fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.pwrite(fd, data, 0)
+    finally:
+        os.close(fd)
 
 
 def read_record(run: Path) -> RunRecord | None:

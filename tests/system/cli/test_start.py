@@ -5,6 +5,7 @@ The supervisor is a stub, so that these tests are about `start` alone; `test_com
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -12,6 +13,7 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,20 @@ QUICK_PINGS = {"supervision": {"ping_interval_seconds": 0.1, "ping_timeout_secon
 def stub(make_gateway: GatewayFactory) -> Gateway:
     """A running gateway with the stub as its supervisor."""
     return make_gateway(module=STUB).start()
+
+
+@contextlib.contextmanager
+def small_disk(directory: Path, size: str) -> Iterator[Path]:
+    """A real file system of its own that is soon full."""
+    directory.mkdir(mode=0o700, parents=True)
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", directory], check=False
+    ).returncode:
+        pytest.skip("only root can mount a small disk")
+    try:
+        yield directory
+    finally:
+        subprocess.run(["umount", "-l", directory], check=True)
 
 
 def fill(path: Path) -> None:
@@ -182,11 +198,7 @@ def test_a_state_directory_that_cannot_be_used_is_refused(
 
 def test_a_full_disk_is_said_in_one_line(make_gateway: GatewayFactory) -> None:
     gateway = make_gateway(module=STUB)
-    disk = gateway.state_dir
-    disk.mkdir(mode=0o700)
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", disk], check=False).returncode:
-        pytest.skip("only root can mount a small disk")
-    try:
+    with small_disk(gateway.state_dir, "64k") as disk:
         fill(disk / "fill")
         result = gateway.cli("start", "--demo", "--port", "0", "--http-port", "0")
         assert result.returncode == 1
@@ -194,18 +206,12 @@ def test_a_full_disk_is_said_in_one_line(make_gateway: GatewayFactory) -> None:
         assert "No space left on device" in result.stderr
         assert "make room on that disk" in result.stderr
         assert result.stderr.count("\n") == 1
-    finally:
-        subprocess.run(["umount", disk], check=True)
 
 
 def test_a_disk_that_is_full_for_the_record_alone_is_said_with_a_remedy(make_gateway: GatewayFactory) -> None:
     """The directories and the lock are there already: the first thing that needs room is the record."""
     gateway = make_gateway(module=STUB)
-    disk = gateway.state_dir
-    disk.mkdir(mode=0o700)
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", disk], check=False).returncode:
-        pytest.skip("only root can mount a small disk")
-    try:
+    with small_disk(gateway.state_dir, "64k") as disk:
         for name in ("logs", "run", "memory"):
             (disk / name).mkdir(mode=0o700)
         fill(disk / "fill")
@@ -213,8 +219,6 @@ def test_a_disk_that_is_full_for_the_record_alone_is_said_with_a_remedy(make_gat
         assert result.returncode == 1
         assert "make room on that disk (df -h, df -i), or choose another with --state-dir" in result.stderr
         assert result.stderr.count("\n") == 1
-    finally:
-        subprocess.run(["umount", disk], check=True)
 
 
 def test_a_state_directory_too_long_for_a_socket_works(make_gateway: GatewayFactory, tmp_path: Path) -> None:
@@ -299,6 +303,48 @@ def test_a_dead_root_is_built_anew_on_the_same_ports(stub: Gateway, level: int) 
     assert stub.terminate() == 0
     assert len(stub.err.lines) == 2
     stub.check_nothing_left()
+
+
+def test_a_root_that_is_built_anew_on_a_full_disk_is_found(make_gateway: GatewayFactory) -> None:
+    gateway = make_gateway(module=STUB, config=QUICK_PINGS)
+    with small_disk(gateway.state_dir, "256k") as disk:
+        gateway.start()
+        before = record_of(gateway)
+        fill(disk / "fill")
+        os.kill(tree(gateway)[2], signal.SIGKILL)
+        wait_for_another_boot(gateway, before)
+        assert gateway.stop() == 0
+
+
+def test_a_record_for_which_there_was_no_room_is_written_when_there_is(make_gateway: GatewayFactory) -> None:
+    gateway = make_gateway(module=STUB, config=QUICK_PINGS)
+    with small_disk(gateway.state_dir, "256k") as disk:
+        gateway.start()
+        before = record_of(gateway)
+        (disk / "run" / "current.json").unlink()
+        fill(disk / "fill")
+        os.kill(tree(gateway)[2], signal.SIGKILL)
+        wait_until(lambda: "ready again" in gateway.err.text(), what="it is ready again")
+        assert gateway.cli("status").returncode == 3
+        (disk / "fill").unlink()
+        wait_until((disk / "run" / "current.json").exists, what="there is a record again")
+        assert wait_for_another_boot(gateway, before)["state"] == "ready"
+        assert gateway.stop() == 0
+
+
+@pytest.mark.parametrize("what", ["the boot's directory", "run"])
+def test_a_gateway_whose_run_directory_is_removed_is_built_anew(
+    make_gateway: GatewayFactory, what: str
+) -> None:
+    gateway = make_gateway(module=STUB, config=QUICK_PINGS).start()
+    before = record_of(gateway)
+    shutil.rmtree(before["run_dir"] if what != "run" else gateway.state_dir / "run")
+    wait_until((gateway.state_dir / "run" / "current.json").exists, what="there is a record")
+    wait_for_another_boot(gateway, before)
+    result = gateway.cli("start", "--demo", "--port", "0", "--http-port", "0")
+    assert result.returncode == 1
+    assert "already runs" in result.stderr
+    assert gateway.stop() == 0
 
 
 def test_a_stopped_supervisor_is_replaced(make_gateway: GatewayFactory) -> None:

@@ -191,3 +191,25 @@ def test_a_record_with_an_impossible_pid_says_nothing(run: Path, pid: int) -> No
         f'{{"boot":"b","pid":{pid},"started_ticks":1,"run_dir":"/x","state":"ready"}}'
     )
     assert rundir.read_record(run) is None
+
+
+def test_a_lock_whose_file_was_removed_is_taken_again(run: Path) -> None:
+    lock = StateLock(run)
+    lock.acquire()
+    (run / "lock").unlink()
+    run.rmdir()
+    lock.keep()
+    with pytest.raises(AlreadyRunning):
+        StateLock(run).acquire()
+
+
+def test_a_lock_that_another_took_when_its_file_was_removed_is_not_taken_back(run: Path) -> None:
+    lock, other = StateLock(run), StateLock(run)
+    lock.acquire()
+    (run / "lock").unlink()
+    other.acquire()
+    with pytest.raises(AlreadyRunning):
+        lock.keep()
+    assert not lock.held
+    lock.release()
+    assert (run / "lock").exists()
