@@ -168,6 +168,8 @@ class SessionActor(AsyncActor):
             return
         if "model" in changed and self._called_incarnation != self._directory.incarnation("model"):
             self._carry_out(self._core.model_lost(time.time()))
+        if "persistence" in changed:
+            self._carry_out(self._core.store_replaced(time.time()))
         lost, self._undelivered_receipts = self._undelivered_receipts, []
         for receipt in lost:
             self._tell(self._channel_of.get(receipt.delivery_id, ""), receipt)
@@ -330,7 +332,11 @@ class SessionActor(AsyncActor):
         elif refusal.code == "persistence_failed":
             self._carry_out(self._core.write_failed(time.time()))
         else:
-            self._give_up(refusal)
+            missing = self._core.store_misses(time.time()) if refusal.code == "gap" else None
+            if missing is None:
+                self._give_up(refusal)
+            else:
+                self._carry_out(missing)
 
     def _try_again(self) -> None:
         self._carry_out(self._core.try_again(time.time()))

@@ -50,6 +50,7 @@ from openclaw_actors.core.records import (
 )
 from openclaw_actors.core.resuming import taken_up
 from openclaw_actors.core.turn import Turn
+from openclaw_actors.core.unstored import Unstored
 from openclaw_actors.messages.conversation import Deliver, StopOutcome, StopTurn
 from openclaw_actors.messages.events import ErrorEvent, Event, Notice, TurnStatus
 from openclaw_actors.messages.model import CallFailed, Completed, ToolCall
@@ -88,6 +89,9 @@ class SessionCore:
         self._facts: list[Record] = []
         self._writing: WriteRecords | None = None
         self._waits_for_store = False
+        self._unstored = Unstored()
+        self._interrupted: WriteRecords | None = None
+        """Goes out again when the store has back what comes before it."""
         self._after_write: list[Effect] = []
 
     @property
@@ -96,6 +100,7 @@ class SessionCore:
         if (
             self.turn is not None
             or self._writing is not None
+            or self._unstored.due
             or self._facts
             or self._stops
             or self.state.commands
@@ -151,6 +156,8 @@ class SessionCore:
         if batch is None:
             return []
         self._writing = None
+        if self._unstored.holds(batch):
+            return self._given_back(batch, durable=durable) + self._pump(now)
         receipts = self.intake.recorded()
         events: list[Event] = []
         for record in batch.records:
@@ -162,7 +169,10 @@ class SessionCore:
                 self.recent.add(event)
                 events.append(event)
         self.degraded = not durable
-        if self.degraded:
+        if not self.degraded:
+            self._unstored.clear()
+        else:
+            self._unstored.add(batch.records)
             events.append(Notice(code="persistence_degraded", text=_DEGRADED))
         released, self._after_write = self._after_write, []
         effects: list[Effect] = [*receipts, Publish(tuple(events)), *released]
@@ -180,11 +190,19 @@ class SessionCore:
         """
         batch, self._writing = self._writing, None
         effects = self.intake.not_recorded()
+        gives_back = batch is not None and self._unstored.holds(batch)
+        if gives_back:
+            batch, self._interrupted = self._interrupted, None
         if batch is not None and any(
             isinstance(each, UserSaid) and stops(each.text) for each in batch.records
         ):
             # A turn that should end does so, also when nobody can be told.
             effects += self._end_for_command(now)
+        if gives_back:
+            if batch is not None and batch.when_exhausted == "keep":
+                self._facts = [*without_next_turn(batch.records), *self._facts]
+            self._waits_for_store = True
+            return [*effects, TryAgainLater()]
         if batch is None or batch.when_exhausted == "drop":
             return effects + self._pump(now)
         self._facts = [*without_next_turn(batch.records), *self._facts]
@@ -193,6 +211,34 @@ class SessionCore:
             self.degraded = True
             effects.append(Publish((Notice(code="persistence_degraded", text=_DEGRADED),)))
         return [*effects, TryAgainLater()]
+
+    def store_replaced(self, now: float) -> list[Effect]:
+        """The store has a new incarnation: it gets what the last one may have had in memory only."""
+        self._unstored.give_back()
+        return self._pump(now)
+
+    def store_misses(self, now: float) -> list[Effect] | None:
+        """The records under way were refused because others are missing before them.
+
+        Returns:
+            None if this session does not have those either.
+        """
+        batch = self._writing
+        if batch is None or not self._unstored or self._unstored.begins_with(batch):
+            return None
+        if not self._unstored.holds(batch):
+            self._interrupted = batch
+        self._writing = None
+        self._unstored.give_back()
+        return self._pump(now)
+
+    def _given_back(self, batch: WriteRecords, *, durable: bool) -> list[Effect]:
+        self._unstored.given_back(batch, durable=durable)
+        self.degraded = bool(self._unstored)
+        if not self._unstored.due and self._interrupted is not None:
+            self._writing, self._interrupted = self._interrupted, None
+            return [self._writing]
+        return []
 
     def try_again(self, now: float) -> list[Effect]:
         """What the store refused may be written again."""
@@ -301,6 +347,9 @@ class SessionCore:
     def _pump(self, now: float) -> list[Effect]:
         if self._writing is not None or self._waits_for_store:
             return []
+        if self._unstored.due:
+            self._writing = self._unstored.batch()
+            return [self._writing]
         effects: list[Effect] = []
         if self._admits_first and not self._facts:
             self._admits_first = False

@@ -112,3 +112,33 @@ def test_a_full_disk_refuses_new_messages_loses_no_answer_and_heals(
 
     asyncio.run(recall())
     assert gateway.stop() == 0
+
+
+def test_an_answer_that_only_memory_holds_survives_the_death_of_the_store(
+    make_gateway: GatewayFactory, small_disk: Path
+) -> None:
+    gateway = make_gateway(config={"memory": {"storage_path": str(small_disk / "memory")}}).start()
+
+    async def scene() -> None:
+        async with Client(gateway.ws_url) as client:
+            await client.turn("/demo slow 0.1")
+            running = await client.send("/demo slow 1" + padding(journal_of(small_disk)))
+            await client.expect("turn_started")
+            filler = fill(small_disk)
+            done = await client.expect("turn_done", messageId=running, deadline_s=20.0)
+            await client.expect("notice", code="persistence_degraded", deadline_s=5.0)
+            old = await asyncio.to_thread(gateway.kill, "persistence")
+            await asyncio.to_thread(
+                wait_until, lambda: gateway.nodes()["persistence"]["pid"] not in (None, old), what="a new one"
+            )
+            filler.unlink()
+            after = await client.turn("after", deadline_s=20.0)
+            assert_seqs_unbroken(client.durable())
+            assert_one_answer_each(client.durable()[3:], [running, after["messageId"]])
+            async with Client(gateway.ws_url) as other:
+                await other.resume(0)
+                await other.expect("turn_done", messageId=after["messageId"])
+                assert done in other.events
+
+    asyncio.run(scene())
+    assert gateway.stop() == 0

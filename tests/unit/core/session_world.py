@@ -142,6 +142,16 @@ class World:
         while self.write is not None:
             self.store_writes()
 
+    def store_forgets(self, count: int) -> None:
+        """The store dies with the newest `count` records in its memory only; its next incarnation is told of."""
+        del self.journal[len(self.journal) - count :]
+        self.do(self.core.store_replaced(self.now))
+        if self.write is not None and self.write.records[0].number > len(self.journal) + 1:
+            self.write = None
+            effects = self.core.store_misses(self.now)
+            assert effects is not None, "the session gives up"
+            self.do(effects)
+
     def store_refuses(self) -> None:
         assert self.write is not None
         self.write = None

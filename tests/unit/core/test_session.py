@@ -99,6 +99,82 @@ def test_what_the_store_holds_in_memory_is_said_with_a_warning() -> None:
     assert world.core.degraded
 
 
+def degraded(*answers: str) -> World:
+    """A session whose answers, all but the first ones, are in the store's memory only."""
+    world = World()
+    for number, answer in enumerate(answers):
+        world.deliver(delivery(f"m{number}"))
+        world.store_writes()
+        world.model_answers(answer)
+        world.store_writes(durable=False)
+    return world
+
+
+def test_what_only_the_memory_of_a_dead_store_had_is_given_to_the_next_one() -> None:
+    world = degraded("hello")
+    told = list(world.said)
+    world.store_forgets(1)
+    assert not world.core.idle
+    world.store_writes()
+    assert [end.text for end in world.ends()] == ["hello"]
+    assert world.said == told, "nobody hears of it twice"
+    assert world.core.idle
+    assert not world.core.degraded
+    world.deliver(delivery("m1"))
+    world.settle()
+    world.check_all_answered()
+
+
+def test_a_write_on_which_the_store_died_goes_out_again_after_what_the_store_forgot() -> None:
+    world = degraded("hello")
+    world.deliver(delivery("m1"))
+    assert world.write is not None
+    world.store_forgets(1)
+    world.settle()
+    assert [done.text for done in world.done()] == ["hello", "the answer"]
+    assert world.accepted == ["m0", "m1"]
+    world.check_all_answered()
+
+
+def test_a_store_that_dies_again_while_it_is_given_back_what_it_forgot_gets_all_of_it() -> None:
+    long = "x" * (3 << 20)
+    world = World()
+    for number in range(3):
+        world.deliver(delivery(f"m{number}"))
+    world.store_writes_all()
+    durable = len(world.journal)
+    while world.call is not None or world.write is not None:
+        if world.call is not None:
+            world.model_answers(long)
+        world.store_writes(durable=False)
+    assert len(world.ends()) == 3
+    world.store_forgets(len(world.journal) - durable)
+    world.store_writes(durable=False)
+    assert world.write is not None, "it is more than one message takes"
+    world.store_forgets(len(world.journal) - durable)
+    world.settle()
+    world.check_all_answered()
+    assert world.core.idle
+
+
+def test_while_the_next_store_cannot_keep_what_was_forgotten_messages_are_refused() -> None:
+    world = degraded("hello")
+    world.deliver(delivery("m1"))
+    world.store_forgets(1)
+    world.store_refuses()
+    assert [refused.code for refused in world.refused.values()] == ["persistence_failed"]
+    world.settle()
+    assert [end.text for end in world.ends()] == ["hello"]
+
+
+def test_what_the_session_itself_does_not_have_it_cannot_give_back() -> None:
+    world = World()
+    world.deliver(delivery("m1"))
+    world.store_writes()
+    world.model_answers("hello")
+    assert world.core.store_misses(world.now) is None
+
+
 def test_an_answer_beyond_the_limit_ends_the_turn_and_the_call() -> None:
     world = World(SessionLimits(max_answer_chars=10))
     world.deliver(delivery("m1"))
