@@ -75,6 +75,7 @@ class ModelActor(AsyncActor):
     """Calls the provider for all sessions."""
 
     process_name = "model"
+    first_message = Init
 
     def __init__(self) -> None:
         super().__init__()
@@ -97,6 +98,7 @@ class ModelActor(AsyncActor):
         except (ConfigError, Unusable) as error:
             self.call_later(_EXIT_AFTER_ANSWER_S, self.stop, "not usable")
             return InitFailed(reason=str(error), code="configuration")
+        self.unstash()
         return Ready(
             pid=os.getpid(),
             incarnation=message.incarnation,

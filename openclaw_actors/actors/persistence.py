@@ -86,6 +86,7 @@ class PersistenceActor(ContactHandlers, OutboxHandlers, AsyncActor):
     """Keeps the conversations."""
 
     process_name = "persistence"
+    first_message = Init
 
     def __init__(self) -> None:
         super().__init__()
@@ -105,6 +106,7 @@ class PersistenceActor(ContactHandlers, OutboxHandlers, AsyncActor):
         except StoreCannotOpen as refusal:
             self.call_later(_EXIT_AFTER_ANSWER_S, self.stop, refusal.code)
             return InitFailed(reason=refusal.text, code=refusal.code)
+        self.unstash()
         return Ready(pid=os.getpid(), incarnation=message.incarnation)
 
     @handles(Directory)

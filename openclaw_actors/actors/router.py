@@ -93,6 +93,7 @@ class SessionRouter(AsyncActor):
     """Finds or forks the session of every message."""
 
     process_name = "router"
+    first_message = Init
 
     def __init__(self) -> None:
         super().__init__()
@@ -124,6 +125,7 @@ class SessionRouter(AsyncActor):
         self._session_class = load("session")
         self.spawn(self._recover(), name="recover")
         self._schedule_tick()
+        self.unstash()
         return Ready(pid=os.getpid(), incarnation=message.incarnation)
 
     async def _recover(self) -> None:

@@ -49,6 +49,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_MAX_STASHED = 10_000
+"""Messages that wait until the actor is set up; what comes after them is refused, or dropped with a line in the log."""
+
 Handler = Callable[[Any, Any, Any], Any]
 _H = TypeVar("_H", bound=Handler)
 
@@ -75,9 +78,14 @@ class AsyncActor(Actor):
     counters: MutableMapping[str, float]
     """Where this actor counts, by series; numbers of its own unless it says otherwise."""
 
+    first_message: ClassVar[type | None] = None
+    """If set, messages of all other types are stashed until the actor calls `unstash`: who sends them may have learned
+    the address before this actor has been set up."""
+
     incarnation: int | None = None
     """Number of this life of the actor, if it has one; stands in `ActorFailed`."""
 
+    _stash: list[tuple[Any, ActorAddress, int]] | None = None
     _stopping = False
     _ending: asyncio.Task[None]
     _table: ClassVar[dict[type, Handler | None]] = {}
@@ -100,8 +108,9 @@ class AsyncActor(Actor):
 
     @property
     def mailbox_depth(self) -> int:
-        """Messages that were received and are not finished: those in the mailbox and the async handlers that run."""
-        return self._runtime.transport.mailbox_depth + self._handling
+        """Messages that were received and are not finished: in the mailbox, stashed, and in async handlers that run."""
+        stashed = len(self._stash) if self._stash is not None else 0
+        return self._runtime.transport.mailbox_depth + stashed + self._handling
 
     async def ask(self, address: Any, message: Any, *, timeout_s: float) -> Any:
         """Send a message and wait for the value that its handler returns.
@@ -181,6 +190,18 @@ class AsyncActor(Actor):
         except ProcessLookupError:
             logger.debug("process %d was gone already", pid)
 
+    def unstash(self) -> None:
+        """Handle, in the next tick, what came before the actor was set up, in its order; later messages as they come.
+
+        An actor that cannot be set up leaves it: when it ends, whoever waits for an answer learns `ActorGone`.
+        """
+        self.loop.call_soon(self._call, self._unstash)
+
+    def _unstash(self) -> None:
+        stash, self._stash = self._stash or [], None
+        for message, sender, ask_id in stash:
+            self._enter(message, sender, ask_id)
+
     def stop(self, reason: str = "") -> None:
         """Exit in order: `on_stop`, then the tasks are cancelled, then the children exit, then this process does.
 
@@ -218,6 +239,7 @@ class AsyncActor(Actor):
         self._runtime = runtime
         self.counters = Tally()
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._stash = None if self.first_message is None else []
         self._handling = 0
         self._overflowing = False
         self._strange_types: dict[str, int] = {}
@@ -229,6 +251,9 @@ class AsyncActor(Actor):
     def _enter(self, message: Any, sender: ActorAddress, ask_id: int) -> None:
         if logger.isEnabledFor(logging.DEBUG):
             self._log_entry(message, sender, ask_id)
+        if self._stash is not None and not isinstance(message, self.first_message or object):
+            self._put_by(message, sender, ask_id)
+            return
         handler = self._table.get(type(message)) or self._find_handler(type(message))
         if handler is None:
             self._unknown(message, sender, ask_id)
@@ -255,6 +280,15 @@ class AsyncActor(Actor):
         except ValueError:
             name = "a new actor"
         logger.debug("%s %s by %s", "asked" if ask_id else "told", type(message).__name__, name)
+
+    def _put_by(self, message: Any, sender: ActorAddress, ask_id: int) -> None:
+        assert self._stash is not None
+        if len(self._stash) < _MAX_STASHED:
+            self._stash.append((message, sender, ask_id))
+        elif ask_id:
+            self._refuse(sender, ask_id, AskRefused("busy", "too much waits for this actor to be set up"))
+        else:
+            logger.error("a %s is dropped: too much waits to be set up", type(message).__name__)
 
     def _find_handler(self, message_type: type) -> Handler | None:
         for base in message_type.__mro__:

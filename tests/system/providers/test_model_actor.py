@@ -79,9 +79,15 @@ class Scene:
         self.model: Address
         self.asker: Address
 
-    async def start(self, *, secrets: dict[str, str] | None = None, **llm: Any) -> Ready | InitFailed:
+    async def start(
+        self, *messages: Any, secrets: dict[str, str] | None = None, **llm: Any
+    ) -> Ready | InitFailed:
+        """Sets the actor up; `messages` come before."""
         self.model = await self.system.create(ModelActor)
         self.asker = await self.system.create(Asker)
+        if messages:
+            self.say(*messages)
+            await self.answers()
         settings = msgspec.convert({"llm": {"demo_faults": True, **llm}}, config.GatewayConfig)
         init = Init(
             name="model",
@@ -129,6 +135,19 @@ def test_a_call_that_is_cancelled_before_it_began_is_over() -> None:
 
         await eventually(answered, timeout_s=15.0)
         await scene.doing("idle")
+
+    on_stage(play)
+
+
+def test_a_call_that_comes_before_the_actor_is_set_up_waits_for_it() -> None:
+    async def play(system: Any, _puppet: Any) -> None:
+        scene = Scene(system)
+        assert isinstance(await scene.start(question("hello")), Ready)
+
+        async def answered() -> bool:
+            return any(isinstance(each, Completed) for each in await scene.answers())
+
+        await eventually(answered, timeout_s=15.0)
 
     on_stage(play)
 
