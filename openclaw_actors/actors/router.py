@@ -277,9 +277,8 @@ class SessionRouter(AsyncActor):
             else:
                 if entry.pid is not None:
                     _kill_group(entry.pid)
-                if not (self._core.draining or entry.moving):
-                    if entry.fatal is None:
-                        self._count("session_restarts_total", entry.death or "died")
+                if not (self._core.draining or entry.moving or entry.fatal is not None):
+                    self._count("session_restarts_total", entry.death or "died")
                     logger.warning(
                         "session %s: %s", key, entry.kill_reason or "its process ended unexpectedly"
                     )

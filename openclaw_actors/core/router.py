@@ -249,7 +249,10 @@ class RouterCore:
     def start_failed(self, key: str, code: str, reason: str) -> None:
         """The session could not open its conversation; its process ends by itself."""
         entry = self.entries.get(key)
-        if entry is not None and code == "corrupt":
+        if entry is None:
+            return
+        entry.kill_reason = entry.kill_reason or "its conversation could not be opened"
+        if code == "corrupt":
             entry.fatal = ("persistence_failed", reason)
 
     def crashes(self, key: str, message_id: str | None) -> None:

@@ -393,6 +393,7 @@ def test_an_end_that_is_no_message_s_fault_blames_none(how: str) -> None:
         assert "a" in world.sessions
     world.settle(for_s=1)
     assert not world.refused
+    assert "its process ended unexpectedly" not in [lost.reason for lost in world.lost]
     assert {fork.deaths for fork in world.forks} == {0}
     assert world.recorded["a"] == ["m1"]
 
