@@ -18,6 +18,7 @@ from openclaw_actors.actors.replay import ReplayReader
 from openclaw_actors.actors.session_commands import SessionCommands
 from openclaw_actors.actors.session_limits import give_way, limit_memory, log_end, session_limits, too_large
 from openclaw_actors.actors.session_tools import SessionTools
+from openclaw_actors.actors.session_voice import Voice
 from openclaw_actors.actorsystem import AsyncActor, handles
 from openclaw_actors.agent.faults import commit_fault, fault_of
 from openclaw_actors.agent.prompt import PromptBuilder
@@ -37,7 +38,6 @@ from openclaw_actors.core.effects import (
     WriteRecords,
 )
 from openclaw_actors.core.records import Record
-from openclaw_actors.core.routing import outbox_of
 from openclaw_actors.core.session import SessionCore
 from openclaw_actors.errors import AskRefused, FrameTooLarge
 from openclaw_actors.messages import (
@@ -69,9 +69,7 @@ from openclaw_actors.messages import (
     Ping,
     Pong,
     Ready,
-    Refused,
     Replay,
-    SessionEvents,
     SessionGivesUp,
     SessionOpened,
     StopTurn,
@@ -86,7 +84,6 @@ logger = logging.getLogger(__name__)
 _STORE_TIMEOUT_S = 30.0
 _EXIT_AFTER_ANSWER_S = 0.05
 _LOOK_AGAIN_S = 1.0
-_MAX_UNDELIVERED = 256
 
 
 class SessionActor(AsyncActor):
@@ -99,8 +96,6 @@ class SessionActor(AsyncActor):
         super().__init__()
         self._key = ""
         self._early: list[tuple[Message, Address]] | None = []
-        self._events: list[Event] = []
-        self._flush_due = False
         self._ends = False
         self._bound_to: str | None = None
         """The channel's instance, where the conversation belongs to one of its connections."""
@@ -111,8 +106,6 @@ class SessionActor(AsyncActor):
         self._turn_began_at = 0.0
         self._turn_correlation: str | None = None
         self._called_incarnation = 0
-        self._undelivered_receipts: list[Accepted | Refused] = []
-        self._channel_of: dict[str, str] = {}
         self._became_idle = asyncio.Event()
 
     # Life
@@ -124,8 +117,6 @@ class SessionActor(AsyncActor):
         logs.session_key.set(self._key)
         self._router = sender
         self._directory = ServiceDirectory(message.directory)
-        self._followers = message.followers
-        self._outbox = outbox_of(self._key)
         self._config = decode(message.settings)
         give_way()
         limit_memory(self._config.sessions.max_memory_mb)
@@ -143,6 +134,7 @@ class SessionActor(AsyncActor):
         self._tools = SessionTools(self, self._key, self._config, self._directory, self._tool_done)
         self._commands = SessionCommands(self._core, self._tools.ask_store, self._command_done)
         self._replays = ReplayReader(self, self._directory, self._core)
+        self._voice = Voice(self, self._key, self._directory, message.followers)
         self._bound_to = next((each.bound_to for each in self._core.state.open), None)
         resumes = {"resumes": "a turn"} if self._core.resumes else {}
         self._carry_out(
@@ -170,9 +162,7 @@ class SessionActor(AsyncActor):
             self._carry_out(self._core.model_lost(time.time()))
         if "persistence" in changed:
             self._carry_out(self._core.store_replaced(time.time()))
-        lost, self._undelivered_receipts = self._undelivered_receipts, []
-        for receipt in lost:
-            self._tell(self._channel_of.get(receipt.delivery_id, ""), receipt)
+        self._voice.tell_again()
         self._end_with_its_channel()
 
     def _end_with_its_channel(self) -> None:
@@ -236,7 +226,7 @@ class SessionActor(AsyncActor):
             case Replay():
                 self._replay(message)
             case Followers():
-                self._followers = message.channels
+                self._voice.followers = message.channels
             case EndSession():
                 self._ends = True
                 self._ask_to_leave_if_idle()
@@ -250,8 +240,8 @@ class SessionActor(AsyncActor):
     def _replay(self, message: Replay) -> None:
         page = self._replays.from_memory(message)
         if page is not None:
-            self._flush()
-            self._tell(message.channel, page)
+            self._voice.flush()
+            self._voice.tell(message.channel, page)
         else:
             self.spawn(self._replay_from_store(message), name="replay")
 
@@ -265,7 +255,7 @@ class SessionActor(AsyncActor):
             again_s = _LOOK_AGAIN_S if self._replays.from_memory(message) is None else 0.0
             self.call_later(again_s, self._replay, message)
         else:
-            self._tell(message.channel, page)
+            self._voice.tell(message.channel, page)
 
     # From the model
 
@@ -299,8 +289,8 @@ class SessionActor(AsyncActor):
                 case TryAgainLater():
                     self.call_later(_LOOK_AGAIN_S, self._try_again)
                 case TellChannel():
-                    self._flush()
-                    self._tell(effect.channel, effect.message)
+                    self._voice.flush()
+                    self._voice.tell(effect.channel, effect.message)
                 case TellRouter():
                     self.send(self._router, effect.message)
                 case CallModel():
@@ -355,44 +345,16 @@ class SessionActor(AsyncActor):
         assert self.incarnation is not None
         return self.incarnation
 
-    def _publish(self, events: Iterable[Event]) -> None:
+    def _publish(self, events: tuple[Event, ...]) -> None:
         for event in events:
-            self._events.append(event)
             if isinstance(event, TurnDone):
                 log_end(event, self._turn_began_at, self._turn_correlation)
-        if self._events and not self._flush_due:
-            self._flush_due = True
-            self.call_at_tick_end(self._flush)
-
-    def _flush(self) -> None:
-        """Sends what was published in this tick of the loop, in one message to each follower."""
-        self._flush_due = False
-        if not self._events:
-            return
-        events, self._events = tuple(self._events), []
-        message = SessionEvents(session=self._key, incarnation=self._core_token, events=events)
-        ends = any(isinstance(event, TurnDone) for event in events)
-        for channel in self._followers:
-            if ends or channel != self._outbox:  # which has no use for anything but ends
-                self._tell(channel, message)
-
-    def _tell(self, channel: str, message: Message) -> None:
-        address = self._directory.address(channel)
-        if isinstance(message, Accepted | Refused):
-            self._channel_of[message.delivery_id] = channel
-            while len(self._channel_of) > _MAX_UNDELIVERED:
-                del self._channel_of[next(iter(self._channel_of))]
-        if address is not None:
-            self.send(address, message)
+        self._voice.publish(events)
 
     def on_dead_target(self, address: Address, message: object) -> None:
-        """Keeps the receipts that a dying channel did not take, for its next incarnation."""
-        if isinstance(message, Accepted | Refused):
-            channel = self._channel_of.get(message.delivery_id, "")
-            if self._directory.address(channel) not in (None, address):
-                self._tell(channel, message)
-            elif len(self._undelivered_receipts) < _MAX_UNDELIVERED:
-                self._undelivered_receipts.append(message)
+        """Keeps what a dying channel did not take."""
+        if self._early is None:
+            self._voice.not_delivered(address, message)
 
     def _call_model(self, effect: CallModel) -> None:
         with logs.bind(correlation=effect.correlation_id):
@@ -439,7 +401,7 @@ class SessionActor(AsyncActor):
         except AskRefused as refusal:
             logger.warning("the outcome of a repeated message cannot be read: %s", refusal)
             return  # without an end there is no answer: the channel tells that the message was not taken
-        self._tell(
+        self._voice.tell(
             deliver.channel,
             Accepted(
                 session=self._key,
@@ -499,7 +461,7 @@ class SessionActor(AsyncActor):
     @handles(PassivationGranted)
     async def leave(self, message: PassivationGranted, sender: Address) -> None:
         """Writes the snapshot and exits; stays if its records cannot be written."""
-        self._flush()
+        self._voice.flush()
         try:
             await self._close()
         except AskRefused as refusal:
