@@ -45,6 +45,7 @@ from openclaw_actors.messages import (
     Address,
     Append,
     Appended,
+    AssistantChunk,
     CallFailed,
     CancelCall,
     CloseSession,
@@ -134,7 +135,7 @@ class SessionActor(AsyncActor):
         self._tools = SessionTools(self, self._key, self._config, self._directory, self._tool_done)
         self._commands = SessionCommands(self._core, self._tools.ask_store, self._command_done)
         self._replays = ReplayReader(self, self._directory, self._core)
-        self._voice = Voice(self, self._key, self._directory, message.followers)
+        self._voice = Voice(self, self._key, self._directory, message.followers, self._said_so_far)
         self._bound_to = next((each.bound_to for each in self._core.state.open), None)
         resumes = {"resumes": "a turn"} if self._core.resumes else {}
         self._carry_out(
@@ -356,6 +357,17 @@ class SessionActor(AsyncActor):
         if self._early is None:
             self._voice.not_delivered(address, message)
 
+    def on_overflow(self, address: Address, message: object) -> None:
+        """Tells channels again what there was no room for, and asks the model again."""
+        if self._early is None:
+            self._voice.not_taken(address, message)
+        if isinstance(message, Complete):
+            self.call_later(_LOOK_AGAIN_S, self._call_again, message)
+
+    def _said_so_far(self) -> AssistantChunk | None:
+        turn = self._core.turn
+        return turn.said_so_far() if turn is not None else None
+
     def _call_model(self, effect: CallModel) -> None:
         with logs.bind(correlation=effect.correlation_id):
             logger.info("asks the model (%s)", effect.call_id)
@@ -372,6 +384,10 @@ class SessionActor(AsyncActor):
         except FrameTooLarge as error:
             logger.error("the conversation takes %d bytes, too many for a model call", error.size)
             self.loop.call_soon(self.model_failed, too_large(effect.call_id), self._router)
+
+    def _call_again(self, call: Complete) -> None:
+        if self._core.waits_for(call.call_id):
+            self._send_to_model(call)
 
     def _send_to_model(self, message: Complete | CancelCall) -> None:
         ref = self._directory.find("model")

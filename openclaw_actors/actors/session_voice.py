@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from openclaw_actors.actors.directory import ServiceDirectory
 from openclaw_actors.actorsystem import AsyncActor
 from openclaw_actors.core.routing import outbox_of
-from openclaw_actors.messages import Accepted, Address, Event, Message, Refused, SessionEvents, TurnDone
+from openclaw_actors.messages import (
+    Accepted,
+    Address,
+    AssistantChunk,
+    Event,
+    Message,
+    Refused,
+    SessionEvents,
+    StopOutcome,
+    TurnDone,
+)
 
 __all__ = ["Voice"]
 
 _MAX_UNDELIVERED = 256
+_SAY_AGAIN_S = 0.5
 
 
 class Voice:
@@ -21,10 +32,16 @@ class Voice:
         actor: the session's actor, which has its incarnation by now.
         key: the session's.
         followers: names of the channels that are told of its events.
+        said_so_far: all that the running attempt has streamed.
     """
 
     def __init__(
-        self, actor: AsyncActor, key: str, directory: ServiceDirectory, followers: frozenset[str]
+        self,
+        actor: AsyncActor,
+        key: str,
+        directory: ServiceDirectory,
+        followers: frozenset[str],
+        said_so_far: Callable[[], AssistantChunk | None],
     ) -> None:
         assert actor.incarnation is not None
         self.followers = followers
@@ -35,7 +52,13 @@ class Voice:
         self._directory = directory
         self._events: list[Event] = []
         self._flush_due = False
-        self._undelivered: list[Accepted | Refused] = []
+        self._undelivered: list[Accepted | Refused | StopOutcome] = []
+        self._newest: Event | None = None
+        """The durable event that was published last."""
+        self._newest_end: TurnDone | None = None
+        self._said_so_far = said_so_far
+        self._behind: set[str] = set()
+        self._says_again = False
         self._channel_of: dict[str, str] = {}
 
     def publish(self, events: Iterable[Event]) -> None:
@@ -51,8 +74,10 @@ class Voice:
         if not self._events:
             return
         events, self._events = tuple(self._events), []
+        self._newest = next((each for each in reversed(events) if hasattr(each, "seq")), self._newest)
         message = SessionEvents(session=self._key, incarnation=self._incarnation, events=events)
-        ends = any(isinstance(event, TurnDone) for event in events)
+        ends = [event for event in events if isinstance(event, TurnDone)]
+        self._newest_end = ends[-1] if ends else self._newest_end
         for channel in self.followers:
             if ends or channel != self._outbox:  # which has no use for anything but ends
                 self.tell(channel, message)
@@ -76,8 +101,39 @@ class Voice:
             elif len(self._undelivered) < _MAX_UNDELIVERED:
                 self._undelivered.append(message)
 
+    def not_taken(self, address: Address, message: object) -> None:
+        """A channel has more to do than it can, and this was not sent to it: it is told again in a moment.
+
+        Of events it then gets the newest only. Who follows the session sees the gap before it, and asks for a replay.
+        """
+        match message:
+            case StopOutcome() if self._directory.address(message.channel or "") != address:
+                return  # it was for the router
+            case Accepted() | Refused() | StopOutcome() if len(self._undelivered) < _MAX_UNDELIVERED:
+                self._undelivered.append(message)
+            case SessionEvents():
+                self._behind |= {each for each in self.followers if self._directory.address(each) == address}
+            case _:
+                return  # pages of a replay are asked for again
+        if not self._says_again:
+            self._says_again = True
+            self._actor.call_later(_SAY_AGAIN_S, self._say_again)
+
+    def _say_again(self) -> None:
+        self._says_again = False
+        self.flush()
+        self.tell_again()
+        behind, self._behind = self._behind & self.followers, set()
+        for channel in behind:
+            said = (self._newest_end,) if channel == self._outbox else (self._newest, self._said_so_far())
+            events = tuple(each for each in said if each is not None)
+            self.tell(channel, SessionEvents(session=self._key, incarnation=self._incarnation, events=events))
+
     def tell_again(self) -> None:
-        """Send the receipts that were kept: addresses have changed."""
+        """Send what was kept: addresses have changed, or there is room again."""
         kept, self._undelivered = self._undelivered, []
-        for receipt in kept:
-            self.tell(self._channel_of.get(receipt.delivery_id, ""), receipt)
+        for each in kept:
+            channel = (
+                each.channel if isinstance(each, StopOutcome) else self._channel_of.get(each.delivery_id)
+            )
+            self.tell(channel or "", each)
