@@ -40,6 +40,7 @@ __all__ = [
     "decode_state",
     "encode_state",
     "text_digest",
+    "trim_window",
 ]
 
 _BETWEEN_MESSAGES = "\n\n"
@@ -48,6 +49,10 @@ REMEMBERED_SECONDS = 7 * 24 * 3600.0
 MOST_TOKENS = (1 << 63) - 1
 REMEMBERED_IDS_AT_MOST = 100_000
 """A person who sends more than this in seven days finds the oldest ids forgotten."""
+
+MOST_WINDOW_CHARS = 4_000_000
+"""Of the ended turns that reach the model, about a million tokens and at most 16 MB: the state and every prompt travel
+in one message between processes. The oldest turns go first, the newest one always stays; the store keeps them all."""
 
 
 class OutOfOrder(ValueError):
@@ -163,7 +168,8 @@ def apply(state: Conversation, record: Record, *, window_turns: int) -> None:
         case NumbersSkipped():
             state.seq = max(state.seq, record.to_seq)
         case HistoryRestored():
-            state.window = list(record.window[-window_turns:])
+            state.window = list(record.window)
+            trim_window(state.window, window_turns)
         case MessagesAbsorbed():
             _absorb(state, record)
         case SettingsChanged():
@@ -226,8 +232,27 @@ def _end_turn(state: Conversation, record: TurnEnded, window_turns: int) -> None
     state.window.append(
         HistoryTurn(user=message.text, steps=message.steps, answer=record.text, status=record.status)
     )
-    if len(state.window) > window_turns:
-        del state.window[: len(state.window) - window_turns]
+    trim_window(state.window, window_turns)
+
+
+def trim_window(window: list[HistoryTurn], window_turns: int) -> None:
+    """Lets go of the oldest turns beyond the limits of number and size."""
+    if len(window) > window_turns:
+        del window[: len(window) - window_turns]
+    room = MOST_WINDOW_CHARS
+    for index in range(len(window) - 1, -1, -1):
+        room -= _chars(window[index])
+        if room < 0:
+            del window[: min(index + 1, len(window) - 1)]
+            return
+
+
+def _chars(turn: HistoryTurn) -> int:
+    chars = len(turn.user) + len(turn.answer)
+    for step in turn.steps:
+        chars += len(step.text) + sum(len(call.arguments) for call in step.calls)
+        chars += sum(len(outcome.text) for outcome in step.outcomes.values()) + sum(map(len, step.said))
+    return chars
 
 
 def _absorb(state: Conversation, record: MessagesAbsorbed) -> None:

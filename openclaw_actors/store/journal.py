@@ -18,7 +18,7 @@ from pathlib import Path
 
 import msgspec
 
-from openclaw_actors.core.conversation import Conversation, OutOfOrder, apply
+from openclaw_actors.core.conversation import Conversation, OutOfOrder, apply, trim_window
 from openclaw_actors.core.records import Record
 from openclaw_actors.store.failures import StoreRefusal
 from openclaw_actors.store.framing import crc_of, seal, unseal
@@ -216,7 +216,7 @@ def load(journal: Path, snapshot: Path, key: str, *, window_turns: int) -> Loade
             loaded = _start(descriptor, size, length, None, header)
         elif found is not None:
             loaded.snapshot_bytes = snapshot.stat().st_size
-            del loaded.state.window[: max(0, len(loaded.state.window) - window_turns)]
+            trim_window(loaded.state.window, window_turns)
         _fold(descriptor, size, loaded, window_turns)
         return loaded
     finally:

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from openclaw_actors.core.conversation import (
+    MOST_WINDOW_CHARS,
     REMEMBERED_IDS,
     REMEMBERED_IDS_AT_MOST,
     REMEMBERED_SECONDS,
@@ -17,6 +18,7 @@ from openclaw_actors.core.conversation import (
     decode_state,
     encode_state,
     text_digest,
+    trim_window,
 )
 from openclaw_actors.core.records import (
     AssistantSpoke,
@@ -31,7 +33,7 @@ from openclaw_actors.core.records import (
     turn_id_of,
 )
 from openclaw_actors.messages.events import TurnStatus, Usage
-from openclaw_actors.messages.history import HistoryTurn
+from openclaw_actors.messages.history import HistoryTurn, Step, ToolOutcome
 from openclaw_actors.messages.model import ToolCall
 
 CALL = ToolCall(call_id="c1", name="shell", arguments="{}")
@@ -94,7 +96,9 @@ class Talk:
             )
         )
 
-    def end(self, message_id: str, *, status: TurnStatus = "completed", at: float = 14.0) -> None:
+    def end(
+        self, message_id: str, *, status: TurnStatus = "completed", at: float = 14.0, text: str = ""
+    ) -> None:
         self.add(
             TurnEnded(
                 number=0,
@@ -103,7 +107,7 @@ class Talk:
                 turn_id=turn_id_of(message_id),
                 message_id=message_id,
                 status=status,
-                text=f"answer {message_id}",
+                text=text or f"answer {message_id}",
                 usage=Usage(input_tokens=10, output_tokens=2),
             )
         )
@@ -180,6 +184,30 @@ def test_the_window_holds_the_last_turns_and_the_count_all() -> None:
     assert [each.user for each in talk.state.window] == ["text 7", "text 8", "text 9"]
     assert talk.state.turns == 10
     assert talk.state.usage.total == 120
+
+
+def test_the_window_fits_into_one_message_however_long_the_turns_are() -> None:
+    talk = Talk(window_turns=50)
+    for index in range(50):
+        talk.say(str(index))
+        talk.end(str(index), text="\N{PILE OF POO}" * 1_000_000)
+    assert [each.user for each in talk.state.window] == ["text 47", "text 48", "text 49"]
+    assert talk.state.turns == 50
+    assert len(encode_state(talk.state)) < 17_000_000
+    talk.say("last")
+    talk.end("last", text="x" * (MOST_WINDOW_CHARS + 1))
+    assert [each.user for each in talk.state.window] == ["text last"]
+    talk.turn("short")
+    assert [each.user for each in talk.state.window] == ["text short"]
+
+
+def test_what_tools_said_counts_for_the_size_of_the_window() -> None:
+    outcome = {"c": ToolOutcome(status="ok", text="x" * (MOST_WINDOW_CHARS - 100))}
+    step = Step(text="", calls=(CALL,), outcomes=outcome)
+    window = [HistoryTurn(user="a", steps=[step], answer="b", status="completed")]
+    window.append(HistoryTurn(user="c" * 200, steps=[], answer="", status="completed"))
+    trim_window(window, 50)
+    assert [each.user[0] for each in window] == ["c"]
 
 
 def test_a_second_end_changes_nothing() -> None:
