@@ -2,11 +2,6 @@
 
 Every message from a person is remembered until its session has accepted or refused it; if the session dies before,
 the message goes, in its order, to the next incarnation. Times are monotonic seconds, passed in.
-
-Whose fault a session's death is decides who is given up in the end. A delivery that the session names as it crashes
-is to blame itself. Otherwise the turn that ran is, which the next incarnation finds in the journal; only where
-none ran, the first message without a receipt. A session that dies before it has opened its conversation, is killed on a
-person's order, or ends because the store refuses it, puts no blame on anybody.
 """
 
 from __future__ import annotations
@@ -14,6 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterable
 
+from openclaw_actors.core.blame import blame, strike
 from openclaw_actors.core.commands import stops
 from openclaw_actors.core.routing import (
     DRAINING,
@@ -58,8 +54,6 @@ from openclaw_actors.messages.conversation import (
 __all__ = ["RouterCore"]
 
 _BUSY = "Server is busy. Please retry."
-_QUARANTINED = "This message ended its session twice and is given up. The conversation goes on."
-_POISON_STRIKES = 2
 _STAY_S = 0.5
 _MAX_STOPS = 64
 
@@ -243,7 +237,7 @@ class RouterCore:
         entry.doing, entry.pong_at, entry.ping_sent_at = "idle", now, None
         entry.enter(Phase.LIVE, now)
         suspect, entry.suspect, entry.died_guilty = entry.suspect, "", False
-        effects = self._strike(entry, suspect) if suspect and not resumes else []
+        effects = strike(entry, suspect) if suspect and not resumes else []
         return effects + self._send_what_waits(entry) + self.fill(now)
 
     def start_failed(self, key: str, code: str, reason: str) -> None:
@@ -465,25 +459,7 @@ class RouterCore:
         if entry.stops:
             return effects + self._end_turns(entry, now)
         entry.enter(Phase.BACKING_OFF, now)
-        return effects if entry.innocent else effects + self._blame(entry)
-
-    def _blame(self, entry: Entry) -> list[RouterEffect]:
-        if entry.accused in entry.unsettled:
-            return self._strike(entry, entry.accused)
-        if entry.was_live and not entry.blameless:
-            entry.died_guilty = True
-            entry.suspect = next(iter(entry.unsettled), "")
-        return []
-
-    def _strike(self, entry: Entry, delivery_id: str) -> list[RouterEffect]:
-        message = entry.unsettled.get(delivery_id)
-        if message is None:
-            return []
-        strikes = entry.strikes[delivery_id] = entry.strikes.get(delivery_id, 0) + 1
-        if strikes < _POISON_STRIKES:
-            return []
-        forget(entry, delivery_id)
-        return [refuse(message, "quarantined", _QUARANTINED)]
+        return effects if entry.innocent else effects + blame(entry)
 
     def _end_turns(self, entry: Entry, now: float) -> list[RouterEffect]:
         entry.enter(Phase.BACKING_OFF, now)
