@@ -94,6 +94,7 @@ class SessionRouter(AsyncActor):
 
     process_name = "router"
     first_message = Init
+    sweeps = True
 
     def __init__(self) -> None:
         super().__init__()

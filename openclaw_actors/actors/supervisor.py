@@ -89,6 +89,7 @@ class Supervisor(OutboxRequests, AsyncActor):
     """Owns the tree of actors."""
 
     process_name = "supervisor"
+    sweeps = True
 
     def __init__(self) -> None:
         super().__init__()

@@ -18,7 +18,6 @@ from openclaw_actors.actorsystem.failed import ActorFailed
 from openclaw_actors.actorsystem.limits import DEFAULT_LIMITS, Limits
 from openclaw_actors.actorsystem.process import (
     become_subreaper,
-    descendants,
     end_descendants,
     raise_open_files_limit,
     reap_orphans,
@@ -37,7 +36,6 @@ __all__ = [
     "UnixSystemBase",
     "address_key",
     "become_subreaper",
-    "descendants",
     "end_descendants",
     "handles",
     "prepare_run_dir",

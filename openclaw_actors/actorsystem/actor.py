@@ -72,6 +72,10 @@ class AsyncActor(Actor):
     new_session: ClassVar[bool] = False
     """Whether the process leads a session (setsid) of its own, so that its programs can be found and killed."""
 
+    sweeps: ClassVar[bool] = False
+    """Whether what dead descendants leave behind falls to this process (a sub-reaper, prctl(2)), and is killed before
+    `on_child_exited` comes. Whatever is no actor that it created is killed, so such a class starts no programs."""
+
     process_name: ClassVar[str] = ""
     """What its lines in the log call this process; the class's name by default."""
 
@@ -182,6 +186,10 @@ class AsyncActor(Actor):
         """Return the pid of a living child."""
         child = self._runtime.children.find(address_key(address))
         return None if child is None else child.pid
+
+    def children_pids(self) -> set[int]:
+        """Return the pids of all living children that are actors."""
+        return {child.pid for child in self._runtime.children}
 
     def kill(self, pid: int) -> None:
         """Kill a process with SIGKILL; one that is gone already is fine."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 __all__ = ["Child", "Children"]
 
 import asyncio
+import logging
 import os
 import signal
 import socket
@@ -18,6 +19,13 @@ from typing import Any
 from openclaw_actors.actorsystem.address import Address, socket_name
 from openclaw_actors.actorsystem.hub import listen
 from openclaw_actors.actorsystem.process import fork_process, open_pidfd
+from openclaw_actors.proctree import end_strangers
+
+logger = logging.getLogger(__name__)
+
+_SWEEP_AGAIN_S = 0.002
+_SWEEP_S = 5.0
+"""For so long the end of a child is held back while something that it left cannot be killed."""
 
 
 class Child:
@@ -40,6 +48,9 @@ class Children:
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, exited: Callable[[Child, int], None]) -> None:
+        self.sweeps = False
+        """This process is a sub-reaper, all of whose children are forked here. What a child leaves behind falls to it,
+        and is ended before the child's end is reported: its successor finds nothing of it."""
         self._loop = loop
         self._exited = exited
         self._by_key: dict[str, Child] = {}
@@ -105,6 +116,18 @@ class Children:
         self._loop.remove_reader(child.pidfd)
         os.close(child.pidfd)
         del self._by_key[str(child.address.addressDetails)]
+        if self.sweeps:
+            self._sweep(child, status, self._loop.time() + _SWEEP_S)
+        else:
+            self._exited(child, status)
+
+    def _sweep(self, child: Child, status: int, deadline: float) -> None:
+        left = end_strangers({each.pid for each in self})
+        if left and self._loop.time() < deadline:
+            self._loop.call_later(_SWEEP_AGAIN_S, self._sweep, child, status, deadline)
+            return
+        if left:
+            logger.critical("processes that %d left cannot be killed: %s", child.pid, sorted(left))
         self._exited(child, status)
 
     def kill(self, child: Child) -> None:

@@ -50,7 +50,7 @@ from openclaw_actors.actorsystem.address import Address, AddressManager, LocalAd
 from openclaw_actors.actorsystem.children import Child, Children
 from openclaw_actors.actorsystem.failed import ActorFailed
 from openclaw_actors.actorsystem.limits import Limits
-from openclaw_actors.actorsystem.process import leave, name_process
+from openclaw_actors.actorsystem.process import become_subreaper, leave, name_process
 from openclaw_actors.actorsystem.transport import Envelope, UnixTransport
 
 logger = logging.getLogger(__name__)
@@ -106,6 +106,9 @@ def run_actor(spec: ActorSpec, path: str, listener: socket.socket) -> int:
         None,
         None,
     )
+    if getattr(spec.actor_class, "sweeps", False):
+        become_subreaper()
+        manager.children.sweeps = True
     try:
         return manager.run()
     finally:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 __all__ = [
     "become_subreaper",
-    "descendants",
     "die_with_parent",
     "end_descendants",
     "fork_process",
@@ -30,8 +29,9 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Collection, Iterable
-from pathlib import Path
 from typing import Any
+
+from openclaw_actors.proctree import children_of, descendants, kill
 
 logger = logging.getLogger(__name__)
 
@@ -195,35 +195,6 @@ def _flush_logs() -> None:
 # -- orphans -----------------------------------------------------------------
 
 
-def _parents() -> dict[int, int]:
-    """Return pid -> parent's pid of all processes that /proc shows."""
-    found: dict[int, int] = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                stat = (entry / "stat").read_bytes()
-            except OSError:
-                continue  # it ended meanwhile
-            found[int(entry.name)] = int(stat[stat.rindex(b")") + 2 :].split()[1])
-    return found
-
-
-def descendants(pid: int | None = None) -> set[int]:
-    """Return the pids of all processes below `pid` (this process by default), zombies included."""
-    root = os.getpid() if pid is None else pid
-    children: dict[int, list[int]] = {}
-    for child, parent in _parents().items():
-        children.setdefault(parent, []).append(child)
-    found: set[int] = set()
-    queue = [root]
-    while queue:
-        for child in children.get(queue.pop(), ()):
-            if child not in found:
-                found.add(child)
-                queue.append(child)
-    return found
-
-
 def end_descendants(*, timeout_s: float = 5.0, spare: Collection[int] = ()) -> set[int]:
     """Kill and reap every process below this one. Call `become_subreaper` at start, or orphans escape.
 
@@ -240,10 +211,7 @@ def end_descendants(*, timeout_s: float = 5.0, spare: Collection[int] = ()) -> s
     while True:
         left = descendants() - set(spare)
         for pid in left:
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                continue  # it ended meanwhile
+            kill(pid)
         reap_orphans(spare=spare)
         left = descendants() - set(spare)
         if not left or time.monotonic() > deadline:
@@ -254,13 +222,11 @@ def end_descendants(*, timeout_s: float = 5.0, spare: Collection[int] = ()) -> s
 def reap_orphans(*, spare: Collection[int] = ()) -> int:
     """Reap the children that have ended, except `spare`; return how many."""
     reaped = 0
-    own = os.getpid()
-    for pid, parent in _parents().items():
-        if parent == own and pid not in spare:
-            try:
-                reaped += os.waitpid(pid, os.WNOHANG)[0] != 0
-            except ChildProcessError:
-                continue  # another part of this process reaped it
+    for pid in children_of(os.getpid()) - set(spare):
+        try:
+            reaped += os.waitpid(pid, os.WNOHANG)[0] != 0
+        except ChildProcessError:
+            continue  # another part of this process reaped it
     return reaped
 
 

@@ -13,7 +13,8 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from openclaw_actors.actorsystem import DEFAULT_LIMITS, GatewaySystem, Limits, descendants
+from openclaw_actors.actorsystem import DEFAULT_LIMITS, GatewaySystem, Limits
+from openclaw_actors.proctree import descendants
 from tests.system.actorsystem.cast import Puppet
 
 Play = Callable[[GatewaySystem, Any], Awaitable[Any]]

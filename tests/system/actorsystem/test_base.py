@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 from thespian.actors import Actor, ActorSystem
 
-from openclaw_actors.actorsystem import UnixSystemBase, descendants
+from openclaw_actors.actorsystem import UnixSystemBase
 from openclaw_actors.errors import StateDirError
+from openclaw_actors.proctree import descendants
 from tests.system.proc import is_alive
 
 

@@ -6,6 +6,8 @@ import asyncio
 import errno
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -111,3 +113,47 @@ def test_a_child_that_another_part_of_the_process_reaped_has_ended_all_the_same(
         assert len(parent.children) == 0
 
     play(scene)
+
+
+_SWEEPING_PARENT = """
+import asyncio, os, subprocess, sys
+from openclaw_actors.actorsystem import become_subreaper
+from openclaw_actors.actorsystem.children import Children
+from openclaw_actors.proctree import descendants
+
+def leave_something(_path, _listener):
+    subprocess.Popen(["sh", "-c", "setsid sleep 1000 & sleep 1000"])
+    while len(descendants()) < 3:
+        pass
+    return 0
+
+async def main(run_dir):
+    told = asyncio.Event()
+    left = []
+    def exited(child, _status):
+        left.append(descendants() - {each.pid for each in children})
+        told.set()
+    children = Children(asyncio.get_running_loop(), exited)
+    children.sweeps = sys.argv[2] == "sweeps"
+    sibling = children.fork(run_dir, lambda _path, _listener: __import__("signal").pause())
+    children.fork(run_dir, leave_something)
+    await told.wait()
+    print(len(left[0]), sibling.pid in descendants())
+    for pid in descendants():
+        os.kill(pid, 9)
+
+become_subreaper()
+asyncio.run(main(sys.argv[1]))
+"""
+
+
+@pytest.mark.parametrize(("mode", "left"), [("sweeps", 0), ("does not", 3)])
+def test_what_a_dead_child_leaves_is_ended_before_its_end_is_told(run_dir: str, mode: str, left: int) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _SWEEPING_PARENT, run_dir, mode],
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=True,
+    )
+    assert done.stdout.split() == [str(left), "True"]

@@ -11,11 +11,11 @@ from collections.abc import Callable
 
 from openclaw_actors.actorsystem.process import (
     become_subreaper,
-    descendants,
     end_descendants,
     fork_process,
     reap_orphans,
 )
+from openclaw_actors.proctree import descendants
 
 
 def in_child(main: Callable[[], int], *, new_session: bool = False) -> int:
