@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 from typing import Any
 
 from openclaw_actors.actors.directory import ServiceDirectory
@@ -11,6 +13,8 @@ from openclaw_actors.actorsystem import AsyncActor
 from openclaw_actors.config import GatewayConfig
 from openclaw_actors.core.effects import CallTool, CancelTools
 from openclaw_actors.messages import Message, ToolCall, ToolSpec
+from openclaw_actors.tools.launch import ProgramLimits
+from openclaw_actors.tools.programs import Programs
 from openclaw_actors.tools.registry import toolbox_of
 from openclaw_actors.tools.runner import ToolRunner
 
@@ -40,6 +44,14 @@ class SessionTools:
         self.config = config
         self._actor = actor
         self._directory = directory
+        self.programs = Programs(
+            ProgramLimits.of(config),
+            workspace=Path(config.workspace),
+            scratch=Path(config.state_dir) / "tmp",
+            environ=os.environ,
+            passed=config.tooling.pass_environment,
+            spare=actor.children_pids,
+        )
         toolbox = toolbox_of(self)
         self.specs: tuple[ToolSpec, ...] = toolbox.specs
         """As the model sees them."""

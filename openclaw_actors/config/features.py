@@ -32,6 +32,7 @@ from openclaw_actors.config.kinds import (
     Text,
     Timeout,
     Url,
+    VariableName,
 )
 
 FreeForm = Annotated[dict[str, Any], Meta(extra={"rule": "free"})]
@@ -46,6 +47,11 @@ class ToolingConfig(Section, frozen=True):
     allowed_read_roots: tuple[Text, ...] = ()  # derived: the workspace
     allowed_write_roots: tuple[Text, ...] = ()  # derived: the workspace
     tool_timeout_seconds: Seconds = 30.0
+    max_output_bytes: Bytes = 65_536
+    max_memory_mb: Count = 1024
+    max_processes: Count = 256
+    max_file_mb: Count = 1024
+    pass_environment: tuple[VariableName, ...] = ()
     parallel_tool_execution: bool = True
     require_tool_approval: bool = False
     approval_required_tools: tuple[Text, ...] = ("shell", "write_file")

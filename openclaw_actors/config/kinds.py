@@ -16,6 +16,7 @@ __all__ = [
     "Text",
     "Timeout",
     "Url",
+    "VariableName",
 ]
 
 from typing import Annotated
@@ -29,6 +30,7 @@ _MANY = 10**12
 
 Text = Annotated[str, Meta(min_length=1, max_length=65_536)]
 Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.-]{1,64}$", extra={"rule": "name"})]
+VariableName = Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,127}$", extra={"rule": "variable"})]
 PhoneNumber = Annotated[str, Meta(pattern=r"^[0-9A-Za-z:+*#-]{1,64}$", extra={"rule": "phone"})]
 Url = Annotated[str, Meta(min_length=1, max_length=2_048, extra={"rule": "url"})]
 SecretRef = Annotated[str, Meta(min_length=1, max_length=65_536, extra={"rule": "secret"})]

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from enum import Enum, auto
-from typing import Any, ClassVar, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
 import msgspec
 
 from openclaw_actors.config import GatewayConfig
 from openclaw_actors.messages import Message, ToolSpec
+
+if TYPE_CHECKING:
+    from openclaw_actors.tools.programs import Programs
 
 __all__ = ["Arguments", "Effect", "Tool", "ToolFailed", "ToolHost"]
 
@@ -47,6 +50,8 @@ class ToolHost(Protocol):
     session: str
     """The session's key."""
     config: GatewayConfig
+    programs: Programs
+    """Runs programs; whatever tools start in another way is killed when one of these ends."""
 
     async def ask_store(self, message: Message) -> Any:
         """Ask the PersistenceActor, through its restarts.
@@ -72,6 +77,11 @@ class Tool(ABC, Generic[_A]):
 
     def __init__(self, host: ToolHost) -> None:
         self.host = host
+
+    @property
+    def offered(self) -> bool:
+        """Whether the model is told of it. One that is not offered is still called by its name, and can say why."""
+        return True
 
     @property
     def timeout_s(self) -> float:

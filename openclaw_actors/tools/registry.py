@@ -8,6 +8,7 @@ from typing import Any
 from openclaw_actors.messages import ToolSpec
 from openclaw_actors.tools.base import Tool, ToolHost
 from openclaw_actors.tools.memory import MemoryTool, ProjectMemoryTool
+from openclaw_actors.tools.shell import ShellTool
 
 __all__ = ["Toolbox", "toolbox_of"]
 
@@ -25,7 +26,7 @@ class Toolbox:
             if tool.name in self._tools:
                 raise ValueError(f"two tools are called {tool.name}")
             self._tools[tool.name] = tool
-        self.specs: tuple[ToolSpec, ...] = tuple(tool.spec() for tool in self._tools.values())
+        self.specs: tuple[ToolSpec, ...] = tuple(tool.spec() for tool in self._tools.values() if tool.offered)
         """As the model sees them, in a fixed order."""
 
     def __iter__(self) -> Iterator[Tool[Any]]:
@@ -38,4 +39,4 @@ class Toolbox:
 
 def toolbox_of(host: ToolHost) -> Toolbox:
     """The tools that the configuration gives to a session."""
-    return Toolbox([MemoryTool(host), ProjectMemoryTool(host)])
+    return Toolbox([MemoryTool(host), ProjectMemoryTool(host), ShellTool(host)])
