@@ -43,6 +43,10 @@ class Clip:
         """How many bytes between beginning and end are not kept."""
         return max(0, self.total - self._head_limit - self._tail_limit)
 
+    def raw(self) -> bytes:
+        """What is kept, with nothing between beginning and end."""
+        return bytes(self._head + self._tail[-self._tail_limit :])
+
     def text(self) -> str:
         """What is kept; where something is missing a line says how much."""
         if not self.left_out:
