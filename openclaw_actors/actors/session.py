@@ -19,7 +19,7 @@ from openclaw_actors.actors.session_commands import SessionCommands
 from openclaw_actors.actors.session_limits import give_way, limit_memory, log_end, session_limits, too_large
 from openclaw_actors.actors.session_tools import SessionTools
 from openclaw_actors.actors.session_voice import Voice
-from openclaw_actors.actorsystem import AsyncActor, become_subreaper, handles
+from openclaw_actors.actorsystem import AsyncActor, handles
 from openclaw_actors.agent.faults import commit_fault, fault_of
 from openclaw_actors.agent.prompt import PromptBuilder
 from openclaw_actors.config import decode
@@ -119,7 +119,6 @@ class SessionActor(AsyncActor):
         self._router = sender
         self._directory = ServiceDirectory(message.directory)
         self._config = decode(message.settings)
-        become_subreaper()  # what its programs leave behind is ended with them
         give_way()
         limit_memory(self._config.sessions.max_memory_mb)
         self._obeys_faults = self._config.llm.demo_faults and self._config.llm.provider == "demo"
@@ -487,6 +486,11 @@ class SessionActor(AsyncActor):
                 self.send(self._router, self._declined())
                 return
         self.stop("passivated")
+
+    async def on_stop(self) -> None:
+        """Nothing that tools keep for later is needed any more."""
+        if self._early is None:
+            await self._tools.close()
 
     async def _close(self) -> None:
         await self._directory.ask(

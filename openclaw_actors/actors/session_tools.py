@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from openclaw_actors.actors.directory import ServiceDirectory
-from openclaw_actors.actorsystem import AsyncActor
+from openclaw_actors.actorsystem import AsyncActor, become_subreaper
 from openclaw_actors.config import GatewayConfig
 from openclaw_actors.core.effects import CallTool, CancelTools
 from openclaw_actors.messages import Message, ToolCall, ToolSpec
@@ -44,6 +44,7 @@ class SessionTools:
         self.config = config
         self._actor = actor
         self._directory = directory
+        become_subreaper()  # what programs leave behind falls to this process, and is ended with them
         self.programs = Programs(
             ProgramLimits.of(config),
             workspace=Path(config.workspace),
@@ -65,6 +66,10 @@ class SessionTools:
             self._runner.start(effect.turn_id, effect.call)
         else:
             self._runner.cancel(effect.turn_id)
+
+    async def close(self) -> None:
+        """The session ends."""
+        await self.programs.close()
 
     async def ask_store(self, message: Message) -> Any:
         """Ask the PersistenceActor, through its restarts.

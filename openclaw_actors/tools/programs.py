@@ -90,6 +90,12 @@ class Programs:
         """How many run."""
         return len(self._running)
 
+    async def close(self) -> None:
+        """Keep nothing for later programs: the session ends. Those that run end when their callers are cancelled."""
+        await self._scratch.close()
+        if not self._running:
+            self.end_guard()
+
     def end_guard(self) -> None:
         """End the guard now; it is started again when it is needed."""
         if self._clock is not None:

@@ -30,6 +30,7 @@ class Scratch:
     def __init__(self, root: Path) -> None:
         self._root = root
         self._looked_for_dead = False
+        self._closed = False
         self._empty: Path | None = None
         """One that a program has left as it was: the next one gets it."""
 
@@ -50,12 +51,19 @@ class Scratch:
 
     async def remove(self, path: Path) -> None:
         """Take a directory back with all that is in it; links are removed, not followed."""
-        if self._empty is None and _is_empty_still(path):
+        if self._empty is None and not self._closed and _is_empty_still(path):
             self._empty = path
             return
         for count, _ in enumerate(_removing(path)):
             if count % _ENTRIES_AT_ONCE == _ENTRIES_AT_ONCE - 1:
                 await asyncio.sleep(0)
+
+    async def close(self) -> None:
+        """Keep no directory for later."""
+        self._closed = True
+        path, self._empty = self._empty, None
+        if path is not None:
+            await self.remove(path)
 
 
 def _is_empty_still(path: Path) -> bool:

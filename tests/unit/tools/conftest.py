@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __all__ = ["MakePrograms", "make_programs"]
 
+import asyncio
 import ctypes
 import os
 from collections.abc import Callable, Iterator
@@ -44,7 +45,8 @@ def make_programs(tmp_path: Path) -> Iterator[MakePrograms]:
 
     yield make
     for programs in made:
-        programs.end_guard()
+        asyncio.run(programs.close())
+        assert not list((tmp_path / "tmp").glob("*")), "a temporary directory is left"
     left = children_of(os.getpid()) - before
     libc.prctl(_PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
     assert not left, f"left behind: {left}"

@@ -108,7 +108,7 @@ def test_a_container_gets_the_code_read_only_and_no_network(
 
 
 def test_a_container_ends_with_its_client_however_that_ends(tmp_path: Path) -> None:
-    (tmp_path / "main.sh").write_text("echo started; sleep 1000")
+    (tmp_path / "main.sh").write_text("echo started; exec sleep 1000")
     command = docker_command("image", ("bash",), tmp_path / "main.sh")
     environ = {**os.environ, **docker(tmp_path)}
     with subprocess.Popen(command, env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
