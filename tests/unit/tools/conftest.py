@@ -46,7 +46,7 @@ def make_programs(tmp_path: Path) -> Iterator[MakePrograms]:
     yield make
     for programs in made:
         asyncio.run(programs.close())
-        assert not list((tmp_path / "tmp").glob("*")), "a temporary directory is left"
     left = children_of(os.getpid()) - before
     libc.prctl(_PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
     assert not left, f"left behind: {left}"
+    assert not list((tmp_path / "tmp").glob("*")), "a temporary directory is left"
