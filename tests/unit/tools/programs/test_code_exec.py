@@ -15,8 +15,8 @@ import pytest
 from openclaw_actors.tools.base import ToolFailed
 from openclaw_actors.tools.code_exec import CodeExecArguments, CodeExecTool, docker_command
 from openclaw_actors.tools.registry import toolbox_of
-from tests.unit.tools.conftest import MakePrograms
-from tests.unit.tools.hosting import Host
+from tests.unit.tools.programs.conftest import MakePrograms
+from tests.unit.tools.programs.hosting import Host
 
 _DOCKER = """#!/bin/sh
 # What `docker run` does with its arguments, without a daemon: the command runs here, /code is the mounted directory.

@@ -16,8 +16,8 @@ import pytest
 from openclaw_actors.tools.base import ToolFailed
 from openclaw_actors.tools.git import GitArguments, GitTool
 from openclaw_actors.tools.registry import toolbox_of
-from tests.unit.tools.conftest import MakePrograms
-from tests.unit.tools.hosting import Host
+from tests.unit.tools.programs.conftest import MakePrograms
+from tests.unit.tools.programs.hosting import Host
 
 pytestmark = pytest.mark.timeout(60)
 

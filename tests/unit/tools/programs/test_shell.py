@@ -9,8 +9,8 @@ import pytest
 from openclaw_actors.tools.base import ToolFailed
 from openclaw_actors.tools.registry import toolbox_of
 from openclaw_actors.tools.shell import ShellArguments, ShellTool
-from tests.unit.tools.conftest import MakePrograms
-from tests.unit.tools.hosting import Host
+from tests.unit.tools.programs.conftest import MakePrograms
+from tests.unit.tools.programs.hosting import Host
 
 
 def shell(programs: MakePrograms, command: str, *, seconds: int = 30, **tooling: object) -> str:

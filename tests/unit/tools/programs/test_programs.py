@@ -14,7 +14,7 @@ import pytest
 from openclaw_actors.proctree import descendants
 from openclaw_actors.tools.base import ToolFailed
 from openclaw_actors.tools.programs import Ended, Programs
-from tests.unit.tools.conftest import MakePrograms
+from tests.unit.tools.programs.conftest import MakePrograms
 
 pytestmark = pytest.mark.timeout(60)
 
