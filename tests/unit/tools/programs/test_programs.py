@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import resource
+import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -259,5 +260,20 @@ def test_descriptors_do_not_grow(make_programs: MakePrograms) -> None:
             await sh(programs, f"{FOREVER} & echo")
             await sh(programs, FOREVER, timeout_s=0.05)
         assert len(os.listdir("/proc/self/fd")) == before
+
+    asyncio.run(scene())
+
+
+def test_a_guard_that_was_killed_is_replaced(make_programs: MakePrograms) -> None:
+    programs = make_programs()
+
+    async def scene() -> None:
+        call = asyncio.ensure_future(sh(programs, FOREVER, timeout_s=0))
+        await until(lambda: programs._guard.pids)
+        (first,) = programs._guard.pids
+        os.kill(first, signal.SIGKILL)
+        await until(lambda: programs._guard.pids - {first})
+        call.cancel()
+        await asyncio.wait({call})
 
     asyncio.run(scene())
