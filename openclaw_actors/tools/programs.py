@@ -200,7 +200,8 @@ class Programs:
             reason = error.strerror if isinstance(error, OSError) else str(error)
             raise ToolFailed(f"Error: {arguments[0]} cannot be started in {cwd}: {reason}.") from None
         self._running.add(process)
-        self._look_in(_LOOK_S)
+        if len(self._running) == 1:
+            self._look_in(_LOOK_S)
         return process
 
     def _let_go(self, process: Process) -> None:
