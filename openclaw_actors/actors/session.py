@@ -487,11 +487,6 @@ class SessionActor(AsyncActor):
                 return
         self.stop("passivated")
 
-    async def on_stop(self) -> None:
-        """Nothing that tools keep for later is needed any more."""
-        if self._early is None:
-            await self._tools.close()
-
     async def _close(self) -> None:
         await self._directory.ask(
             self,

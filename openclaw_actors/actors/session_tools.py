@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Coroutine
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -44,15 +45,6 @@ class SessionTools:
         self.config = config
         self._actor = actor
         self._directory = directory
-        become_subreaper()  # what programs leave behind falls to this process, and is ended with them
-        self.programs = Programs(
-            ProgramLimits.of(config),
-            workspace=Path(config.workspace),
-            scratch=Path(config.state_dir) / "tmp",
-            environ=os.environ,
-            passed=config.tooling.pass_environment,
-            spare=actor.children_pids,
-        )
         toolbox = toolbox_of(self)
         self.specs: tuple[ToolSpec, ...] = toolbox.specs
         """As the model sees them."""
@@ -67,9 +59,26 @@ class SessionTools:
         else:
             self._runner.cancel(effect.turn_id)
 
-    async def close(self) -> None:
-        """The session ends."""
-        await self.programs.close()
+    @cached_property
+    def programs(self) -> Programs:
+        """Runs programs; made when a tool wants the first one."""
+        become_subreaper()  # what programs leave behind falls to this process, and is ended with them
+        programs = Programs(
+            ProgramLimits.of(self.config),
+            workspace=Path(self.config.workspace),
+            scratch=Path(self.config.state_dir) / "tmp",
+            environ=os.environ,
+            passed=self.config.tooling.pass_environment,
+            spare=self._actor.children_pids,
+        )
+        self._actor.spawn(self._close_at_the_end(programs), name="programs")
+        return programs
+
+    async def _close_at_the_end(self, programs: Programs) -> None:
+        try:
+            await self._actor.loop.create_future()  # a session that exits cancels its tasks
+        finally:
+            await programs.close()
 
     async def ask_store(self, message: Message) -> Any:
         """Ask the PersistenceActor, through its restarts.

@@ -50,8 +50,10 @@ class ToolHost(Protocol):
     session: str
     """The session's key."""
     config: GatewayConfig
-    programs: Programs
-    """Runs programs; whatever tools start in another way is killed when one of these ends."""
+
+    @property
+    def programs(self) -> Programs:
+        """Runs programs; whatever tools start in another way is killed when one of these ends."""
 
     async def ask_store(self, message: Message) -> Any:
         """Ask the PersistenceActor, through its restarts.
