@@ -66,18 +66,13 @@ NOT_YET: tuple[str, ...] = (
     "plugins.load",
     "plugins.entries",
     "plugins.slots",
-    "plugins.native.web_search",
-    "plugins.native.web_fetch",
     "plugins.native.image_gen",
-    "plugins.native.pdf_read",
     "plugins.native.calendar",
     "plugins.native.email",
-    "plugins.native.database",
     "skills",
     "memory.enable_compaction",
     "memory.compaction_threshold",
     "memory.compaction_keep_recent",
-    "memory.project_id",
 )
 """Sections and keys whose feature does not exist yet: accepted, and named in a warning when they are changed."""
 

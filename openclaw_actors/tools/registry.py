@@ -8,6 +8,8 @@ from typing import Any
 from openclaw_actors.messages import ToolSpec
 from openclaw_actors.tools.base import Tool, ToolHost
 from openclaw_actors.tools.code_exec import CodeExecTool
+from openclaw_actors.tools.edits import EditFileTool, WriteFileTool
+from openclaw_actors.tools.files import ListFilesTool, ReadFileTool
 from openclaw_actors.tools.git import GitTool
 from openclaw_actors.tools.memory import MemoryTool, ProjectMemoryTool
 from openclaw_actors.tools.shell import ShellTool
@@ -41,10 +43,18 @@ class Toolbox:
 
 def toolbox_of(host: ToolHost) -> Toolbox:
     """The tools that the configuration gives to a session."""
+    tools: list[type[Tool[Any]]] = [
+        MemoryTool,
+        ProjectMemoryTool,
+        ReadFileTool,
+        ListFilesTool,
+        WriteFileTool,
+        EditFileTool,
+        ShellTool,
+    ]
     native = host.config.plugins.native
-    tools: list[Tool[Any]] = [MemoryTool(host), ProjectMemoryTool(host), ShellTool(host)]
     if native.code_exec.enabled:
-        tools.append(CodeExecTool(host))
+        tools.append(CodeExecTool)
     if native.git_tools.enabled:
-        tools.append(GitTool(host))
-    return Toolbox(tools)
+        tools.append(GitTool)
+    return Toolbox(tool(host) for tool in tools)

@@ -131,11 +131,11 @@ def test_relative_paths_become_absolute(load: Load, tmp_path: Path) -> None:
 
 
 def test_what_has_no_effect_yet_is_accepted_and_named(load: Load) -> None:
-    text = "port: 1\nplugins:\n  entries:\n    my.plugin: {enabled: true}\nskills: {enabled: false}\n"
-    warnings = load(text).warnings
-    assert [warning.split(" has ")[0] for warning in warnings] == ["plugins.entries", "skills"]
+    text = "plugins:\n  native: {calendar: {max_events: 5}}\n  entries:\n    my.plugin: {enabled: true}\n"
+    warnings = load(text, OPENCLAW_WORKSPACE="/w").warnings
+    assert [warning.split(" has ")[0] for warning in warnings] == ["plugins.entries", "plugins.native.calendar"]
     assert "plugins.entries.my.plugin.enabled [g.yaml:4]" in warnings[0]
-    assert "skills.enabled [g.yaml:5]" in warnings[1]
+    assert "plugins.native.calendar.max_events [g.yaml:2]" in warnings[1]
 
 
 def test_what_is_set_to_its_default_is_not_warned_of(load: Load) -> None:
