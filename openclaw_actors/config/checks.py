@@ -229,6 +229,7 @@ _RULES: dict[str, tuple[str, Callable[[str], str | None]]] = {
     "secret": ("a reference of the form env:NAME, file:PATH or raw:VALUE", _secret_problem),
     "name": ("1 to 64 of the characters A-Z a-z 0-9 _ . -", _nothing_more),
     "variable": ('the name of an environment variable, such as "SSH_AUTH_SOCK"', _nothing_more),
+    "header": ("up to 500 printable ASCII characters", _nothing_more),
     "phone": ('a phone number such as "+15551234567"', _nothing_more),
     "path": ("a path that begins with / and holds no space, ?, #, { or }", _nothing_more),
     "url": ("an http:// or https:// URL", _url_problem),

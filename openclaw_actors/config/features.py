@@ -133,7 +133,10 @@ class WebFetchConfig(Section, frozen=True):
     enabled: bool = False
     max_size_kb: Annotated[int, Meta(ge=1, le=65_536)] = 512
     timeout_seconds: Timeout = 15.0
-    user_agent: Text = "OpenClaw/1.0"
+    user_agent: Annotated[str, Meta(pattern=r"^[!-~][ -~]{0,499}$", extra={"rule": "header"})] = (
+        "OpenClaw/1.0"
+    )
+    allowed_private_hosts: tuple[Annotated[str, Meta(min_length=1, extra={"rule": "host"})], ...] = ()
 
 
 class GitToolsConfig(Section, frozen=True):

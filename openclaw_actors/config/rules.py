@@ -189,6 +189,11 @@ def _public_tooling(config: GatewayConfig) -> Iterator[Problem]:
     for key, is_on in unsafe:
         if is_on:
             yield _rule(key, "false on a public bind", value=True, hint=hint)
+    if native.web_fetch.enabled and native.web_fetch.allowed_private_hosts:
+        hosts = list(native.web_fetch.allowed_private_hosts)
+        yield _rule(
+            "plugins.native.web_fetch.allowed_private_hosts", "empty on a public bind", hosts, hint=hint
+        )
     roots = (
         ("allowed_read_roots", tooling.allowed_read_roots),
         ("allowed_write_roots", tooling.allowed_write_roots),

@@ -13,6 +13,7 @@ from openclaw_actors.tools.files import ListFilesTool, ReadFileTool
 from openclaw_actors.tools.git import GitTool
 from openclaw_actors.tools.memory import MemoryTool, ProjectMemoryTool
 from openclaw_actors.tools.shell import ShellTool
+from openclaw_actors.tools.web_fetch import WebFetchTool
 
 __all__ = ["Toolbox", "toolbox_of"]
 
@@ -57,4 +58,6 @@ def toolbox_of(host: ToolHost) -> Toolbox:
         tools.append(CodeExecTool)
     if native.git_tools.enabled:
         tools.append(GitTool)
+    if native.web_fetch.enabled:
+        tools.append(WebFetchTool)
     return Toolbox(tool(host) for tool in tools)

@@ -133,7 +133,10 @@ def test_relative_paths_become_absolute(load: Load, tmp_path: Path) -> None:
 def test_what_has_no_effect_yet_is_accepted_and_named(load: Load) -> None:
     text = "plugins:\n  native: {calendar: {max_events: 5}}\n  entries:\n    my.plugin: {enabled: true}\n"
     warnings = load(text, OPENCLAW_WORKSPACE="/w").warnings
-    assert [warning.split(" has ")[0] for warning in warnings] == ["plugins.entries", "plugins.native.calendar"]
+    assert [warning.split(" has ")[0] for warning in warnings] == [
+        "plugins.entries",
+        "plugins.native.calendar",
+    ]
     assert "plugins.entries.my.plugin.enabled [g.yaml:4]" in warnings[0]
     assert "plugins.native.calendar.max_events [g.yaml:2]" in warnings[1]
 

@@ -277,6 +277,11 @@ def test_every_other_address_requires_a_token(load: Load, address: str) -> None:
             "plugins.native.code_exec.enabled",
             "unsafe_tooling",
         ),
+        (
+            "plugins: {native: {web_fetch: {enabled: true, allowed_private_hosts: [wiki.house]}}}",
+            "plugins.native.web_fetch.allowed_private_hosts",
+            "unsafe_tooling",
+        ),
         ("plugins: {enabled: true}", "plugins.enabled", "plugin_bridge"),
         (
             "channels: {sms: {twilio: {auth_token_ref: 'raw:x'}}}",
