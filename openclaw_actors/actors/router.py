@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import signal
 import time
 from collections import deque
 from collections.abc import Coroutine, Iterable
@@ -266,7 +265,7 @@ class SessionRouter(AsyncActor):
         self._moves.leaves_or_stays(message.session)
 
     def on_child_exited(self, address: Address) -> None:
-        """A session's process is gone."""
+        """A session's process is gone, and what it left is ended."""
         key = self._keys.pop(address_key(address), None)
         if key is None:
             return
@@ -275,14 +274,9 @@ class SessionRouter(AsyncActor):
         if entry is not None:
             if entry.phase is Phase.PASSIVATING:
                 self._count("session_passivations_total", entry.leaves_for)
-            else:
-                if entry.pid is not None:
-                    _kill_group(entry.pid)
-                if not (self._core.draining or entry.moving or entry.fatal is not None):
-                    self._count("session_restarts_total", entry.death or "died")
-                    logger.warning(
-                        "session %s: %s", key, entry.kill_reason or "its process ended unexpectedly"
-                    )
+            elif not (self._core.draining or entry.moving or entry.fatal is not None):
+                self._count("session_restarts_total", entry.death or "died")
+                logger.warning("session %s: %s", key, entry.kill_reason or "its process ended unexpectedly")
         self._carry_out(self._core.exited(key, time.monotonic()))
         self._moves.gone(key)
 
@@ -414,7 +408,6 @@ class SessionRouter(AsyncActor):
             level = logging.INFO if self._core.entries[effect.key].moving else logging.WARNING
             logger.log(level, "session %s (pid %d) is killed: %s", effect.key, pid, effect.reason)
             self.kill(pid)
-            _kill_group(pid)
 
     async def _ping(self, key: str) -> None:
         address = self._addresses.get(key)
@@ -466,14 +459,6 @@ class SessionRouter(AsyncActor):
     def _look(self) -> None:
         self._tick = None
         self._carry_out(self._watchdog.tick(time.monotonic()))
-
-
-def _kill_group(pid: int) -> None:
-    """Ends what is left of a session's process group; the group outlives its leader."""
-    try:
-        os.killpg(pid, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):
-        pass  # nothing is left, or its group was not its own yet
 
 
 def _sessions(count: int) -> str:
