@@ -114,6 +114,7 @@ class SessionRouter(AsyncActor):
         """Starts to route, and to resume the turns that an earlier life left open."""
         self.incarnation = message.incarnation
         self._settings = message.settings
+        self._secrets = message.secrets
         self._directory = ServiceDirectory(message.directory)
         self.counters = counters_of(message.name)
         config = decode(message.settings)
@@ -384,6 +385,7 @@ class SessionRouter(AsyncActor):
             settings=self._settings,
             directory=self._directory.current,
             followers=fork.followers,
+            secrets=self._secrets,
             deaths=fork.deaths,
         )
         try:

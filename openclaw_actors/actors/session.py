@@ -132,7 +132,9 @@ class SessionActor(AsyncActor):
         self.incarnation = opened.token
         self._core = SessionCore(decode_state(opened.state), opened.token, session_limits(self._config))
         self._prompts = PromptBuilder()
-        self._tools = SessionTools(self, self._key, self._config, self._directory, self._tool_done)
+        self._tools = SessionTools(
+            self, self._key, self._config, self._directory, self._tool_done, secrets=message.secrets
+        )
         self._commands = SessionCommands(self._core, self._tools.ask_store, self._command_done)
         self._replays = ReplayReader(self, self._directory, self._core)
         self._voice = Voice(self, self._key, self._directory, message.followers, self._said_so_far)

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from openclaw_actors import logs
 from openclaw_actors.actors.directory import ServiceDirectory
 from openclaw_actors.actorsystem import AsyncActor, become_subreaper
 from openclaw_actors.config import GatewayConfig
+from openclaw_actors.config.secrets import SecretUnresolved, resolve
 from openclaw_actors.core.effects import CallTool, CancelTools
 from openclaw_actors.messages import Message, ToolCall, ToolSpec
+from openclaw_actors.tools.base import ToolFailed
 from openclaw_actors.tools.launch import ProgramLimits
 from openclaw_actors.tools.programs import Programs
 from openclaw_actors.tools.registry import toolbox_of
@@ -31,6 +34,7 @@ class SessionTools:
         actor: the session; its end ends them.
         session: its key.
         done: told of each tool's end: turn, call, status and text.
+        secrets: dotted key -> reference, of what its tools may resolve.
     """
 
     def __init__(
@@ -40,11 +44,14 @@ class SessionTools:
         config: GatewayConfig,
         directory: ServiceDirectory,
         done: Callable[[str, ToolCall, str, str], None],
+        *,
+        secrets: Mapping[str, str],
     ) -> None:
         self.session = session
         self.config = config
         self._actor = actor
         self._directory = directory
+        self._secrets = secrets
         toolbox = toolbox_of(self)
         self.specs: tuple[ToolSpec, ...] = toolbox.specs
         """As the model sees them."""
@@ -87,6 +94,19 @@ class SessionTools:
             AskRefused: it refused.
         """
         return await self._directory.ask(self._actor, "persistence", message, timeout_s=_STORE_TIMEOUT_S)
+
+    def secret(self, key: str) -> str:
+        """The value of a secret that tools of sessions may hold.
+
+        Raises:
+            ToolFailed: there is none.
+        """
+        try:
+            value = resolve(self._secrets.get(key, ""), {})
+        except SecretUnresolved as error:
+            raise ToolFailed(f"Error: {key} has no value: {error}.") from None
+        logs.register_secrets((value,))
+        return value
 
     def _spawn(self, coro: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         return self._actor.spawn(coro, name="tool")

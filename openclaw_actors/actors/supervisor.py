@@ -78,6 +78,8 @@ _TOKENS = ("auth_token", "auth.tokens.")
 _TWILIO = "channels.sms.twilio."
 _SECRETS: Mapping[str, tuple[str, ...]] = {
     "model": ("llm.",),
+    # Which file a database is, the tool in the session has to know; the router passes the reference on.
+    "router": ("plugins.native.database.",),
     "websocket": _TOKENS,
     "http": _TOKENS,
     "sms": (_TWILIO,),

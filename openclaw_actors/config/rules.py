@@ -137,6 +137,20 @@ def twilio_warnings(config: GatewayConfig) -> Iterator[str]:
         yield f"{at}.validate_signature is off: who knows an allowed number can write in its name"
 
 
+def _native_tools(config: GatewayConfig) -> Iterator[Problem]:
+    search, database = config.plugins.native.web_search, config.plugins.native.database
+    if search.enabled and search.provider == "searxng" and search.endpoint is None:
+        yield _rule("plugins.native.web_search.endpoint", "set for the provider searxng")
+    if search.enabled and search.provider != "searxng" and search.api_key is None:
+        yield _rule("plugins.native.web_search.api_key", f"set for the provider {search.provider}")
+    if database.enabled and database.provider != "sqlite":
+        yield _rule(
+            "plugins.native.database.provider", "sqlite; there is no driver for others yet", database.provider
+        )
+    elif database.enabled and database.connection_string is None:
+        yield _rule("plugins.native.database.connection_string", "set where the database is on")
+
+
 def _principals(config: GatewayConfig) -> Iterator[Problem]:
     if config.auth_token is not None and "default" in config.auth.tokens:
         yield _rule("auth.tokens.default", "named otherwise: `default` is who uses auth_token")
@@ -226,6 +240,7 @@ _CHECKS: tuple[Callable[[GatewayConfig], Iterable[Problem]], ...] = (
     _compaction,
     _delegation,
     _twilio,
+    _native_tools,
     _principals,
     public_bind_problems,
 )

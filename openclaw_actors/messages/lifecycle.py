@@ -65,6 +65,8 @@ class InitSession(Message):
     directory: Directory
     followers: frozenset[str] = frozenset()
     """Names of the channels that want this session's events."""
+    secrets: dict[str, str] = msgspec.field(default_factory=dict)
+    """Dotted key -> reference, of what tools need in the session itself; resolved when one is called."""
     deaths: int = 0
     """1: the incarnation before died by its own doing, so the turn that ran then is to blame."""
 

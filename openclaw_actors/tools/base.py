@@ -62,6 +62,13 @@ class ToolHost(Protocol):
             AskRefused: it refused.
         """
 
+    def secret(self, key: str) -> str:
+        """The value of a secret that tools of sessions may hold, by its dotted key.
+
+        Raises:
+            ToolFailed: there is none.
+        """
+
 
 _A = TypeVar("_A", bound=Arguments)
 

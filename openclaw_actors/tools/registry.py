@@ -8,6 +8,7 @@ from typing import Any
 from openclaw_actors.messages import ToolSpec
 from openclaw_actors.tools.base import Tool, ToolHost
 from openclaw_actors.tools.code_exec import CodeExecTool
+from openclaw_actors.tools.database import DatabaseTool
 from openclaw_actors.tools.edits import EditFileTool, WriteFileTool
 from openclaw_actors.tools.files import ListFilesTool, ReadFileTool
 from openclaw_actors.tools.git import GitTool
@@ -60,4 +61,6 @@ def toolbox_of(host: ToolHost) -> Toolbox:
         tools.append(GitTool)
     if native.web_fetch.enabled:
         tools.append(WebFetchTool)
+    if native.database.enabled:
+        tools.append(DatabaseTool)
     return Toolbox(tool(host) for tool in tools)

@@ -173,6 +173,16 @@ def test_everything_is_said_at_once_from_every_source(load: Load) -> None:
             " webhook_public_base_url: 'https://h', webhook_path: /health/sms}}}",
             "channels.sms.twilio.webhook_path",
         ),
+        (
+            "plugins: {native: {database: {enabled: true, provider: mysql, connection_string: raw:x}}}",
+            "plugins.native.database.provider",
+        ),
+        ("plugins: {native: {database: {enabled: true}}}", "plugins.native.database.connection_string"),
+        ("plugins: {native: {web_search: {enabled: true}}}", "plugins.native.web_search.api_key"),
+        (
+            "plugins: {native: {web_search: {enabled: true, provider: searxng}}}",
+            "plugins.native.web_search.endpoint",
+        ),
         ("auth_token: raw:x\nauth: {tokens: {default: raw:y}}", "auth.tokens.default"),
         ("auth: {tokens: {a: raw:same, b: raw:same}}", "auth.tokens.b"),
     ],
