@@ -10,7 +10,7 @@ from openclaw_actors.config import GatewayConfig
 __all__ = ["CHANNELS", "OUTBOXES", "SERVICES", "load", "load_all", "services_of"]
 
 SERVICES = ("persistence", "model", "router", "websocket", "http")
-"""The supervisor's children, in the order in which they start; beside them those of `OUTBOXES` that are configured."""
+"""The supervisor's children, in the order in which they start; beside them those that are configured."""
 
 OUTBOXES = ("sms",)
 """The services through which the replies of some sessions leave."""
@@ -27,12 +27,17 @@ _CLASSES = {
     "websocket": "websocket:WebSocketChannel",
     "http": "http:HttpChannel",
     "sms": "sms:SmsOutbox",
+    "search": "search:SearchActor",
 }
 
 
 def services_of(config: GatewayConfig) -> tuple[str, ...]:
     """The supervisor's children under this configuration, in the order in which they start."""
-    return (*SERVICES, "sms") if config.channels.sms.twilio.enabled else SERVICES
+    configured = (
+        ("sms", config.channels.sms.twilio.enabled),
+        ("search", config.plugins.native.web_search.enabled),
+    )
+    return (*SERVICES, *(name for name, enabled in configured if enabled))
 
 
 def load(name: str) -> type[AsyncActor]:

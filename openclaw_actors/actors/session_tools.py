@@ -24,7 +24,7 @@ from openclaw_actors.tools.runner import ToolRunner
 
 __all__ = ["SessionTools"]
 
-_STORE_TIMEOUT_S = 30.0
+_SERVICE_TIMEOUT_S = 30.0
 
 
 class SessionTools:
@@ -93,7 +93,15 @@ class SessionTools:
         Raises:
             AskRefused: it refused.
         """
-        return await self._directory.ask(self._actor, "persistence", message, timeout_s=_STORE_TIMEOUT_S)
+        return await self.ask_service("persistence", message)
+
+    async def ask_service(self, name: str, message: Message) -> Any:
+        """Ask a service by its name, through its restarts, what may be asked twice.
+
+        Raises:
+            AskRefused: it refused.
+        """
+        return await self._directory.ask(self._actor, name, message, timeout_s=_SERVICE_TIMEOUT_S)
 
     def secret(self, key: str) -> str:
         """The value of a secret that tools of sessions may hold.

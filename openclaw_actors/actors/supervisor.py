@@ -83,6 +83,7 @@ _SECRETS: Mapping[str, tuple[str, ...]] = {
     "websocket": _TOKENS,
     "http": _TOKENS,
     "sms": (_TWILIO,),
+    "search": ("plugins.native.web_search.",),
 }
 """How the keys of a service's secrets begin."""
 

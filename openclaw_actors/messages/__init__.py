@@ -163,6 +163,7 @@ from openclaw_actors.messages.persistence import (
     StoreHealth,
     StoreHealthRequest,
 )
+from openclaw_actors.messages.search import SearchWeb, WebFound, WebHit
 
 __all__ = [
     "Accepted",
@@ -277,6 +278,7 @@ __all__ = [
     "Role",
     "Sampling",
     "SaveNote",
+    "SearchWeb",
     "ServiceRef",
     "SessionArchived",
     "SessionDeleted",
@@ -316,4 +318,6 @@ __all__ = [
     "Unfollow",
     "Usage",
     "Value",
+    "WebFound",
+    "WebHit",
 ]

@@ -62,6 +62,13 @@ class ToolHost(Protocol):
             AskRefused: it refused.
         """
 
+    async def ask_service(self, name: str, message: Message) -> Any:
+        """Ask a service by its name, through its restarts, what may be asked twice.
+
+        Raises:
+            AskRefused: it refused.
+        """
+
     def secret(self, key: str) -> str:
         """The value of a secret that tools of sessions may hold, by its dotted key.
 

@@ -15,6 +15,7 @@ from openclaw_actors.tools.git import GitTool
 from openclaw_actors.tools.memory import MemoryTool, ProjectMemoryTool
 from openclaw_actors.tools.shell import ShellTool
 from openclaw_actors.tools.web_fetch import WebFetchTool
+from openclaw_actors.tools.web_search import WebSearchTool
 
 __all__ = ["Toolbox", "toolbox_of"]
 
@@ -59,6 +60,8 @@ def toolbox_of(host: ToolHost) -> Toolbox:
         tools.append(CodeExecTool)
     if native.git_tools.enabled:
         tools.append(GitTool)
+    if native.web_search.enabled:
+        tools.append(WebSearchTool)
     if native.web_fetch.enabled:
         tools.append(WebFetchTool)
     if native.database.enabled:

@@ -8,8 +8,11 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
+from aiohttp import web
+
 from tests.system.client import Client
 from tests.system.conftest import GatewayFactory
+from tests.system.test_secrets import holders, made_up
 from tests.unit.tools.web import Web
 
 
@@ -56,3 +59,36 @@ def test_every_tool_answers_in_a_conversation(make_gateway: GatewayFactory, tmp_
     assert (gateway.state_dir / "workspace").stat().st_mode & 0o777 == 0o700
     assert str(data) not in gateway.log_text()
     gateway.stop()
+
+
+def test_a_search_is_made_by_the_only_process_that_holds_the_key(make_gateway: GatewayFactory) -> None:
+    key = made_up()
+    headers: list[str] = []
+
+    async def scene() -> None:
+        async with Web() as server:
+
+            async def answer(request: web.Request) -> web.Response:
+                headers.append(request.headers["Authorization"])
+                return web.json_response({"results": [{"title": "T", "url": "https://t/", "content": "c"}]})
+
+            server.pages["/search"] = answer
+            search = {
+                "enabled": True,
+                "api_key": "env:SEARCH_KEY",
+                "endpoint": f"http://127.0.0.1:{server.port}",
+            }
+            gateway.configure({"plugins": {"native": {"web_search": search}}})
+            await asyncio.to_thread(gateway.start)
+            async with Client(gateway.ws_url) as client:
+                assert await tool(client, "web_search", query="q") == "[1] T\n    https://t/\n    c"
+                await asyncio.to_thread(gateway.kill, "search")
+                assert await tool(client, "web_search", query="q") == "[1] T\n    https://t/\n    c"
+                # The test's own server has it, too, so the test is not looked at.
+                assert await asyncio.to_thread(holders, gateway, key) == {key: {"search"}}
+            assert headers == [f"Bearer {key}"] * 2
+            await asyncio.to_thread(gateway.stop)
+
+    gateway = make_gateway(environment={"SEARCH_KEY": key})
+    asyncio.run(scene())
+    assert key not in gateway.log_text()
