@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections import Counter
 
 from openclaw_actors.actors.own_secrets import own_secrets
 from openclaw_actors.actorsystem import AsyncActor, handles
@@ -49,7 +48,6 @@ class SearchActor(AsyncActor):
         self._running = 0
         self._idle = asyncio.Event()
         self._idle.set()
-        self._counters: Counter[str] = Counter()
 
     @handles(Init)
     def initialise(self, message: Init, sender: Address) -> Ready | InitFailed:
@@ -75,7 +73,6 @@ class SearchActor(AsyncActor):
             incarnation=self.incarnation or 0,
             mailbox_depth=self.mailbox_depth,
             doing=f"{self._running} searches" if self._running else "idle",
-            counters=dict(self._counters),
         )
 
     @handles(Drain)
@@ -100,22 +97,16 @@ class SearchActor(AsyncActor):
             raise AskRefused("busy", "too many searches are under way; try again in a moment")
         self._running += 1
         self._idle.clear()
-        result = "cancelled"
         try:
-            found = await self._searcher.search(message.query, message.max_results)
-            result = "ok"
-            return WebFound(hits=found)
+            return WebFound(hits=await self._searcher.search(message.query, message.max_results))
         except SearchFailed as failure:
-            result = failure.code
             logger.warning("a search failed: %s", failure.text)
             raise AskRefused(failure.code, failure.text) from None
         except Exception:
             # Asked again of the next incarnation, the same answer of the engine would end that one, too.
-            result = "failed"
             logger.exception("a search failed")
             raise AskRefused("failed", "the answer of the search engine could not be understood") from None
         finally:
-            self._counters[f'web_searches_total{{result="{result}"}}'] += 1
             self._running -= 1
             if not self._running:
                 self._idle.set()

@@ -66,7 +66,7 @@ class PathPolicy:
         self._own: tuple[str, ...] = ()
         try:
             paths = find_paths(config.state_dir, config.memory.storage_path, os.environ)
-            self._own = tuple(map(str, (paths.run, paths.logs, paths.memory)))
+            self._own = tuple(map(str, (paths.run, paths.logs, paths.memory, paths.state / "tmp")))
         except StateDirError:
             pass  # no gateway runs there
 

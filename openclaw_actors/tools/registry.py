@@ -13,6 +13,7 @@ from openclaw_actors.tools.edits import EditFileTool, WriteFileTool
 from openclaw_actors.tools.files import ListFilesTool, ReadFileTool
 from openclaw_actors.tools.git import GitTool
 from openclaw_actors.tools.memory import MemoryTool, ProjectMemoryTool
+from openclaw_actors.tools.pdf_read import PdfReadTool
 from openclaw_actors.tools.shell import ShellTool
 from openclaw_actors.tools.web_fetch import WebFetchTool
 from openclaw_actors.tools.web_search import WebSearchTool
@@ -64,6 +65,8 @@ def toolbox_of(host: ToolHost) -> Toolbox:
         tools.append(WebSearchTool)
     if native.web_fetch.enabled:
         tools.append(WebFetchTool)
+    if native.pdf_read.enabled:
+        tools.append(PdfReadTool)
     if native.database.enabled:
         tools.append(DatabaseTool)
     return Toolbox(tool(host) for tool in tools)
