@@ -13,6 +13,7 @@ from aiohttp import web
 from tests.system.client import Client
 from tests.system.conftest import GatewayFactory
 from tests.system.test_secrets import holders, made_up
+from tests.unit.tools.test_pdf_read import pdf
 from tests.unit.tools.web import Web
 
 
@@ -31,6 +32,8 @@ def test_every_tool_answers_in_a_conversation(make_gateway: GatewayFactory, tmp_
             assert said == "Replaced 1 occurrence in a/b.txt"
             assert await tool(client, "read_file", path="a/b.txt") == "one\n2"
             assert await tool(client, "list_files", recursive=True) == "a/\na/b.txt (6 bytes)"
+            (gateway.state_dir / "workspace" / "f.pdf").write_bytes(pdf(["In a PDF file"]))
+            assert await tool(client, "pdf_read", path="f.pdf") == "--- page 1 ---\nIn a PDF file"
             assert "Read access denied" in await tool(client, "read_file", path="../memory")
             assert "Read access denied" in await tool(client, "read_file", path="/proc/self/environ")
             said = await tool(client, "web_fetch", url=f"http://127.0.0.1:{server.port}/")
@@ -52,6 +55,7 @@ def test_every_tool_answers_in_a_conversation(make_gateway: GatewayFactory, tmp_
     connection.close()
     native = {
         "web_fetch": {"enabled": True, "allowed_private_hosts": ["127.0.0.1"]},
+        "pdf_read": {"enabled": True},
         "database": {"enabled": True, "connection_string": f"raw:{data}"},
     }
     gateway = make_gateway(config={"plugins": {"native": native}}).start()
