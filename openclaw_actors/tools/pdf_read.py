@@ -16,6 +16,7 @@ from openclaw_actors.tools.base import Arguments, Effect, Tool, ToolFailed, Tool
 from openclaw_actors.tools.paths import PathPolicy
 from openclaw_actors.tools.programs import Ended
 from openclaw_actors.tools.reports import time_allowed
+from openclaw_actors.tools.threads import StopFlag, in_thread
 
 _PROGRAM = Path(__file__).with_name("pdf_pages.py")
 _SECONDS = 60.0
@@ -60,10 +61,18 @@ class PdfReadTool(Tool[PdfReadArguments]):
         settings = self.host.config.plugins.native.pdf_read
         most = min(arguments.max_pages, settings.max_pages) if arguments.max_pages > 0 else settings.max_pages
         wanted, more = pages_of(arguments.pages, most)
-        # The way to the file is a matter of microseconds, also where the file itself is far away.
-        with self._policy.reading(arguments.path) as fd:
+        fd = await in_thread(lambda flag: self._open(arguments.path, flag))
+        try:
             texts, cut = await self._texts(fd, arguments.path, wanted[0], wanted[-1] + more)
+        finally:
+            os.close(fd)
         return self._told(arguments.path, wanted, texts, cut=cut, more=more)
+
+    def _open(self, path: str, flag: StopFlag) -> int:
+        """A descriptor of the file, for the caller to close."""
+        with self._policy.reading(path) as fd:
+            flag.check()
+            return os.dup(fd)
 
     async def _texts(self, fd: int, path: str, first: int, last: int) -> tuple[dict[int, str], bool]:
         """Page number to text, of those that exist; and whether there was more than is kept."""
