@@ -194,7 +194,8 @@ def test_a_restarted_actor_takes_what_the_file_holds_now(
 
 def test_start_executes_itself_anew_once_and_says_everything_once(make_gateway: GatewayFactory) -> None:
     gateway = make_gateway(
-        config={"workspace": "/elsewhere"}, environment={"OPENCLAW_AUTH_TOKEN": made_up()}
+        config={"plugins": {"native": {"calendar": {"max_events": 5}}}},
+        environment={"OPENCLAW_AUTH_TOKEN": made_up()},
     ).start()
     assert [line.partition(" ")[0] for line in gateway.out.lines] == ["configuration:", "state:", "ready"]
     assert gateway.err.text().count("has no effect yet") == 1
