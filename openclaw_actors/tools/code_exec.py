@@ -41,9 +41,9 @@ class CodeExecArguments(Arguments, frozen=True):
 
     language: Annotated[str, Meta(min_length=1, max_length=32, description="python, javascript or bash.")]
     code: Annotated[str, Meta(min_length=1, max_length=1_000_000, description="The program's whole text.")]
-    timeout_seconds: Annotated[
-        int | None, Meta(ge=1, le=300, description="After so many seconds it is ended.")
-    ] = None
+    timeout_seconds: (
+        Annotated[int, Meta(ge=1, le=300, description="After so many seconds it is ended.")] | None
+    ) = None
 
 
 class CodeExecTool(Tool[CodeExecArguments]):
