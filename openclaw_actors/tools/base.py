@@ -14,7 +14,7 @@ from openclaw_actors.messages import Message, ToolSpec
 if TYPE_CHECKING:
     from openclaw_actors.tools.programs import Programs
 
-__all__ = ["Arguments", "Effect", "Tool", "ToolFailed", "ToolHost"]
+__all__ = ["Arguments", "Effect", "Tool", "ToolFailed", "ToolHost", "schema_of"]
 
 
 class Arguments(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -120,7 +120,20 @@ class Tool(ABC, Generic[_A]):
 
 
 def schema_of(arguments: type[Arguments]) -> dict[str, object]:
-    """The JSON Schema of a tool's arguments, as providers want it: one object, nothing referred to."""
+    """The JSON Schema of a tool's arguments, as providers want it: one object, nothing referred to.
+
+    Worked out once a process, and those of the registry before sessions are forked; nobody may change it.
+    """
+    known = _schemas.get(arguments)
+    if known is None:
+        known = _schemas[arguments] = _work_out(arguments)
+    return known
+
+
+_schemas: dict[type[Arguments], dict[str, object]] = {}
+
+
+def _work_out(arguments: type[Arguments]) -> dict[str, object]:
     reference, components = msgspec.json.schema_components([arguments], ref_template="{name}")
     schema: dict[str, Any] = dict(components[str(reference[0]["$ref"])])
     schema.pop("title", None)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from openclaw_actors.messages import ToolSpec
-from openclaw_actors.tools.base import Tool, ToolHost
+from openclaw_actors.tools.base import Tool, ToolHost, schema_of
 from openclaw_actors.tools.code_exec import CodeExecTool
 from openclaw_actors.tools.database import DatabaseTool
 from openclaw_actors.tools.edits import EditFileTool, WriteFileTool
@@ -45,28 +45,32 @@ class Toolbox:
         return self._tools.get(name)
 
 
+_ALWAYS: tuple[type[Tool[Any]], ...] = (
+    MemoryTool,
+    ProjectMemoryTool,
+    ReadFileTool,
+    ListFilesTool,
+    WriteFileTool,
+    EditFileTool,
+    ShellTool,
+)
+_NATIVE: Mapping[str, type[Tool[Any]]] = {
+    "code_exec": CodeExecTool,
+    "git_tools": GitTool,
+    "web_search": WebSearchTool,
+    "web_fetch": WebFetchTool,
+    "pdf_read": PdfReadTool,
+    "database": DatabaseTool,
+}
+"""By their section in `plugins.native`."""
+
+# Sessions are forked from a process that has imported this: none of them works out a schema.
+for _tool in (*_ALWAYS, *_NATIVE.values()):
+    schema_of(_tool.arguments)
+
+
 def toolbox_of(host: ToolHost) -> Toolbox:
     """The tools that the configuration gives to a session."""
-    tools: list[type[Tool[Any]]] = [
-        MemoryTool,
-        ProjectMemoryTool,
-        ReadFileTool,
-        ListFilesTool,
-        WriteFileTool,
-        EditFileTool,
-        ShellTool,
-    ]
     native = host.config.plugins.native
-    if native.code_exec.enabled:
-        tools.append(CodeExecTool)
-    if native.git_tools.enabled:
-        tools.append(GitTool)
-    if native.web_search.enabled:
-        tools.append(WebSearchTool)
-    if native.web_fetch.enabled:
-        tools.append(WebFetchTool)
-    if native.pdf_read.enabled:
-        tools.append(PdfReadTool)
-    if native.database.enabled:
-        tools.append(DatabaseTool)
-    return Toolbox(tool(host) for tool in tools)
+    enabled = (tool for section, tool in _NATIVE.items() if getattr(native, section).enabled)
+    return Toolbox(tool(host) for tool in (*_ALWAYS, *enabled))
