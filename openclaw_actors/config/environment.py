@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["CONFIG_PATH_VARIABLE", "DEDICATED", "PREFIX", "read_environment"]
+__all__ = ["ANTHROPIC_KEY", "CONFIG_PATH_VARIABLE", "DEDICATED", "PREFIX", "read_environment"]
 
 import difflib
 from collections.abc import Mapping
@@ -26,6 +26,7 @@ DEDICATED: Mapping[str, str] = MappingProxyType(
         "OPENCLAW_API_KEY": "llm.api_key",
         "OPENAI_API_KEY": "llm.api_key",
         "MODEL_PROVIDER_KEY": "llm.api_key",
+        "ANTHROPIC_API_KEY": "llm.api_key",
         "OPENCLAW_MODEL": "llm.model",
         "OPENCLAW_ENDPOINT": "llm.endpoint",
         "OPENCLAW_AUTH_TOKEN": "auth_token",
@@ -40,6 +41,11 @@ DEDICATED: Mapping[str, str] = MappingProxyType(
 Where the key is a secret, the variable may hold the secret itself or a reference to it: `file:/run/secrets/token` taken
 at its word would be a token that anybody can guess.
 """
+
+ANTHROPIC_KEY = "ANTHROPIC_API_KEY"
+"""Other programs' key, in many environments: it counts for the provider anthropic, or where nothing names another."""
+
+_OPENAI_KEY = "OPENAI_API_KEY"
 
 
 class Environment:
@@ -74,10 +80,18 @@ class Environment:
         self.variables[path] = variable
 
 
-def read_environment(environ: Mapping[str, str]) -> Environment:
-    """Collect what the environment sets. A variable that is set but blank counts as not set."""
+def read_environment(environ: Mapping[str, str], *, provider: str = "") -> Environment:
+    """Collect what the environment sets. A variable that is set but blank counts as not set.
+
+    Args:
+        environ: the environment.
+        provider: the model provider that is settled by now; empty: none is. Nobody gets another one's key.
+    """
     found = Environment()
+    foreign = _OPENAI_KEY if provider == "anthropic" else ANTHROPIC_KEY if provider else ""
     for name, key in reversed(list(DEDICATED.items())):
+        if name == foreign:
+            continue
         value = environ.get(name, "")
         path = tuple(key.split("."))
         kind = field_kind(path)

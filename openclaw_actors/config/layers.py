@@ -138,7 +138,7 @@ class Merged:
             if name in fields:
                 self._into(accepted, at, fields[name], value, layer)
             else:
-                self._unknown(at, layer)
+                self._unknown(at, layer, fields)
         return accepted
 
     def _into(self, accepted: dict[str, Any], at: KeyPath, kind: Kind, value: Any, layer: Layer) -> None:
@@ -153,6 +153,8 @@ class Merged:
             case inspect.DictType() if isinstance(value, Mapping):
                 accepted[at[-1]] = self._mapping(kind, value, at, layer)
             case inspect.VarTupleType() if isinstance(value, list | tuple):
+                for inside in [each for each in self.sources if each.startswith(f"{key}[")]:
+                    del self.sources[inside]  # of the list that this one replaces
                 accepted[at[-1]] = self._list(kind, value, at, layer)
                 self.sources[key] = layer.where(at)
             case inspect.StructType() | inspect.DictType() | inspect.VarTupleType():
@@ -187,6 +189,13 @@ class Merged:
         item_kind = kind_of(kind.type.item_type)
         accepted = []
         for index, value in enumerate(raw):
+            if isinstance(item_kind.type, inspect.StructType):
+                entry: dict[str, Any] = {}
+                name = f"{path[-1]}[{index}]"
+                self._into(entry, (*path[:-1], name), item_kind, value, layer)
+                if name in entry:
+                    accepted.append(entry[name])
+                continue
             hint = problem_of_value(item_kind, value)
             if hint is None:
                 accepted.append(value)
@@ -205,7 +214,7 @@ class Merged:
             )
         return accepted
 
-    def _unknown(self, at: KeyPath, layer: Layer) -> None:
+    def _unknown(self, at: KeyPath, layer: Layer, siblings: Mapping[str, Kind]) -> None:
         key, where = ".".join(at), layer.where(at)
         if new := replacement(key):
             self.problems.append(Problem(kind="replaced", key=key, allowed=new, where=where))
@@ -214,6 +223,10 @@ class Merged:
             hint = ""  # nobody will see it, and looking for it takes a millisecond
         elif not at[:-1] and at[0].lower() == "openclaw":
             hint = "its keys stand at the top level"
+        elif (section := ".".join(at[:-1])) and section not in key_names():
+            # An entry of a list or a mapping, whose keys have no fixed names.
+            (close,) = difflib.get_close_matches(at[-1], siblings, n=1, cutoff=0.0)
+            hint = f"the nearest is {section}.{close}"
         else:
             hint = f"the nearest is {nearest(at)}"
         self.problems.append(Problem(kind="unknown", key=key, where=where, hint=hint))

@@ -12,9 +12,15 @@ from typing import Any
 import msgspec
 
 from openclaw_actors.config.document import MAX_BYTES, parse_document
-from openclaw_actors.config.environment import CONFIG_PATH_VARIABLE, read_environment
+from openclaw_actors.config.environment import (
+    ANTHROPIC_KEY,
+    CONFIG_PATH_VARIABLE,
+    PREFIX,
+    read_environment,
+)
 from openclaw_actors.config.layers import MAX_PROBLEMS, KeyPath, Layer, Merged, field_kind, key_names
 from openclaw_actors.config.model import DERIVED, NOT_YET, GatewayConfig
+from openclaw_actors.config.models import with_defaults_of_provider
 from openclaw_actors.config.paths import expand
 from openclaw_actors.config.problems import Problem
 from openclaw_actors.config.rules import cross_problems, twilio_warnings
@@ -82,7 +88,7 @@ def examine(
     if chosen is not None:
         _add_file(merged, chosen)
     from_file = {key: merged.sources[key] for key in _KEYS_OF_SECRETS if _at(merged.tree, key) is not None}
-    environment = read_environment(environ)
+    environment = read_environment(environ, provider=_provider_so_far(merged, environ, overrides))
     merged.problems += environment.problems
     merged.add(environment.layer)
     merged.add(Layer(_tree_of(overrides), lambda _: "command line"))
@@ -102,6 +108,18 @@ def examine(
         config=config, sources=_all_sources(config, merged), warnings=tuple(warnings), path=chosen
     )
     return loaded, _bounded(merged.problems)
+
+
+def _provider_so_far(merged: Merged, environ: Mapping[str, str], overrides: Mapping[str, object]) -> str:
+    """Whose key the environment is asked for; empty: whosever it has. Only what is certain counts."""
+    llm = merged.tree.get("llm", {})
+    named = str(
+        overrides.get("llm.provider") or environ.get(f"{PREFIX}LLM__PROVIDER") or llm.get("provider") or ""
+    )
+    if named.strip():
+        return named.strip().lower()
+    elsewhere = llm.get("api_key") or llm.get("endpoint") or environ.get(f"{PREFIX}LLM__ENDPOINT")
+    return "openai" if elsewhere or environ.get("OPENCLAW_ENDPOINT") else ""
 
 
 def find_file(path: Path | None, environ: Mapping[str, str]) -> Path | None:
@@ -127,6 +145,8 @@ def _add_file(merged: Merged, path: Path) -> None:
     merged.problems += document.problems
 
     def where(at: KeyPath) -> str:
+        # The document counts entries of a list as steps of their own: `a`, `0` for `a[0]`.
+        at = tuple(step for part in at for step in part.removesuffix("]").split("["))
         while at and at not in document.lines:
             at = at[:-1]
         return f"{name}:{document.lines[at]}" if at else name
@@ -156,10 +176,13 @@ def _derive(merged: Merged, environ: Mapping[str, str]) -> GatewayConfig:
     storage = str(expand(storage, environ) if "memory.storage_path" in given else state / "memory")
     llm = base.llm
     if "llm.provider" not in given:
-        if llm.api_key is not None:
+        if given.get("llm.api_key") == f"environment {ANTHROPIC_KEY}":
+            llm = replace(llm, provider="anthropic")
+        elif llm.api_key is not None:
             llm = replace(llm, provider="openai")
         elif llm.endpoint is not None:
             llm = replace(llm, provider="openai-compatible")
+    llm = with_defaults_of_provider(llm, given)
     roots = {}
     for name in ("allowed_read_roots", "allowed_write_roots"):
         paths = getattr(base.tooling, name)
@@ -188,7 +211,9 @@ def _bounded(problems: list[Problem]) -> list[Problem]:
 
 
 def _placed(problem: Problem, sources: Mapping[str, str]) -> Problem:
-    return msgspec.structs.replace(problem, where=sources.get(problem.key, ""))
+    key = problem.key
+    where = sources.get(key) or sources.get(key.partition("[")[0], "")
+    return msgspec.structs.replace(problem, where=where)
 
 
 def _warnings(config: GatewayConfig, sources: Mapping[str, str], from_file: Mapping[str, str]) -> list[str]:

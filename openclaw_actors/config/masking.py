@@ -44,8 +44,8 @@ def _masked(value: Any, kind: Kind) -> Any:
             }
         case inspect.DictType(value_type=inner):
             return {name: _masked(each, kind_of(inner)) for name, each in value.items()}
-        case inspect.VarTupleType():
-            return list(value)
+        case inspect.VarTupleType(item_type=inner):
+            return [_masked(each, kind_of(inner)) for each in value]
     return value
 
 

@@ -19,6 +19,7 @@ from openclaw_actors.config.features import (
     ToolingConfig,
 )
 from openclaw_actors.config.kinds import ListenPort, Seconds, SecretRef, Section, Text
+from openclaw_actors.config.models import ANTHROPIC_MODEL, ANTHROPIC_VERSION
 from openclaw_actors.config.sections import (
     ActorsConfig,
     AuthConfig,
@@ -46,7 +47,12 @@ DERIVED: Mapping[str, str] = MappingProxyType(
     {
         "workspace": "<state_dir>/workspace",
         "memory.storage_path": "<state_dir>/memory",
-        "llm.provider": "demo without a key and an endpoint, openai with a key, else openai-compatible",
+        "llm.provider": (
+            "demo without a key and an endpoint, openai with a key, anthropic with ANTHROPIC_API_KEY alone, "
+            "else openai-compatible"
+        ),
+        "llm.model": f"gpt-4o; with the provider anthropic {ANTHROPIC_MODEL}",
+        "llm.api_version": f"2024-10-21; with the provider anthropic {ANTHROPIC_VERSION}",
         "tooling.allowed_read_roots": "the workspace",
         "tooling.allowed_write_roots": "the workspace",
     }

@@ -12,8 +12,11 @@ from msgspec import inspect
 
 from openclaw_actors.config.checks import kind_of
 from openclaw_actors.config.model import GatewayConfig
+from openclaw_actors.config.models import further_models, settings_of
 from openclaw_actors.config.problems import Problem, shown
+from openclaw_actors.config.sections import LlmConfig
 
+_MOST_MODELS = 64
 _OUR_PATHS = ("/health", "/metrics", "/api", "/v1", "/ws")
 
 
@@ -36,10 +39,31 @@ def _ports(config: GatewayConfig) -> Iterator[Problem]:
 
 def _provider(config: GatewayConfig) -> Iterator[Problem]:
     llm = config.llm
-    if llm.provider in ("openai", "azure-openai") and llm.api_key is None:
-        yield _rule("llm.api_key", f"set for the provider {llm.provider}", hint="set OPENAI_API_KEY")
+    key_hint = "set ANTHROPIC_API_KEY" if llm.provider == "anthropic" else "set OPENAI_API_KEY"
+    yield from _reachable("llm", llm, key_hint=key_hint, endpoint_hint="set OPENCLAW_ENDPOINT")
+    if llm.provider == "demo":
+        return  # whatever else stands there is not called
+    for at, model in further_models(llm):
+        if not model.model.strip():
+            yield _rule(f"{at}.model", "a text that is not empty", model.model)
+        hint = "those of llm are only for its own provider and endpoint"
+        yield from _reachable(at, settings_of(llm, model), key_hint=hint, endpoint_hint=hint)
+    if llm.model in llm.models:
+        yield _rule(f"llm.models.{llm.model}", "named otherwise: that is llm.model")
+    for key, number in (("fallbacks", len(llm.fallbacks)), ("models", len(llm.models))):
+        if number > _MOST_MODELS:
+            yield _rule(f"llm.{key}", f"at most {_MOST_MODELS} entries", number)
+
+
+def _reachable(at: str, llm: LlmConfig, *, key_hint: str, endpoint_hint: str) -> Iterator[Problem]:
+    """What a provider lacks that nobody can do without."""
+    keyed = (
+        ("openai", "azure-openai") if llm.endpoint is not None else ("openai", "azure-openai", "anthropic")
+    )
+    if llm.provider in keyed and llm.api_key is None:
+        yield _rule(f"{at}.api_key", f"set for the provider {llm.provider}", hint=key_hint)
     if llm.provider in ("azure-openai", "openai-compatible") and llm.endpoint is None:
-        yield _rule("llm.endpoint", f"set for the provider {llm.provider}", hint="set OPENCLAW_ENDPOINT")
+        yield _rule(f"{at}.endpoint", f"set for the provider {llm.provider}", hint=endpoint_hint)
 
 
 def _orders(config: GatewayConfig) -> Iterator[Problem]:
@@ -261,3 +285,6 @@ def _refs_in(value: object, wrapped: inspect.Type, path: tuple[str, ...]) -> Ite
     elif isinstance(kind.type, inspect.DictType) and isinstance(value, dict):
         for name, inner in value.items():
             yield from _refs_in(inner, kind.type.value_type, (*path, str(name)))
+    elif isinstance(kind.type, inspect.VarTupleType) and isinstance(value, tuple):
+        for number, inner in enumerate(value):
+            yield from _refs_in(inner, kind.type.item_type, (*path[:-1], f"{path[-1]}[{number}]"))

@@ -10,6 +10,7 @@ __all__ = [
     "AuthConfig",
     "HttpConfig",
     "LlmConfig",
+    "LlmModel",
     "LlmProvider",
     "LoggingConfig",
     "MemoryConfig",
@@ -38,7 +39,8 @@ from openclaw_actors.config.kinds import (
 )
 
 BusyMode = Literal["queue", "collect", "interrupt", "steer"]
-LlmProvider = Literal["demo", "openai", "ollama", "azure-openai", "openai-compatible"]
+LlmProvider = Literal["demo", "openai", "anthropic", "ollama", "azure-openai", "openai-compatible"]
+ModelName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_./:@+-]{1,128}$")]
 
 
 class AuthConfig(Section, frozen=True):
@@ -147,14 +149,25 @@ class SecurityConfig(Section, frozen=True):
     allow_raw_secret_refs_on_public_bind: bool = False
 
 
+class LlmModel(Section, frozen=True):
+    """One more model: where it is, as far as that is not where the section's own model is."""
+
+    provider: LlmProvider | None = None
+    model: str = ""
+    api_key: SecretRef | None = None
+    endpoint: Url | None = None
+    api_version: Text | None = None
+    max_tokens: Positive | None = None
+
+
 class LlmConfig(Section, frozen=True):
     """The model provider and how it is called."""
 
     provider: LlmProvider = "demo"  # derived: from the key and the endpoint
-    model: Text = "gpt-4o"
+    model: Text = "gpt-4o"  # derived: from the provider
     api_key: SecretRef | None = None
     endpoint: Url | None = None
-    api_version: Text = "2024-10-21"
+    api_version: Text = "2024-10-21"  # derived: from the provider
     max_tokens: Positive = 4096
     temperature: Annotated[float, Meta(ge=0, le=2)] = 0.7
     timeout_seconds: Seconds = 120.0
@@ -168,6 +181,8 @@ class LlmConfig(Section, frozen=True):
     max_concurrent_calls: Positive = 256
     max_waiting_calls: Positive = 256
     max_response_bytes: Bytes = 16_777_216
+    fallbacks: tuple[LlmModel, ...] = ()
+    models: dict[ModelName, LlmModel] = {}
     demo_faults: bool = False
 
 

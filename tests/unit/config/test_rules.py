@@ -47,7 +47,7 @@ LONG = "x" * 500
         ("llm.retry_count", "-1", "a whole number from 0 to 100"),
         ("llm.circuit_breaker_threshold", "0", "a whole number of at least 1"),
         ("llm.circuit_breaker_cooldown_seconds", "0.5", "a number from 1 to 86400"),
-        ("llm.provider", "anthropic", "one of azure-openai, demo, ollama, openai, openai-compatible"),
+        ("llm.provider", "google", "one of anthropic, azure-openai, demo, ollama, openai, openai-compatible"),
         ("llm.endpoint", "localhost:11434", "an http:// or https:// URL"),
         ("llm.endpoint", "https://a..b/v1", "an http:// or https:// URL"),
         ("llm.endpoint", "https://-a.example", "an http:// or https:// URL"),
