@@ -47,6 +47,7 @@ from openclaw_actors.channels.openai.responses import (
 )
 from openclaw_actors.channels.sessions import session_key
 from openclaw_actors.channels.websocket.wire import encode_json
+from openclaw_actors.config.models import choices_of
 from openclaw_actors.messages import Complete, Sampling
 
 __all__ = ["OpenAIRoutes"]
@@ -79,9 +80,10 @@ class OpenAIRoutes:
     """`/v1/chat/completions` and `/v1/models`."""
 
     def __init__(self, context: HttpContext) -> None:
-        llm, http = context.config.llm, context.config.http
+        http = context.config.http
         self._context = context
-        self._models = Models("demo" if llm.provider == "demo" else llm.model)
+        configured, *choices = choices_of(context.config.llm)
+        self._models = Models(configured, choices)
         self._repeats = Repeats()
         self._max_chars = context.config.websocket.max_text_chars
         self._door = Door(context, per_minute=http.chat_requests_per_minute, too_fast=_TOO_FAST)
@@ -180,6 +182,7 @@ class OpenAIRoutes:
             session=f"http:{caller.principal}",
             correlation_id=caller.request_id,
             messages=chat.messages,
+            model=self._models.chosen(model),
             sampling=chat.sampling if chat.sampling != Sampling() else None,
         )
         answer = CallAnswer(_answering(call_id, model, chat), streams=chat.stream)

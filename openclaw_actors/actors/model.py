@@ -1,4 +1,4 @@
-"""ModelActor: the only process that calls the provider and holds its key. The shell around `providers.Caller`.
+"""ModelActor: the only process that calls the provider and holds its key. The shell around `providers.ModelPool`.
 
 Each call is a task. What a provider says in one tick of the loop travels as one message.
 """
@@ -15,7 +15,6 @@ from openclaw_actors.actors.board import counters_of
 from openclaw_actors.actors.own_secrets import own_secrets
 from openclaw_actors.actorsystem import AsyncActor, address_key, handles
 from openclaw_actors.config import decode
-from openclaw_actors.core.breaker import BreakerState
 from openclaw_actors.core.metrics import LLM_RESULTS
 from openclaw_actors.core.series import series
 from openclaw_actors.errors import AskRefused, ConfigError
@@ -38,7 +37,7 @@ from openclaw_actors.messages import (
     Ready,
     Usage,
 )
-from openclaw_actors.providers import Caller, CallError, Unusable, create_caller, estimate_usage
+from openclaw_actors.providers import CallError, ModelPool, Unusable, create_pool, estimate_usage
 
 __all__ = ["ModelActor"]
 
@@ -79,7 +78,7 @@ class ModelActor(AsyncActor):
 
     def __init__(self) -> None:
         super().__init__()
-        self._caller: Caller | None = None
+        self._pool: ModelPool | None = None
         self._calls: dict[tuple[str, str], _Call] = {}
         self._looks = False
         self._probing = False
@@ -93,8 +92,9 @@ class ModelActor(AsyncActor):
         self.counters = counters_of(message.name)
         llm = decode(message.settings).llm
         try:
-            self._caller = create_caller(llm, own_secrets(message).get("llm.api_key"))
-            self._caller.on_retry = self._count_retry
+            self._pool = create_pool(llm, own_secrets(message))
+            self._pool.on_retry = self._count_retry
+            self._pool.on_failed = self._count_fallback
         except (ConfigError, Unusable) as error:
             self.call_later(_EXIT_AFTER_ANSWER_S, self.stop, "not usable")
             return InitFailed(reason=str(error), code="configuration")
@@ -115,13 +115,14 @@ class ModelActor(AsyncActor):
         gauges: dict[str, float] = {}
         calls = len(self._calls)
         doing = f"{calls} calls" if calls else "idle"
-        if self._caller is not None:
-            state = self._caller.breaker.state
-            gauges["circuit_breaker_state"] = float(state)
-            if state is not BreakerState.CLOSED:
-                # Shown, but no problem of this gateway: one that is taken out of service for it would get no call, and
-                # so no probe, any more.
-                doing += ", circuit open"
+        if (pool := self._pool) is not None:
+            gauges["circuit_breaker_state"] = float(pool.main.caller.breaker.state)
+            for lane in pool.lanes:
+                gauges[series("llm_model_circuit_state", model=lane.name)] = float(lane.caller.breaker.state)
+            # Shown, but no problem of this gateway: one that is taken out of service for it would get no call, and
+            # so no probe, any more.
+            if said := pool.describe():
+                doing += f", {said}"
         return Pong(
             pid=os.getpid(),
             incarnation=self.incarnation or 0,
@@ -133,11 +134,11 @@ class ModelActor(AsyncActor):
     @handles(ProbeProvider)
     async def probe(self, message: ProbeProvider, sender: Address) -> ProviderProbed:
         """Finds out whether the provider is there and takes the key."""
-        if self._caller is None or self._probing:
+        if self._pool is None or self._probing:
             raise AskRefused("busy", "another probe of the provider is under way; try again in a moment")
         self._probing = True
         try:
-            return await self._caller.probe(timeout_s=min(message.timeout_s, _PROBE_S))
+            return await self._pool.probe(timeout_s=min(message.timeout_s, _PROBE_S))
         finally:
             self._probing = False
 
@@ -156,8 +157,8 @@ class ModelActor(AsyncActor):
             task.cancel()
         if tasks:
             await asyncio.wait(tasks, timeout=_CLOSE_S)
-        if self._caller is not None:
-            await self._caller.close()
+        if self._pool is not None:
+            await self._pool.close()
 
     # Calls
 
@@ -200,18 +201,18 @@ class ModelActor(AsyncActor):
             self.call_later(_LOOK_EVERY_S, self._look_after_askers)
 
     async def _make(self, call: _Call) -> None:
-        assert self._caller is not None
+        assert self._pool is not None
         request = call.request
         began = time.monotonic()
         with logs.bind(correlation=request.correlation_id, session=request.session):
             try:
-                answer = await self._caller.complete(request, lambda text: self._said(call, text))
+                answer = await self._pool.complete(request, lambda text: self._said(call, text))
             except CallError as error:
                 seconds = time.monotonic() - began
                 logger.warning("call %s failed after %.3f s: %s", call.call_id, seconds, error)
                 # What was streamed was paid for; how much it was, the provider has not got to say.
                 usage = estimate_usage(request, call.chars) if call.chars else Usage()
-                self._count_call(error.code, usage)
+                self._count_call(error.code, usage, error.model)
                 self._flush(call)
                 self.send(
                     call.asker,
@@ -222,16 +223,20 @@ class ModelActor(AsyncActor):
                         streamed=call.chars > 0,
                         usage=usage,
                         model_seconds=seconds,
+                        model=error.model,
                     ),
                 )
             except asyncio.CancelledError:
-                self._count_call("cancelled", estimate_usage(request, call.chars) if call.chars else Usage())
+                used = estimate_usage(request, call.chars) if call.chars else Usage()
+                self._count_call("cancelled", used, "")
                 logger.info("call %s is cancelled", call.call_id)
                 raise
             else:
                 seconds = time.monotonic() - began
-                self._count_call("ok", answer.usage)
-                logger.info("call %s answered after %.3f s", call.call_id, seconds)
+                self._count_call("ok", answer.usage, answer.model)
+                self.counters[series("llm_cache_tokens_total", kind="read")] += answer.cache_read_tokens
+                self.counters[series("llm_cache_tokens_total", kind="write")] += answer.cache_write_tokens
+                logger.info("call %s answered after %.3f s by %s", call.call_id, seconds, answer.model)
                 self._flush(call)
                 self.send(
                     call.asker,
@@ -242,6 +247,7 @@ class ModelActor(AsyncActor):
                         tool_calls=answer.tool_calls,
                         model_seconds=seconds,
                         finish_reason=answer.finish_reason,
+                        model=answer.model,
                     ),
                 )
 
@@ -262,11 +268,22 @@ class ModelActor(AsyncActor):
         call.said_at = time.monotonic()
         self.send(call.asker, ModelDelta(call_id=call.call_id, text=text))
 
-    def _count_call(self, result: str, usage: Usage) -> None:
+    def _count_call(self, result: str, usage: Usage, model: str) -> None:
         known = result if result in LLM_RESULTS else "provider"
         self.counters[series("llm_calls_total", result=known)] += 1
         self.counters[series("llm_tokens_total", direction="input")] += usage.input_tokens
         self.counters[series("llm_tokens_total", direction="output")] += usage.output_tokens
+        if model:
+            self._count_model(model, known, usage)
+
+    def _count_model(self, model: str, result: str, usage: Usage) -> None:
+        self.counters[series("llm_model_calls_total", model=model, result=result)] += 1
+        for direction, tokens in (("input", usage.input_tokens), ("output", usage.output_tokens)):
+            self.counters[series("llm_model_tokens_total", model=model, direction=direction)] += tokens
+
+    def _count_fallback(self, model: str, error: CallError) -> None:
+        self.counters["llm_fallbacks_total"] += 1
+        self._count_model(model, error.code, Usage())
 
     def _count_retry(self) -> None:
         self.counters["llm_retries_total"] += 1

@@ -380,6 +380,7 @@ class SessionActor(AsyncActor):
             messages=self._prompts.build(self._core.state),
             tools=self._tools.specs,
             model=self._core.state.settings.get("model"),
+            turn=self._core.turn.turn_id if self._core.turn is not None else "",
         )
         try:
             self._send_to_model(call)

@@ -19,7 +19,15 @@ __all__ = ["GatewayCollector", "MetricsPage", "metrics_page", "wants_json"]
 _JSON = "application/json"
 _TEXT = ("text/plain", "application/openmetrics-text")
 _SILENT = b"The supervisor does not answer.\n"
-_FAILED_CALLS = ("circuit_open", "configuration", "overloaded", "provider", "stream_broken", "timeout")
+_FAILED_CALLS = (
+    "circuit_open",
+    "configuration",
+    "overloaded",
+    "provider",
+    "stream_broken",
+    "timeout",
+    "unknown_model",
+)
 _FAILED_TOOLS = ("error", "interrupted", "timeout")
 _RAN_TOOLS = ("ok", *_FAILED_TOOLS)
 

@@ -81,6 +81,7 @@ LLM_RESULTS = (
     "provider",
     "stream_broken",
     "timeout",
+    "unknown_model",
 )
 
 TOOL_STATUSES = ("ok", "error", "denied", "timeout", "interrupted")
@@ -268,7 +269,37 @@ METRICS = (
     Metric(
         name="circuit_breaker_state",
         kind="gauge",
-        help="The provider's circuit breaker: 0 closed, 1 open, 2 half open.",
+        help="The circuit breaker of the configured model: 0 closed, 1 open, 2 half open.",
+    ),
+    Metric(
+        name="llm_model_calls_total",
+        kind="counter",
+        help="Calls that a model answered or failed, by its name in the configuration, and by result; models that stand"
+        " there under no name are `other`.",
+        labels={"model": (), "result": LLM_RESULTS},
+    ),
+    Metric(
+        name="llm_model_tokens_total",
+        kind="counter",
+        help="Tokens by the model that was asked.",
+        labels={"direction": ("input", "output"), "model": ()},
+    ),
+    Metric(
+        name="llm_model_circuit_state",
+        kind="gauge",
+        help="The circuit breaker of each model: 0 closed, 1 open, 2 half open.",
+        labels={"model": ()},
+    ),
+    Metric(
+        name="llm_fallbacks_total",
+        kind="counter",
+        help="How often a model was asked in the place of one that had failed before its first word.",
+    ),
+    Metric(
+        name="llm_cache_tokens_total",
+        kind="counter",
+        help="Input tokens that the provider took from its prompt cache, or put into it.",
+        labels={"kind": ("read", "write")},
     ),
     # The WebSocket channel
     Metric(name="ws_connections", kind="gauge", help="Clients that are connected to the WebSocket channel."),

@@ -107,7 +107,9 @@ class Complete(Plain):
     messages: tuple[ChatMessage, ...]
     tools: tuple[ToolSpec, ...] = ()
     model: str | None = None
-    """None: the configured one."""
+    """By its name in `llm.models`, or its own where any will do; None: the configured one, or who stands in for it."""
+    turn: str = ""
+    """The turn that it is a call of: all of them are answered by one model; empty: it stands alone."""
     sampling: Sampling | None = None
 
 
@@ -136,6 +138,8 @@ class Completed(Plain):
     """Time that the provider took, retries and waiting for a place included."""
     finish_reason: FinishReason = "stop"
     """Why the answer ends where it does."""
+    model: str = ""
+    """Who answered, by the name that the configuration has for it."""
 
 
 class CallFailed(Plain):
@@ -143,7 +147,7 @@ class CallFailed(Plain):
 
     call_id: str
     code: str
-    """`provider`, `timeout`, `circuit_open`, `overloaded`, `configuration`, `stream_broken`."""
+    """`provider`, `timeout`, `circuit_open`, `overloaded`, `configuration`, `stream_broken`, `unknown_model`."""
     text: str
     """One line for the person who asked; no key, no provider body."""
     streamed: bool
@@ -151,6 +155,8 @@ class CallFailed(Plain):
     usage: Usage
     """An estimate for what was streamed, else nothing."""
     model_seconds: float
+    model: str = ""
+    """Whose failure it is; empty: nobody's."""
 
 
 class ProbeProvider(Plain):

@@ -6,8 +6,9 @@ from openclaw_actors.providers.base import Answer, CallError, OnDelta, Provider
 from openclaw_actors.providers.calls import Caller, CallLimits
 from openclaw_actors.providers.demo import FAULT_TOOL
 from openclaw_actors.providers.endpoints import Unusable
-from openclaw_actors.providers.factory import create_caller
-from openclaw_actors.providers.wire import estimate_usage
+from openclaw_actors.providers.factory import create_caller, create_pool
+from openclaw_actors.providers.formats import estimate_usage
+from openclaw_actors.providers.pool import ModelPool
 
 __all__ = [
     "FAULT_TOOL",
@@ -15,9 +16,11 @@ __all__ = [
     "CallError",
     "CallLimits",
     "Caller",
+    "ModelPool",
     "OnDelta",
     "Provider",
     "Unusable",
     "create_caller",
+    "create_pool",
     "estimate_usage",
 ]

@@ -25,13 +25,19 @@ class Answer:
     usage: Usage
     tool_calls: tuple[ToolCall, ...] = ()
     finish_reason: FinishReason = "stop"
+    cache_read_tokens: int = 0
+    """Of the input: what the provider had kept from an earlier call, and charges less for."""
+    cache_write_tokens: int = 0
+    """Of the input: what it keeps for the next one."""
+    model: str = ""
+    """Who answered, by the name that the configuration has for it."""
 
 
 class CallError(ProviderError):
     """Raised when a call, or one attempt of it, brought no answer.
 
     Args:
-        code: `provider`, `timeout`, `circuit_open`, `overloaded`, `configuration` or `stream_broken`.
+        code: `provider`, `timeout`, `circuit_open`, `overloaded`, `configuration`, `stream_broken` or `unknown_model`.
         text: one line for the person who asked; holds no key and nothing that the provider said.
         detail: one line for the log; holds no key.
         outcome: what the failure says about the provider, for the circuit breaker.
@@ -50,6 +56,8 @@ class CallError(ProviderError):
         retry_after_s: float | None = None,
     ) -> None:
         super().__init__(code, detail)
+        self.model = ""
+        """Whose failure it is, by the name that the configuration has for it."""
         self.code = code
         self.text = text
         self.detail = detail

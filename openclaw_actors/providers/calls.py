@@ -1,4 +1,4 @@
-"""Owns the making of calls: places, attempts, the circuit breaker, deadlines. One instance serves all sessions."""
+"""Owns the making of one provider's calls: attempts, the circuit breaker, deadlines. One instance serves everybody."""
 
 from __future__ import annotations
 
@@ -10,17 +10,16 @@ import math
 import random
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from openclaw_actors.core.breaker import CircuitBreaker, Outcome
 from openclaw_actors.core.retry import RetryPolicy
 from openclaw_actors.messages.model import Complete, ProviderProbed
 from openclaw_actors.providers import failures
 from openclaw_actors.providers.base import Answer, CallError, OnDelta, Provider
+from openclaw_actors.providers.places import Places
 
 logger = logging.getLogger(__name__)
-
-_WAIT_WITHOUT_TIMEOUT_S = 600.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,6 +37,10 @@ class CallLimits:
     concurrent: int = 16
     waiting: int = 256
 
+    def places(self) -> Places:
+        """The places that these limits allow."""
+        return Places(concurrent=self.concurrent, waiting=self.waiting, wait_s=self.timeout_s)
+
 
 class Caller:
     """Makes calls of one provider.
@@ -47,6 +50,7 @@ class Caller:
         breaker: asked before each attempt, told of each outcome.
         retries: how often and when a failed attempt is repeated.
         limits: of time and number.
+        places: where other providers' calls count, too; None: they do not.
         clock: monotonic seconds.
         sleep: waits between attempts.
         random_source: of the jitter.
@@ -59,6 +63,7 @@ class Caller:
         breaker: CircuitBreaker,
         retries: RetryPolicy,
         limits: CallLimits,
+        places: Places | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         random_source: random.Random | None = None,
@@ -74,14 +79,12 @@ class Caller:
         self._clock = clock
         self._sleep = sleep
         self._random = random_source or random.Random()
-        # asyncio's semaphore is first come, first served, and counts without waiting while a place is free.
-        self._places = asyncio.Semaphore(limits.concurrent)
-        self._waiting = 0
+        self._places = places or limits.places()
 
     @property
     def waiting(self) -> int:
         """Calls that wait for a place now."""
-        return self._waiting
+        return self._places.waiting
 
     async def complete(self, request: Complete, on_delta: OnDelta) -> Answer:
         """Make one call. Cancelling it closes its connection and gives its place back.
@@ -90,11 +93,8 @@ class Caller:
             CallError: there is no answer; `stream_broken` where parts of one were passed on, and another call may bring
                 all of it.
         """
-        await self._take_place()
-        try:
-            return await self._call(request, on_delta)
-        finally:
-            self._places.release()
+        async with self._places:
+            return await self.call(request, on_delta)
 
     async def probe(self, *, timeout_s: float) -> ProviderProbed:
         """Find out how the provider is; takes no place and tells the circuit breaker nothing."""
@@ -104,25 +104,22 @@ class Caller:
         """Close the provider's connections."""
         await self._provider.close()
 
-    async def _take_place(self) -> None:
-        if not self._places.locked():
-            await self._places.acquire()
-            return
-        if self._waiting >= self._limits.waiting:
-            raise failures.overloaded(f"{self._waiting} calls wait already")
-        wait_s = self._limits.timeout_s or _WAIT_WITHOUT_TIMEOUT_S
-        self._waiting += 1
-        try:
-            async with asyncio.timeout(wait_s):
-                await self._places.acquire()
-        except TimeoutError:
-            raise failures.overloaded(f"no place became free in {wait_s:.0f} s") from None
-        finally:
-            self._waiting -= 1
+    async def call(self, request: Complete, on_delta: OnDelta, *, most_retries: int | None = None) -> Answer:
+        """As `complete`, for somebody who holds a place already.
 
-    async def _call(self, request: Complete, on_delta: OnDelta) -> Answer:
+        Args:
+            request: what to answer.
+            on_delta: told each piece of the text as it arrives.
+            most_retries: fewer repetitions than usual, where another model can be asked instead.
+
+        Raises:
+            CallError: see `complete`.
+        """
         deadline = self._clock() + self._limits.timeout_s if self._limits.timeout_s else math.inf
-        retries = self._retries.begin(self._random)
+        policy = self._retries
+        if most_retries is not None and most_retries < policy.retries:
+            policy = replace(policy, retries=most_retries)
+        retries = policy.begin(self._random)
         while True:
             try:
                 return await self._attempt(request, on_delta, deadline)

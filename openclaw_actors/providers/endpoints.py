@@ -10,12 +10,23 @@ from urllib.request import getproxies, proxy_bypass
 
 from openclaw_actors.config.sections import LlmConfig
 from openclaw_actors.errors import ProviderError
+from openclaw_actors.providers.anthropic import MessagesFormat
+from openclaw_actors.providers.formats import RequestFormat
 from openclaw_actors.providers.wire import RequestShape
 
 _ENDPOINTS = {
     "openai": "https://api.openai.com/v1",
     "ollama": "http://localhost:11434/v1",
+    "anthropic": "https://api.anthropic.com",
 }
+_HEADERS = {
+    "Content-Type": "application/json",
+    "Accept": "text/event-stream, application/json",
+    # Who compresses a stream holds its words back until there are enough of them.
+    "Accept-Encoding": "identity",
+}
+_NO_SAMPLING_SINCE = "2026-10-21"
+"""From this version of Anthropic's API on there is neither a temperature nor its like."""
 _NO_KEY_NEEDED = frozenset({"ollama", "openai-compatible"})
 _LOOPBACK = ("localhost", "127.", "::1")
 
@@ -31,7 +42,7 @@ class Target:
     url: str
     headers: dict[str, str]
     """Hold the key: never to be logged."""
-    shape: RequestShape
+    format: RequestFormat
     proxy: str | None = None
     """May hold a password."""
 
@@ -54,7 +65,9 @@ def target_for(llm: LlmConfig, api_key: str | None) -> Target:
     Raises:
         Unusable: something is missing.
     """
-    if not api_key and llm.provider not in _NO_KEY_NEEDED:
+    # Somebody else's server that speaks Anthropic's API need not ask for a key.
+    optional = llm.provider in _NO_KEY_NEEDED or (llm.provider == "anthropic" and llm.endpoint is not None)
+    if not api_key and not optional:
         raise Unusable(
             f"llm.provider is {llm.provider}, which needs a key: set llm.api_key or OPENCLAW_API_KEY."
         )
@@ -63,26 +76,47 @@ def target_for(llm: LlmConfig, api_key: str | None) -> Target:
     endpoint = llm.endpoint or _ENDPOINTS.get(llm.provider)
     if endpoint is None:
         raise Unusable(f"llm.provider is {llm.provider}, which needs an address: set llm.endpoint.")
+    if llm.provider == "anthropic":
+        return _anthropic(endpoint, llm, api_key)
     azure = llm.provider == "azure-openai"
     url = _azure_url(endpoint, llm.model, llm.api_version) if azure else _chat_url(endpoint)
-    headers = {
-        "Content-Type": "application/json",
-        "Accept": "text/event-stream, application/json",
-        # Who compresses a stream holds its words back until there are enough of them.
-        "Accept-Encoding": "identity",
-    }
+    headers = dict(_HEADERS)
     if azure:
         headers["api-key"] = api_key or ""
     elif api_key or llm.provider == "ollama":
         headers["Authorization"] = f"Bearer {api_key or 'ollama'}"
-    shape = RequestShape(
+    form = RequestShape(
         model=llm.model,
         max_tokens=llm.max_tokens,
         temperature=llm.temperature,
         # The newer name is OpenAI's own; whoever else stands behind an endpoint may not know it, and say nothing.
         length_key="max_completion_tokens" if llm.provider == "openai" and not llm.endpoint else "max_tokens",
     )
-    return Target(url=url, headers=headers, shape=shape, proxy=_proxy_for(url))
+    return Target(url=url, headers=headers, format=form, proxy=_proxy_for(url))
+
+
+def _anthropic(endpoint: str, llm: LlmConfig, api_key: str | None) -> Target:
+    url = _messages_url(endpoint)
+    headers = {**_HEADERS, "anthropic-version": llm.api_version}
+    if api_key:
+        headers["x-api-key"] = api_key
+    samples = llm.api_version < _NO_SAMPLING_SINCE  # versions are dates
+    form = MessagesFormat(
+        model=llm.model,
+        max_tokens=llm.max_tokens,
+        temperature=llm.temperature if samples else None,
+        sends_top_p=samples,
+    )
+    return Target(url=url, headers=headers, format=form, proxy=_proxy_for(url))
+
+
+def _messages_url(endpoint: str) -> str:
+    parts = urlsplit(endpoint)
+    path = parts.path.rstrip("/")
+    # The official clients' base URL has no `/v1` at its end; people write it both ways.
+    if not path.endswith("/messages"):
+        path += "/messages" if path.endswith("/v1") else "/v1/messages"
+    return urlunsplit((parts.scheme, parts.netloc, path, parts.query, ""))
 
 
 def _chat_url(endpoint: str) -> str:

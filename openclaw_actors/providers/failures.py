@@ -16,10 +16,12 @@ __all__ = [
     "reported",
     "timed_out",
     "too_large",
+    "unknown_model",
     "unsendable",
 ]
 
 import re
+from collections.abc import Sequence
 
 from openclaw_actors.core.breaker import Outcome
 from openclaw_actors.providers.base import CallError
@@ -46,6 +48,9 @@ _NO_ROOM = (
 )
 _TOO_LARGE = "My AI provider's answer is larger than llm.max_response_bytes allows, and was given up."
 
+_SHOWN_CHARS = 64
+_SHOWN_NAMES = 20
+
 _CONTEXT_REASONS = frozenset(
     {"context_length_exceeded", "exceed_context_size_error", "string_above_max_length"}
 )
@@ -57,6 +62,12 @@ _STATUS_OF_REASON = {
     "model_not_found": 404,
     "DeploymentNotFound": 404,
     "invalid_request_error": 400,
+    "billing_error": 402,
+    "not_found_error": 404,
+    "request_too_large": 413,
+    "rate_limit_error": 429,
+    "timeout_error": 504,
+    "overloaded_error": 529,
 }
 
 
@@ -78,6 +89,19 @@ def too_large(detail: str) -> CallError:
 def unsendable(detail: str) -> CallError:
     """The request cannot be made at all, whoever it is for."""
     return CallError(code="provider", text=_REJECTED, detail=detail, outcome=Outcome.UNKNOWN)
+
+
+def unknown_model(name: str, names: Sequence[str]) -> CallError:
+    """The request names a model that cannot be chosen here.
+
+    Args:
+        name: that name.
+        names: what can be chosen; empty: whatever looks like the name of a model.
+    """
+    shown = repr(name[:_SHOWN_CHARS])
+    choice = f" Please choose one of: {', '.join(names[:_SHOWN_NAMES])}." if names else ""
+    text = f"There is no model {shown} here.{choice}"
+    return CallError(code="unknown_model", text=text, detail=f"no model {shown}", outcome=Outcome.UNKNOWN)
 
 
 def empty(finish_reason: str) -> CallError | None:

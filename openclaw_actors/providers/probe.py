@@ -1,4 +1,4 @@
-"""Decides how far away an OpenAI-compatible provider is: asks it for its list of models, which costs nothing."""
+"""Decides how far away a provider is: asks it for its models, which costs nothing."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from types import SimpleNamespace
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import quote, urlsplit, urlunsplit
 
 import aiohttp
 import msgspec
@@ -21,7 +21,6 @@ import msgspec
 from openclaw_actors import __version__
 from openclaw_actors.messages.model import ProbeResult, ProviderProbed
 from openclaw_actors.providers.endpoints import Target
-from openclaw_actors.providers.wire import read_error
 
 _BODY_BYTES = 4 << 20
 """Of a list of models; those of the largest providers have a tenth of it."""
@@ -47,18 +46,20 @@ class _Answer:
     """Unix time here at which it came."""
 
 
-def models_url(target: Target) -> str:
-    """The address of the list of models, beside that of the completions."""
+def models_url(target: Target, provider: str) -> str:
+    """The address that is asked for: the list of models, or the model itself where the list does not name aliases."""
     parts = urlsplit(target.url)
-    path = parts.path.removesuffix("/chat/completions")
-    head, found, _ = path.partition(
-        "/deployments/"
-    )  # Azure lists models for the account, not for a deployment
-    return urlunsplit((parts.scheme, parts.netloc, (head if found else path) + "/models", parts.query, ""))
+    if provider == "anthropic":
+        path = parts.path.removesuffix("/messages") + f"/models/{quote(target.format.model, safe='')}"
+    else:
+        # Azure lists models for the account, not for a deployment.
+        head, found, _ = parts.path.removesuffix("/chat/completions").partition("/deployments/")
+        path = (head if found else parts.path.removesuffix("/chat/completions")) + "/models"
+    return urlunsplit((parts.scheme, parts.netloc, path, parts.query, ""))
 
 
 async def probe_target(target: Target, *, provider: str, timeout_s: float) -> ProviderProbed:
-    """Ask for the list of models, with the key.
+    """Ask for the models, with the key.
 
     Args:
         target: where, and with which headers.
@@ -70,13 +71,13 @@ async def probe_target(target: Target, *, provider: str, timeout_s: float) -> Pr
     base = ProviderProbed(
         result="timeout",
         provider=provider,
-        model=target.shape.model,
+        model=target.format.model,
         where=target.proxy_name or urlsplit(target.url).netloc,
     )
     replace = msgspec.structs.replace
     try:
         async with asyncio.timeout(timeout_s):
-            answer = await _get(target, stage)
+            answer = await _get(target, models_url(target, provider), stage)
     except TimeoutError:
         found = replace(base, detail=f"nothing within {timeout_s:g} s while {stage[0]}")
     except (aiohttp.ClientError, OSError, UnicodeError, ValueError) as error:
@@ -85,7 +86,7 @@ async def probe_target(target: Target, *, provider: str, timeout_s: float) -> Pr
     else:
         found = replace(
             base,
-            result=_judge(answer, target.shape.model, listed=provider != "azure-openai"),
+            result=_judge(answer, target, provider),
             status=answer.status,
             detail=_reason(answer),
             clock_ahead_s=_clock_ahead(answer),
@@ -94,7 +95,7 @@ async def probe_target(target: Target, *, provider: str, timeout_s: float) -> Pr
     return replace(found, seconds=time.monotonic() - began)
 
 
-async def _get(target: Target, stage: list[str]) -> _Answer:
+async def _get(target: Target, url: str, stage: list[str]) -> _Answer:
     headers = {name: value for name, value in target.headers.items() if name != "Content-Type"}
     headers |= {"Accept": "application/json", "User-Agent": f"openclaw-actors/{__version__}"}
     async with aiohttp.ClientSession(
@@ -102,7 +103,7 @@ async def _get(target: Target, stage: list[str]) -> _Answer:
         timeout=aiohttp.ClientTimeout(total=None),
         trace_configs=[_tracing(stage)],
     ) as session:
-        request = session.get(models_url(target), headers=headers, proxy=target.proxy, allow_redirects=False)
+        request = session.get(url, headers=headers, proxy=target.proxy, allow_redirects=False)
         async with request as response:
             at = time.time()
             body = b""
@@ -158,16 +159,15 @@ def _classify(error: Exception) -> tuple[ProbeResult, str]:
     return "http", f"what answers does not speak HTTP as it should ({type(error).__name__})"
 
 
-def _judge(answer: _Answer, model: str, *, listed: bool) -> ProbeResult:
+def _judge(answer: _Answer, target: Target, provider: str) -> ProbeResult:
     status = answer.status
-    if read_error(answer.body).reason == "insufficient_quota" or status == 402:
+    error = target.format.read_error(answer.body)
+    if error.reason == "insufficient_quota" or status == 402:
         return "credit"
     if status == 200:
-        try:
-            models = msgspec.json.decode(answer.body, type=_Models).data
-        except (msgspec.MsgspecError, UnicodeDecodeError):
-            return "foreign"
-        return "ok" if not listed or any(_same(each.id, model) for each in models) else "unlisted"
+        return _look_for_model(answer.body, target.format.model, provider)
+    if provider == "anthropic" and status == 404 and error.reason == "not_found_error":
+        return "unlisted"
     if status in (404, 405, 501):
         return "unchecked"
     known: dict[int, ProbeResult] = {401: "key", 403: "forbidden", 429: "busy"}
@@ -176,6 +176,18 @@ def _judge(answer: _Answer, model: str, *, listed: bool) -> ProbeResult:
     if status >= 500:
         return "failing"
     return "moved" if 300 <= status < 400 else "foreign"
+
+
+def _look_for_model(body: bytes, model: str, provider: str) -> ProbeResult:
+    try:
+        if provider == "anthropic":
+            msgspec.json.decode(body, type=_Model)  # the one that was asked for, be it by an alias
+            return "ok"
+        models = msgspec.json.decode(body, type=_Models).data
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return "foreign"
+    listed = provider == "azure-openai" or any(_same(each.id, model) for each in models)
+    return "ok" if listed else "unlisted"
 
 
 def _same(listed: str, model: str) -> bool:

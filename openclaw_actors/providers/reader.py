@@ -11,8 +11,8 @@ from collections.abc import Iterator
 
 from openclaw_actors.messages.model import Complete
 from openclaw_actors.providers.base import Answer
+from openclaw_actors.providers.formats import AnswerParts, ErrorBody, Garbage
 from openclaw_actors.providers.sse import EventParser, EventTooLarge
-from openclaw_actors.providers.wire import AnswerBuilder, ErrorBody, Garbage
 
 _DONE = b"[DONE]"
 _EVENT_STARTS = b"deir:\xef"
@@ -31,15 +31,16 @@ class AnswerReader:
     """Reads one answer's body.
 
     Args:
+        parts: adds them up, in the provider's format.
         max_bytes: the largest body that is taken.
     """
 
-    def __init__(self, *, max_bytes: int = 16 << 20) -> None:
+    def __init__(self, parts: AnswerParts, *, max_bytes: int = 16 << 20) -> None:
         self.done = False
         """Nothing more is to come."""
         self._max_bytes = max_bytes
         self._bytes = 0
-        self._builder = AnswerBuilder()
+        self._parts = parts
         self._events: EventParser | None = None
         self._document: bytearray | None = None
         self._chunks = 0
@@ -52,22 +53,22 @@ class AnswerReader:
     @property
     def begun(self) -> bool:
         """A part of an answer has arrived: who sends it is a provider."""
-        return self._builder.begun
+        return self._parts.begun
 
     @property
     def complete(self) -> bool:
         """The model has said that its answer is at its end; at most the count of tokens is missing."""
-        return self.done or bool(self._builder.finish_reason)
+        return self.done or bool(self._parts.finish_reason)
 
     @property
     def finish_reason(self) -> str:
         """Why the model ended its answer: `stop`, `length`, `content_filter`, …; empty where it does not say."""
-        return self._builder.finish_reason
+        return self._parts.finish_reason
 
     @property
     def error(self) -> ErrorBody | None:
         """What the provider reported instead of the rest of its answer."""
-        return self._builder.error
+        return self._parts.error
 
     def feed(self, data: bytes) -> Iterator[str]:
         """Take what arrived, and give out the pieces of text in it; those before a piece of garbage, too.
@@ -97,7 +98,7 @@ class AnswerReader:
             Cut: a part of the answer is missing.
         """
         if self._document is not None:
-            text = self._builder.add(bytes(self._document))
+            text = self._parts.add(bytes(self._document))
             self._finish()
             return [text] if text else []
         if not self._chunks:
@@ -109,10 +110,10 @@ class AnswerReader:
 
     def answer(self, request: Complete) -> Answer:
         """The whole answer. Raises `Garbage` where its parts make none."""
-        return self._builder.answer(request)
+        return self._parts.answer(request)
 
     def _finish(self) -> None:
-        if not self._builder.begun and self.error is None:
+        if not self._parts.begun and self.error is None:
             raise Garbage(f"{self._bytes} bytes without a part of an answer")
         self.done = True
 
@@ -137,8 +138,11 @@ class AnswerReader:
             if not event.strip():
                 continue
             self._chunks += 1
-            text = self._builder.add(event)
+            text = self._parts.add(event)
             if text:
                 yield text
+            if self._parts.ended:
+                self._finish()
+                return
             if self.error is not None:
                 return

@@ -7,16 +7,10 @@ from __future__ import annotations
 
 __all__ = [
     "AnswerBuilder",
-    "ErrorBody",
-    "Garbage",
     "LengthKey",
     "RequestShape",
-    "estimate_usage",
-    "read_error",
 ]
 
-import math
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias
 
@@ -25,6 +19,14 @@ import msgspec
 from openclaw_actors.messages.events import Usage
 from openclaw_actors.messages.model import ChatMessage, Complete, FinishReason, Sampling, ToolCall
 from openclaw_actors.providers.base import Answer
+from openclaw_actors.providers.formats import (
+    ErrorBody,
+    Garbage,
+    error_of,
+    estimate_usage,
+    named_calls,
+    read_error,
+)
 
 LengthKey: TypeAlias = Literal["max_tokens", "max_completion_tokens"]
 _NEWER_KEY: LengthKey = "max_completion_tokens"
@@ -39,19 +41,6 @@ _PASSED_ON = (
     "response_format",
 )
 _FINISH_REASONS: dict[str, FinishReason] = {"length": "length", "content_filter": "content_filter"}
-_CHARS_A_TOKEN = 4
-
-
-class Garbage(ValueError):
-    """Raised when what came is no answer in this format."""
-
-
-class ErrorBody(msgspec.Struct, frozen=True):
-    """What a provider says about a failure; all of it may be empty, and none of it is for the user."""
-
-    reason: str = ""
-    message: str = ""
-    parameter: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,11 +62,7 @@ class RequestShape:
     usage_wanted: bool = True
 
     def encode(self, request: Complete) -> bytes:
-        """The body of a request.
-
-        Raises:
-            ValueError: a text holds what is no character, such as half of a surrogate pair.
-        """
+        """See `RequestFormat.encode`."""
         wanted = request.sampling or Sampling()
         body: dict[str, Any] = {
             "model": request.model or self.model,
@@ -97,13 +82,7 @@ class RequestShape:
         return msgspec.json.encode(body)
 
     def without_refused(self, error: ErrorBody, sent: RequestShape) -> RequestShape | None:
-        """This shape without what the provider refused in a request; None: it refused nothing that can be changed.
-
-        Args:
-            error: the refusal.
-            sent: the shape of the refused request. Another call may have learned from its own refusal meanwhile, so
-                what is refused says nothing of this shape, only of that one.
-        """
+        """See `RequestFormat.without_refused`."""
         refused = f"{error.parameter} {error.message}".lower()
         if "stream_options" in refused and sent.usage_wanted:
             return replace(self, usage_wanted=False)
@@ -113,6 +92,14 @@ class RequestShape:
         if "temperature" in (error.parameter or refused) and sent.temperature is not None:
             return replace(self, temperature=None)
         return None
+
+    def read_error(self, body: bytes) -> ErrorBody:
+        """See `RequestFormat.read_error`."""
+        return read_error(body)
+
+    def begin_answer(self) -> AnswerBuilder:
+        """See `RequestFormat.begin_answer`."""
+        return AnswerBuilder()
 
 
 def _message(message: ChatMessage) -> dict[str, Any]:
@@ -131,43 +118,6 @@ def _message(message: ChatMessage) -> dict[str, Any]:
             for call in message.tool_calls
         ]
     return body
-
-
-def read_error(body: bytes) -> ErrorBody:
-    """What an error body says: `{"error": {…}}`, `{"error": "…"}`, `[{"error": …}]`, `{"detail": …}`, or nothing."""
-    try:
-        decoded = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return ErrorBody()
-    if isinstance(decoded, list) and decoded:
-        decoded = decoded[0]
-    error = decoded.get("error", decoded) if isinstance(decoded, dict) else decoded
-    return _error_of(error)
-
-
-def _error_of(error: object) -> ErrorBody:
-    if isinstance(error, str):
-        return ErrorBody(message=error)
-    if not isinstance(error, dict):
-        return ErrorBody()
-    reason = error.get("code") or error.get("type") or ""
-    return ErrorBody(
-        reason=str(reason),
-        message=str(error.get("message") or _detail(error.get("detail"))),
-        parameter=str(error.get("param") or ""),
-    )
-
-
-def _detail(detail: object) -> str:
-    """FastAPI's form: a text, or a list of what is wrong where; its `input` is what the user wrote and stays out."""
-    if isinstance(detail, str):
-        return detail
-    first = detail[0] if isinstance(detail, list) and detail else None
-    if not isinstance(first, dict):
-        return ""
-    place = first.get("loc")
-    where = ".".join(map(str, place)) if isinstance(place, list) else ""
-    return f"{where}: {first.get('msg') or ''}"
 
 
 class _Function(msgspec.Struct):
@@ -212,7 +162,7 @@ def _usage_of(data: msgspec.Raw) -> _Usage | None:
     """The count of tokens; a strange one is no reason to lose an answer."""
     try:
         return _usages.decode(data) if bytes(data) else None
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, RecursionError):
         return None
 
 
@@ -235,6 +185,8 @@ class AnswerBuilder:
         """The provider reported a failure in the middle of its answer."""
         self.begun = False
         """A part of an answer has come, be it an empty one."""
+        self.ended = False
+        """Whatever stands behind its last chunk says so: see `[DONE]` in `AnswerReader`."""
         self.finish_reason = ""
         """Why the answer has come to its end, though its usage may follow; empty: it has not, or did not say why."""
         self._max_tool_calls = max_tool_calls
@@ -251,10 +203,10 @@ class AnswerBuilder:
         """
         try:
             chunk = _chunks.decode(data)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise Garbage(f"not a chunk of an answer: {type(error).__name__}, {len(data)} bytes") from None
         if chunk.error:
-            self.error = _error_of(chunk.error)
+            self.error = error_of(chunk.error)
             return ""
         self._usage = _usage_of(chunk.usage) or self._usage
         if not chunk.choices:
@@ -301,9 +253,9 @@ class AnswerBuilder:
             Garbage: a tool call has no name.
         """
         text = "".join(self._texts)
-        calls = tuple(self._tool_calls(request))
-        if not all(call.name for call in calls):
-            raise Garbage("a tool call without a name")
+        calls = named_calls(
+            request, ((call.call_id, call.name, "".join(call.arguments)) for call in self._calls)
+        )
         return Answer(
             text=text,
             tool_calls=calls,
@@ -311,36 +263,11 @@ class AnswerBuilder:
             finish_reason=_FINISH_REASONS.get(self.finish_reason, "stop"),
         )
 
-    def _tool_calls(self, request: Complete) -> Iterator[ToolCall]:
-        seen: set[str] = set()
-        for number, call in enumerate(self._calls):
-            # Results are told apart by the ids of their calls, which not every server gives, or gives but once.
-            given = call.call_id if call.call_id not in seen else ""
-            call_id = given or f"{request.call_id}.{number}"
-            seen.add(call_id)
-            yield ToolCall(call_id=call_id, name=call.name, arguments="".join(call.arguments) or "{}")
-
     def _count(self, request: Complete, text: str, calls: tuple[ToolCall, ...]) -> Usage:
         usage = self._usage or _Usage()
         input_tokens, output_tokens = usage.prompt_tokens, usage.completion_tokens
-        estimate = estimate_usage(request, len(text) + sum(_call_length(call) for call in calls))
+        estimate = estimate_usage(request, text, calls)
         return Usage(
             input_tokens=estimate.input_tokens if input_tokens is None else max(0, input_tokens),
             output_tokens=estimate.output_tokens if output_tokens is None else max(0, output_tokens),
         )
-
-
-def estimate_usage(request: Complete, output_chars: int) -> Usage:
-    """What a call used, where the provider does not say: a token for each four characters, rounded up."""
-    return Usage(
-        input_tokens=math.ceil(sum(_length(message) for message in request.messages) / _CHARS_A_TOKEN),
-        output_tokens=math.ceil(output_chars / _CHARS_A_TOKEN),
-    )
-
-
-def _length(message: ChatMessage) -> int:
-    return len(message.text) + sum(_call_length(call) for call in message.tool_calls)
-
-
-def _call_length(call: ToolCall) -> int:
-    return len(call.name) + len(call.arguments)

@@ -13,8 +13,8 @@ import pytest
 
 from openclaw_actors.core.breaker import BreakerState
 from openclaw_actors.providers import Answer, CallError, create_caller
+from openclaw_actors.providers.client import HttpProvider
 from openclaw_actors.providers.endpoints import target_for
-from openclaw_actors.providers.openai import OpenAIProvider
 from tests.system.providers.calling import (
     KEY,
     PEM,
@@ -312,7 +312,7 @@ def test_timeouts_open_the_breaker() -> None:
 @pytest.mark.parametrize("streamed", [True, False])
 def test_an_answer_that_stalls(streamed: bool) -> None:
     async def scene(provider: FakeProvider) -> None:
-        client = OpenAIProvider(target_for(config(provider), KEY), stall_timeout_s=0.2)
+        client = HttpProvider(target_for(config(provider), KEY), stall_timeout_s=0.2)
         with pytest.raises(CallError) as failure:
             await client.complete(request(), Said().append)
         await client.close()

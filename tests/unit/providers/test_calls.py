@@ -222,7 +222,7 @@ def test_who_finds_no_place_is_told_so() -> None:
 def test_a_wait_for_a_place_has_an_end() -> None:
     async def scene() -> None:
         world = World(hang, limits=CallLimits(concurrent=1, waiting=1, timeout_s=0.05))
-        await world.caller._places.acquire()
+        await world.caller._places.__aenter__()
         with pytest.raises(CallError, match="overloaded: no place"):
             await world.call()
         assert world.provider.made == 0

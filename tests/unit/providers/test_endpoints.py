@@ -97,10 +97,10 @@ def test_what_is_missing_is_named(provider: str, endpoint: str | None, key: str 
 
 
 def test_only_openai_itself_is_sure_to_know_the_newer_name_of_the_limit() -> None:
-    assert target("openai").shape.length_key == "max_completion_tokens"
-    assert target("openai", "https://api.groq.com/openai/v1").shape.length_key == "max_tokens"
-    assert target("ollama").shape.length_key == "max_tokens"
-    assert target("azure-openai", "https://h").shape.length_key == "max_tokens"
+    assert target("openai").format.length_key == "max_completion_tokens"
+    assert target("openai", "https://api.groq.com/openai/v1").format.length_key == "max_tokens"
+    assert target("ollama").format.length_key == "max_tokens"
+    assert target("azure-openai", "https://h").format.length_key == "max_tokens"
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ from openclaw_actors.agent import faults
 from openclaw_actors.config.sections import LlmConfig
 from openclaw_actors.core.breaker import BreakerState, Outcome
 from openclaw_actors.providers import FAULT_TOOL, Caller, Unusable, create_caller
+from openclaw_actors.providers.client import HttpProvider
 from openclaw_actors.providers.demo import DemoProvider
-from openclaw_actors.providers.openai import OpenAIProvider
 
 __all__: list[str] = []
 
@@ -26,10 +26,10 @@ def create(key: str | None = None, **given: Any) -> Caller:
     [
         ({}, None, DemoProvider),
         ({"provider": "demo"}, "sk-0123456789", DemoProvider),
-        ({"provider": "openai"}, "sk-0123456789", OpenAIProvider),
-        ({"provider": "ollama"}, None, OpenAIProvider),
-        ({"provider": "openai-compatible", "endpoint": "http://127.0.0.1:9"}, None, OpenAIProvider),
-        ({"provider": "azure-openai", "endpoint": "http://127.0.0.1:9"}, "sk-0123456789", OpenAIProvider),
+        ({"provider": "openai"}, "sk-0123456789", HttpProvider),
+        ({"provider": "ollama"}, None, HttpProvider),
+        ({"provider": "openai-compatible", "endpoint": "http://127.0.0.1:9"}, None, HttpProvider),
+        ({"provider": "azure-openai", "endpoint": "http://127.0.0.1:9"}, "sk-0123456789", HttpProvider),
     ],
 )
 def test_providers(given: dict[str, Any], key: str | None, kind: type[object]) -> None:

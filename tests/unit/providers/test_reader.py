@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openclaw_actors.messages.model import Complete
+from openclaw_actors.providers.formats import Garbage
 from openclaw_actors.providers.reader import AnswerReader, Cut, TooLarge
-from openclaw_actors.providers.wire import Garbage
+from openclaw_actors.providers.wire import AnswerBuilder
 
 __all__: list[str] = []
 
@@ -23,7 +24,7 @@ DONE = "data: [DONE]\n\n"
 
 def read(*pieces: bytes | str) -> tuple[str, AnswerReader]:
     """Read a whole body; what was read before a failure is in the exception's notes."""
-    reader = AnswerReader()
+    reader = AnswerReader(AnswerBuilder())
     texts: list[str] = []
     try:
         for piece in pieces:
@@ -120,13 +121,13 @@ def test_the_provider_can_report_an_error_at_any_time() -> None:
 
 def test_a_body_has_a_limit_whatever_it_is() -> None:
     for body in (A, '{"choices":', ": c\n\n"):
-        reader = AnswerReader(max_bytes=100)
+        reader = AnswerReader(AnswerBuilder(), max_bytes=100)
         with pytest.raises(TooLarge):
             feed_often(reader, body.encode())
 
 
 def test_it_tells_how_far_it_is() -> None:
-    reader = AnswerReader()
+    reader = AnswerReader(AnswerBuilder())
     seen = []
     for piece in (": c\n\n", A, STOP, DONE):
         list(reader.feed(piece.encode()))

@@ -12,13 +12,10 @@ from hypothesis import strategies as st
 from openclaw_actors.messages.events import Usage
 from openclaw_actors.messages.model import ChatMessage, Complete, Sampling, ToolCall
 from openclaw_actors.providers.base import Answer
+from openclaw_actors.providers.formats import ErrorBody, Garbage, estimate_usage, read_error
 from openclaw_actors.providers.wire import (
     AnswerBuilder,
-    ErrorBody,
-    Garbage,
     RequestShape,
-    estimate_usage,
-    read_error,
 )
 
 __all__: list[str] = []

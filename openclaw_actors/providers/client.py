@@ -1,8 +1,8 @@
-"""Owns the HTTP connections to an OpenAI-compatible provider: one attempt at an answer, read as it arrives."""
+"""Owns the HTTP connections to a provider, whatever format it speaks: one attempt at an answer, read as it arrives."""
 
 from __future__ import annotations
 
-__all__ = ["OpenAIProvider"]
+__all__ = ["HttpProvider"]
 
 import asyncio
 import io
@@ -19,15 +19,17 @@ from openclaw_actors.messages.model import Complete, ProviderProbed
 from openclaw_actors.providers import failures
 from openclaw_actors.providers.base import Answer, CallError, OnDelta
 from openclaw_actors.providers.endpoints import Target
+from openclaw_actors.providers.formats import ErrorBody, Garbage, RequestFormat
 from openclaw_actors.providers.probe import probe_target
 from openclaw_actors.providers.reader import AnswerReader, Cut, TooLarge
-from openclaw_actors.providers.wire import ErrorBody, Garbage, RequestShape, read_error
 
 logger = logging.getLogger(__name__)
 
 _MOST_LESSONS = 4
 """How often one call may be sent anew because the provider refused a field of the request."""
 
+_MOST_FORMATS = 64
+"""Of how many models it is known what they refuse; beyond it, the lesson that is oldest is learned again."""
 _ERROR_BODY_BYTES = 65_536
 _ERROR_BODY_S = 5.0
 _TAIL_S = 0.02
@@ -41,11 +43,11 @@ _NOT_TRUSTED = "The certificate of my AI provider is not trusted. Please check l
 _NO_TLS = "My AI provider does not speak TLS at this address. Please check llm.endpoint: is it http instead of https?"
 
 
-class OpenAIProvider:
-    """A provider that speaks OpenAI's chat completions.
+class HttpProvider:
+    """A provider that is reached over HTTP.
 
     Args:
-        target: where requests go.
+        target: where requests go, and in which format.
         name: `llm.provider`.
         connect_timeout_s: for a connection, name look-up and TLS included.
         stall_timeout_s: for each next piece of an answer that has begun.
@@ -63,8 +65,8 @@ class OpenAIProvider:
     ) -> None:
         self._target = target
         self._name = name
-        self._shape = target.shape
-        """As the provider's refusals have taught us by now."""
+        self._formats: dict[str, RequestFormat] = {}
+        """Model -> its format, as the provider's refusals have taught us by now."""
         self._timeout = aiohttp.ClientTimeout(total=None, connect=connect_timeout_s)
         self._stall_timeout_s = stall_timeout_s
         self._max_response_bytes = max_response_bytes
@@ -97,23 +99,24 @@ class OpenAIProvider:
 
     async def _attempt(self, request: Complete, on_delta: OnDelta) -> Answer | None:
         """One request; None: the provider refused a field of it that the next one will not have."""
-        shape = self._shape
+        model = self._model(request)
+        form = self._formats.get(model, self._target.format)
         response = await self._open().post(
             self._target.url,
             # A file, because aiohttp sends a large one piece by piece, but holds the loop for large bytes.
-            data=io.BytesIO(_encode(shape, request)),
+            data=io.BytesIO(_encode(form, request)),
             headers=self._target.headers,
             proxy=self._target.proxy,
             allow_redirects=False,  # the key goes where the configuration says and nowhere else
         )
         try:
             if response.status == 200:
-                return await self._read(response, request, on_delta)
-            error = read_error(await _read_error_body(response))
+                return await self._read(response, form, request, on_delta)
+            error = form.read_error(await _read_error_body(response))
             if response.status in (400, 422):
-                better = self._shape.without_refused(error, shape)
+                better = self._formats.get(model, self._target.format).without_refused(error, form)
                 if better is not None:
-                    self._shape = better
+                    self._learn(model, better)
                     return None
             raise self._refusal(response, request, error)
         finally:
@@ -130,8 +133,16 @@ class OpenAIProvider:
             )
         return self._session
 
-    async def _read(self, response: aiohttp.ClientResponse, request: Complete, on_delta: OnDelta) -> Answer:
-        reader = AnswerReader(max_bytes=self._max_response_bytes)
+    def _learn(self, model: str, better: RequestFormat) -> None:
+        self._formats.pop(model, None)
+        self._formats[model] = better
+        while len(self._formats) > _MOST_FORMATS:
+            del self._formats[next(iter(self._formats))]
+
+    async def _read(
+        self, response: aiohttp.ClientResponse, form: RequestFormat, request: Complete, on_delta: OnDelta
+    ) -> Answer:
+        reader = AnswerReader(form.begin_answer(), max_bytes=self._max_response_bytes)
         try:
             while not reader.done and reader.error is None:
                 data = await self._next_bytes(response, reader)
@@ -181,7 +192,7 @@ class OpenAIProvider:
             return await response.content.readany()
 
     def _model(self, request: Complete) -> str:
-        return request.model or self._shape.model
+        return request.model or self._target.format.model
 
     def _refusal(self, response: aiohttp.ClientResponse, request: Complete, error: ErrorBody) -> CallError:
         return failures.refused(
@@ -203,10 +214,10 @@ class OpenAIProvider:
         return "".join(c if c.isprintable() else " " for c in text[:_EXCERPT])
 
 
-def _encode(shape: RequestShape, request: Complete) -> bytes:
+def _encode(form: RequestFormat, request: Complete) -> bytes:
     try:
-        return shape.encode(request)
-    except ValueError as error:
+        return form.encode(request)
+    except (ValueError, RecursionError) as error:
         raise failures.unsendable(f"the request cannot be encoded: {type(error).__name__}") from None
 
 
