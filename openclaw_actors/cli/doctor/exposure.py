@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from openclaw_actors.cli.doctor.context import Context
 from openclaw_actors.cli.doctor.finding import Finding, error, info, ok, warning
 from openclaw_actors.config import is_loopback
+from openclaw_actors.config.models import further_models, settings_of
 from openclaw_actors.config.paths import expand
 from openclaw_actors.config.rules import secret_refs
 from openclaw_actors.config.secrets import SecretUnresolved, resolve
@@ -158,10 +159,12 @@ def _readable(path: Path, what: str) -> Iterator[Finding]:
 
 def _endpoint(context: Context) -> Iterator[Finding]:
     llm = context.config.llm
-    parts = urlsplit(llm.endpoint or "")
-    if parts.scheme == "http" and llm.api_key is not None and not is_loopback(parts.hostname or ""):
-        yield warning(
-            f"llm.endpoint is http://{parts.netloc}: the key and all conversations go there unencrypted",
-            why="whoever is on the way can read them",
-            remedy=f"llm.endpoint: https://{parts.netloc}{parts.path}",
-        )
+    further = ((at, settings_of(llm, model)) for at, model in further_models(llm) if model.endpoint)
+    for at, settings in (("llm", llm), *further):
+        parts = urlsplit(settings.endpoint or "")
+        if parts.scheme == "http" and settings.api_key is not None and not is_loopback(parts.hostname or ""):
+            yield warning(
+                f"{at}.endpoint is http://{parts.netloc}: the key and all conversations go there unencrypted",
+                why="whoever is on the way can read them",
+                remedy=f"{at}.endpoint: https://{parts.netloc}{parts.path}",
+            )

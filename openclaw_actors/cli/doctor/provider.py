@@ -21,7 +21,7 @@ _TROUBLE: dict[str, tuple[str, str]] = {
     ),
     "credit": ("the account at {where} has no credit left", "see its plan and billing"),
     "foreign": (
-        "what answers at {where} is not an OpenAI-compatible API",
+        "what answers at {where} does not speak the API of llm.provider",
         "check llm.endpoint: the path, often /v1, and whether a proxy or a log-in page stands in between",
     ),
     "moved": ("{where} says that it has moved", "set llm.endpoint to the address that it names"),

@@ -77,7 +77,7 @@ def examine(world: World, look: Any, serve: Any) -> list[Finding]:
         (429, "{}", "warning", "refuses for now"),
         (503, "{}", "warning", "fails"),
         (302, "{}", "error", "has moved"),
-        (200, "<html>", "error", "is not an OpenAI-compatible API"),
+        (200, "<html>", "error", "does not speak the API of llm.provider"),
     ],
 )
 def test_a_wrong_key_is_told_from_a_provider_that_is_not_there(
