@@ -276,19 +276,19 @@ METRICS = (
         kind="counter",
         help="Calls that a model answered or failed, by its name in the configuration, and by result; models that stand"
         " there under no name are `other`.",
-        labels={"model": (), "result": LLM_RESULTS},
+        labels={"model": ("other",), "result": LLM_RESULTS},
     ),
     Metric(
         name="llm_model_tokens_total",
         kind="counter",
         help="Tokens by the model that was asked.",
-        labels={"direction": ("input", "output"), "model": ()},
+        labels={"direction": ("input", "output"), "model": ("other",)},
     ),
     Metric(
         name="llm_model_circuit_state",
         kind="gauge",
         help="The circuit breaker of each model: 0 closed, 1 open, 2 half open.",
-        labels={"model": ()},
+        labels={"model": ("other",)},
     ),
     Metric(
         name="llm_fallbacks_total",
