@@ -143,17 +143,6 @@ def test_a_bad_provider_is_one_clear_error(
     play(make_gateway, scene, **llm)
 
 
-def test_an_address_that_cannot_be_one_is_one_clear_error(make_gateway: GatewayFactory) -> None:
-    async def scene(gateway: Gateway, provider: FakeProvider, client: Client) -> None:
-        pid = gateway.pid_of("model")
-        done = await client.turn("hello")
-        assert done["status"] == "failed"
-        assert "llm.endpoint" in done["text"]
-        assert gateway.pid_of("model") == pid
-
-    play(make_gateway, scene, endpoint="http://a..b/v1")
-
-
 def test_the_breaker_is_shared_and_one_session_probes_for_all(make_gateway: GatewayFactory) -> None:
     async def scene(gateway: Gateway, provider: FakeProvider, client: Client) -> None:
         provider.default = refusing(503)
