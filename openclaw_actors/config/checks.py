@@ -34,6 +34,12 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
         """Whether the value is a reference to a secret."""
         return self.rule == "secret"
 
+    def refers(self, value: object) -> bool:
+        """Whether this value is a reference to a secret, also where the key may hold something else."""
+        if self.rule == "setting":
+            return isinstance(value, str) and is_reference(value)
+        return self.secret and isinstance(value, str)
+
 
 def kind_of(wrapped: inspect.Type) -> Kind:
     """Take apart what `msgspec.inspect` tells of a field's type."""
@@ -93,7 +99,9 @@ def show_value(kind: Kind, value: object) -> str:
     """Show a value in a message, but never one that could be a secret."""
     if kind.rule == "private":
         return "***"
-    if kind.secret and not (isinstance(value, str) and re.match(r"(?i)(env|file):", value)):
+    if kind.rule in ("secret", "setting") and not (
+        isinstance(value, str) and re.match(r"(?i)(env|file):", value)
+    ):
         return "***"
     if kind.rule == "url" and isinstance(value, str) and "@" in value:
         return "***"
@@ -172,6 +180,12 @@ def _secret_problem(value: str) -> str | None:
     return "a bare value is not taken, so that a slip does not become a secret"
 
 
+def _setting_problem(value: str) -> str | None:
+    if is_reference(value) and not _SECRET.fullmatch(value):
+        return "it begins like a reference; write raw:VALUE for a value that does"
+    return None
+
+
 def _nothing_more(_value: str) -> str | None:
     return None  # the pattern says it all
 
@@ -227,6 +241,13 @@ def _host_problem(value: str) -> str | None:
 
 _RULES: dict[str, tuple[str, Callable[[str], str | None]]] = {
     "secret": ("a reference of the form env:NAME, file:PATH or raw:VALUE", _secret_problem),
+    "setting": ("a text, or a reference of the form env:NAME, file:PATH or raw:VALUE", _setting_problem),
+    "mcp_name": (
+        "1 to 32 of the characters A-Z a-z 0-9 _ -, with a letter or digit at both ends and no double underscore",
+        _nothing_more,
+    ),
+    "variable_name": ("a name of A-Z a-z 0-9 _ that does not begin with a digit", _nothing_more),
+    "header": ("the name of an HTTP header", _nothing_more),
     "name": ("1 to 64 of the characters A-Z a-z 0-9 _ . -", _nothing_more),
     "variable": ('the name of an environment variable, such as "SSH_AUTH_SOCK"', _nothing_more),
     "header": ("up to 500 printable ASCII characters", _nothing_more),

@@ -13,6 +13,7 @@ __all__ = [
     "Seconds",
     "SecretRef",
     "Section",
+    "Setting",
     "Text",
     "Timeout",
     "Url",
@@ -35,6 +36,9 @@ PhoneNumber = Annotated[str, Meta(pattern=r"^[0-9A-Za-z:+*#-]{1,64}$", extra={"r
 Url = Annotated[str, Meta(min_length=1, max_length=2_048, extra={"rule": "url"})]
 SecretRef = Annotated[str, Meta(min_length=1, max_length=65_536, extra={"rule": "secret"})]
 """`env:NAME`, `file:PATH` or `raw:VALUE`; the value itself is taken only where it is needed."""
+
+Setting = Annotated[str, Meta(max_length=65_536, extra={"rule": "setting"})]
+"""The value itself, or a reference as `SecretRef` has it. Never shown, since it may be a secret."""
 
 Port = Annotated[int, Meta(ge=1, le=65_535)]
 ListenPort = Annotated[int, Meta(ge=0, le=65_535)]

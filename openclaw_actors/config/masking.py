@@ -31,7 +31,9 @@ def _masked(value: Any, kind: Kind) -> Any:
         return None
     if kind.rule == "private":
         return MASK
-    if kind.secret:
+    if kind.rule == "setting" and not kind.refers(value):
+        return MASK
+    if kind.rule in ("secret", "setting"):
         return f"raw:{MASK}" if value.lower().startswith("raw:") else value
     if kind.rule == "free":
         return _masked_free(value)

@@ -19,6 +19,7 @@ from openclaw_actors.config.features import (
     ToolingConfig,
 )
 from openclaw_actors.config.kinds import ListenPort, Seconds, SecretRef, Section, Text
+from openclaw_actors.config.mcp import McpConfig
 from openclaw_actors.config.models import ANTHROPIC_MODEL, ANTHROPIC_VERSION
 from openclaw_actors.config.sections import (
     ActorsConfig,
@@ -107,6 +108,7 @@ class GatewayConfig(Section, frozen=True):
     channels: ChannelsConfig = ChannelsConfig()
     plugins: PluginsConfig = PluginsConfig()
     skills: SkillsConfig = SkillsConfig()
+    mcp: McpConfig = McpConfig()
 
 
 _decoder = msgspec.json.Decoder(GatewayConfig)

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import inspect
 
 from openclaw_actors.config.checks import kind_of
+from openclaw_actors.config.mcp import mcp_problems
 from openclaw_actors.config.model import GatewayConfig
 from openclaw_actors.config.models import further_models, settings_of
 from openclaw_actors.config.problems import Problem, shown
@@ -180,6 +181,14 @@ def _principals(config: GatewayConfig) -> Iterator[Problem]:
         yield _rule("auth.tokens.default", "named otherwise: `default` is who uses auth_token")
 
 
+def _mcp(config: GatewayConfig) -> Iterator[Problem]:
+    yield from mcp_problems(config.mcp)
+    limit = config.actors.frame_max_bytes
+    if config.mcp.max_message_bytes > limit:
+        allowed = f"at most actors.frame_max_bytes, {limit:g}"
+        yield _rule("mcp.max_message_bytes", allowed, config.mcp.max_message_bytes)
+
+
 def is_loopback(address: str) -> bool:
     """Whether a bind address is reachable from this machine only; a name is not, except `localhost`."""
     try:
@@ -242,9 +251,14 @@ def _public_tooling(config: GatewayConfig) -> Iterator[Problem]:
 
 
 def _public_plugins(config: GatewayConfig) -> Iterator[Problem]:
-    if config.plugins.enabled and not config.security.allow_plugin_bridge_on_public_bind:
-        hint = "or set security.allow_plugin_bridge_on_public_bind"
+    if config.security.allow_plugin_bridge_on_public_bind:
+        return
+    hint = "or set security.allow_plugin_bridge_on_public_bind"
+    if config.plugins.enabled:
         yield _rule("plugins.enabled", "false on a public bind", value=True, hint=hint)
+    for name, server in config.mcp.servers.items():
+        if server.enabled and server.command is not None:
+            yield _rule(f"mcp.servers.{name}.enabled", "false on a public bind", value=True, hint=hint)
 
 
 def _public_secrets(config: GatewayConfig) -> Iterator[Problem]:
@@ -266,6 +280,7 @@ _CHECKS: tuple[Callable[[GatewayConfig], Iterable[Problem]], ...] = (
     _twilio,
     _native_tools,
     _principals,
+    _mcp,
     public_bind_problems,
 )
 
@@ -277,7 +292,7 @@ def secret_refs(config: GatewayConfig) -> Iterator[tuple[str, str]]:
 
 def _refs_in(value: object, wrapped: inspect.Type, path: tuple[str, ...]) -> Iterator[tuple[str, str]]:
     kind = kind_of(wrapped)
-    if kind.secret and isinstance(value, str):
+    if isinstance(value, str) and kind.refers(value):
         yield ".".join(path), value
     elif isinstance(kind.type, inspect.StructType) and isinstance(value, msgspec.Struct):
         for field in kind.type.fields:
