@@ -7,7 +7,7 @@ import importlib
 from openclaw_actors.actorsystem import AsyncActor
 from openclaw_actors.config import GatewayConfig
 
-__all__ = ["CHANNELS", "OUTBOXES", "SERVICES", "load", "load_all", "services_of"]
+__all__ = ["CHANNELS", "MCP", "OUTBOXES", "SERVICES", "is_essential", "load", "load_all", "services_of"]
 
 SERVICES = ("persistence", "model", "router", "websocket", "http")
 """The supervisor's children, in the order in which they start; beside them those that are configured."""
@@ -17,6 +17,9 @@ OUTBOXES = ("sms",)
 
 CHANNELS = ("websocket", "http")
 """The services through which people reach the gateway."""
+
+MCP = "mcp:"
+"""How the services begin that hold an MCP server each."""
 
 _CLASSES = {
     "supervisor": "supervisor:Supervisor",
@@ -28,6 +31,7 @@ _CLASSES = {
     "http": "http:HttpChannel",
     "sms": "sms:SmsOutbox",
     "search": "search:SearchActor",
+    "mcp": "mcp:McpActor",
 }
 
 
@@ -37,12 +41,19 @@ def services_of(config: GatewayConfig) -> tuple[str, ...]:
         ("sms", config.channels.sms.twilio.enabled),
         ("search", config.plugins.native.web_search.enabled),
     )
-    return (*SERVICES, *(name for name, enabled in configured if enabled))
+    servers = sorted(name for name, server in config.mcp.servers.items() if server.enabled)
+    optional = (name for name, enabled in configured if enabled)
+    return (*SERVICES, *optional, *(f"{MCP}{name}" for name in servers))
+
+
+def is_essential(name: str) -> bool:
+    """Whether the gateway is not ready without this service."""
+    return not name.startswith(MCP)
 
 
 def load(name: str) -> type[AsyncActor]:
     """Import an actor's class by the actor's name; raises KeyError for an unknown one."""
-    module, _, class_name = _CLASSES[name].partition(":")
+    module, _, class_name = _CLASSES[name.partition(":")[0]].partition(":")
     actor_class: type[AsyncActor] = getattr(
         importlib.import_module(f"openclaw_actors.actors.{module}"), class_name
     )

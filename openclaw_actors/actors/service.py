@@ -19,6 +19,8 @@ class Service:
 
     name: str
     policy: RestartPolicy
+    essential: bool = True
+    """The gateway is not ready without it."""
     state: str = "starting"
     """`starting`, `running`, `restarting`, `failed`, `stopping` or `stopped`."""
     address: Address | None = None
@@ -28,6 +30,8 @@ class Service:
     instance: str = ""
     bound: str = ""
     """HOST:PORT, of a channel."""
+    offers: str = ""
+    """Stands for what it offers, while it is up."""
     since: float = field(default_factory=time.monotonic)
     stops: bool = False
     """It is ended on purpose: its exit is no death."""
@@ -43,6 +47,7 @@ class Service:
         self.state = "starting"
         self.since = time.monotonic()
         self.pong = None
+        self.offers = ""
 
     def ended(self) -> None:
         """Its process is gone."""
@@ -54,7 +59,11 @@ class Service:
         if self.address is None:
             return None
         return ServiceRef(
-            address=self.address, incarnation=self.incarnation, instance=self.instance, bound=self.bound
+            address=self.address,
+            incarnation=self.incarnation,
+            instance=self.instance,
+            bound=self.bound,
+            offers=self.offers,
         )
 
     @property

@@ -135,6 +135,7 @@ class SessionActor(AsyncActor):
         self._tools = SessionTools(
             self, self._key, self._config, self._directory, self._tool_done, secrets=message.secrets
         )
+        await self._tools.open()
         self._commands = SessionCommands(self._core, self._tools.ask_store, self._command_done)
         self._replays = ReplayReader(self, self._directory, self._core)
         self._voice = Voice(self, self._key, self._directory, message.followers, self._said_so_far)
@@ -161,6 +162,7 @@ class SessionActor(AsyncActor):
         changed = self._directory.update(message)
         if self._early is not None:
             return
+        self._tools.learn_addresses()
         if "model" in changed and self._called_incarnation != self._directory.incarnation("model"):
             self._carry_out(self._core.model_lost(time.time()))
         if "persistence" in changed:

@@ -11,6 +11,7 @@ from typing import Any
 
 from openclaw_actors import logs
 from openclaw_actors.actors.directory import ServiceDirectory
+from openclaw_actors.actors.session_mcp import SessionMcp
 from openclaw_actors.actorsystem import AsyncActor, become_subreaper
 from openclaw_actors.config import GatewayConfig
 from openclaw_actors.config.secrets import SecretUnresolved, resolve
@@ -52,12 +53,26 @@ class SessionTools:
         self._actor = actor
         self._directory = directory
         self._secrets = secrets
-        toolbox = toolbox_of(self)
-        self.specs: tuple[ToolSpec, ...] = toolbox.specs
-        """As the model sees them."""
+        self._mcp = SessionMcp(actor, self, directory) if config.mcp.servers else None
+        self._toolbox = toolbox_of(self, self._mcp)
         self._runner = ToolRunner(
-            toolbox, spawn=self._spawn, done=done, parallel=config.tooling.parallel_tool_execution
+            self._toolbox, spawn=self._spawn, done=done, parallel=config.tooling.parallel_tool_execution
         )
+
+    @property
+    def specs(self) -> tuple[ToolSpec, ...]:
+        """The tools, as the model sees them now."""
+        return self._toolbox.specs
+
+    async def open(self) -> None:
+        """Get ready for the first turn."""
+        if self._mcp is not None:
+            await self._mcp.open()
+
+    def learn_addresses(self) -> None:
+        """The directory is another one."""
+        if self._mcp is not None:
+            self._mcp.learn()
 
     def carry_out(self, effect: CallTool | CancelTools) -> None:
         """Run a tool when its turn has come, or end all of a turn's."""

@@ -17,16 +17,17 @@ import msgspec
 from thespian.actors import ActorExitRequest
 
 from openclaw_actors import logs
-from openclaw_actors.actors.catalogue import CHANNELS, OUTBOXES, load, services_of
+from openclaw_actors.actors.catalogue import CHANNELS, MCP, OUTBOXES, is_essential, load, services_of
 from openclaw_actors.actors.numbers import begin_numbers
 from openclaw_actors.actors.operations import Operations
 from openclaw_actors.actors.rundir import mark_stopping
 from openclaw_actors.actors.service import Service
 from openclaw_actors.actors.session_operations import SessionOperations, SessionRequest
+from openclaw_actors.actors.supervisor_mcp import McpServers, restart_limits, start_timeout_s
 from openclaw_actors.actors.supervisor_outbox import OutboxRequests
 from openclaw_actors.actorsystem import ActorFailed, AsyncActor, address_key, handles
-from openclaw_actors.config import GatewayConfig, decode, encode, find_paths
-from openclaw_actors.core.supervision import RestartLimits, RestartPolicy
+from openclaw_actors.config import decode, encode, find_paths
+from openclaw_actors.core.supervision import RestartPolicy
 from openclaw_actors.errors import ActorError, AskRefused, AskTimeout
 from openclaw_actors.messages import (
     Address,
@@ -88,7 +89,7 @@ _SECRETS: Mapping[str, tuple[str, ...]] = {
 """How the keys of a service's secrets begin."""
 
 
-class Supervisor(OutboxRequests, AsyncActor):
+class Supervisor(OutboxRequests, McpServers, AsyncActor):
     """Owns the tree of actors."""
 
     process_name = "supervisor"
@@ -118,20 +119,24 @@ class Supervisor(OutboxRequests, AsyncActor):
         self._log_path = find_paths(
             self._config.state_dir, self._config.memory.storage_path, os.environ
         ).logs.joinpath("gateway.log")
-        limits = _restart_limits(self._config)
-        self._services = {name: Service(name, RestartPolicy(limits)) for name in services_of(self._config)}
+        for name in services_of(self._config):
+            policy = RestartPolicy(restart_limits(self._config, name))
+            self._services[name] = Service(name, policy, essential=is_essential(name))
         self._numbers = begin_numbers(self, self._services, self._config.state_dir)
         self._operations = Operations(self, self._services, self._config, self._numbers)
         self._conversations = SessionOperations(self._operations)
-        for service in self._services.values():
+        essential = [each for each in self._services.values() if each.essential]
+        for service in essential:
             self._create(service)
-        failures = await asyncio.gather(*(self._bring_up(each) for each in self._services.values()))
-        for service, failure in zip(self._services.values(), failures, strict=True):
+        failures = await asyncio.gather(*(self._bring_up(each) for each in essential))
+        for service, failure in zip(essential, failures, strict=True):
             if failure is not None:
                 self._draining = True
                 return InitFailed(reason=f"{service.name}: {failure.reason}", code=failure.code)
         self._keep_ports()
         self._up = True
+        for service in self._services.values():
+            self._restart(service, 0)  # those that nobody waits for
         self.spawn(self._watch(), name="watch")
         self.call_later(_ROTATE_EVERY_S, self._rotate_log)
         return Ready(
@@ -187,17 +192,14 @@ class Supervisor(OutboxRequests, AsyncActor):
             directory=self._directory(),
             secrets=self._secrets_for(service.name),
         )
-        asking = asyncio.ensure_future(
-            self.ask(address, init, timeout_s=self._config.actors.start_timeout_seconds)
-        )
+        timeout_s = start_timeout_s(self._config, service.name)
+        asking = asyncio.ensure_future(self.ask(address, init, timeout_s=timeout_s))
         await asyncio.sleep(0)  # it is on its way: nobody's message may come before it
         self._broadcast()
         try:
             answer = await asking
         except AskTimeout:
-            answer = InitFailed(
-                reason=f"it was not ready within {self._config.actors.start_timeout_seconds:g} s"
-            )
+            answer = InitFailed(reason=f"it was not ready within {timeout_s:g} s")
         except ActorError as error:
             reason = f"it died while it started ({type(error).__name__})"
             answer = InitFailed(reason=reason, code="died")
@@ -210,15 +212,18 @@ class Supervisor(OutboxRequests, AsyncActor):
             self.spawn(self._tell_intake(service.name), name="go on draining")
         service.state = "running"
         service.bound = answer.detail.get("address", "")
-        if service.bound:
-            self._broadcast()  # the other channel leads clients there
+        service.offers = answer.detail.get("offers", "")
+        if service.bound or service.offers:
+            self._broadcast()  # the other channel leads clients there; sessions use what is offered
         elif service.address is not None:
             self.send(service.address, self._directory())
         return None
 
     def _secrets_for(self, name: str) -> dict[str, str]:
         """References to the secrets that this service needs, and no others."""
-        wanted = _SECRETS.get(name, ())
+        wanted = (
+            (f"mcp.servers.{name.removeprefix(MCP)}.",) if name.startswith(MCP) else _SECRETS.get(name, ())
+        )
         if name == "http" and self._config.channels.sms.twilio.enabled:
             wanted = (*wanted, _TWILIO)
         return {key: ref for key, ref in self._secrets.items() if key.startswith(wanted)}
@@ -310,20 +315,19 @@ class Supervisor(OutboxRequests, AsyncActor):
 
     # Operators
 
-    def _problems(self) -> tuple[str, ...]:
+    def _problems(self, *, all_of_them: bool = False) -> tuple[str, ...]:
+        """Why the gateway is not ready, and if asked for, also what it can do without."""
         draining = ("draining",) if self._draining or not self._takes else ()
-        return draining + tuple(
-            problem for service in self._services.values() for problem in service.problems
-        )
+        services = [each for each in self._services.values() if each.essential or all_of_them]
+        return draining + tuple(problem for service in services for problem in service.problems)
 
     @handles(GetHealth)
     def health(self, message: GetHealth, sender: Address) -> GatewayHealth:
         """Says how things are, from what is known already."""
-        problems = self._problems()
         return GatewayHealth(
             live=True,
-            ready=self._up and not problems,
-            problems=problems,
+            ready=self._up and not self._problems(),
+            problems=self._problems(all_of_them=True),
             uptime_seconds=time.monotonic() - self._started_at,
         )
 
@@ -331,12 +335,11 @@ class Supervisor(OutboxRequests, AsyncActor):
     async def status(self, message: GetStatus, sender: Address) -> Status:
         """The actor tree."""
         root, counters = await self._operations.tree(self.incarnation or 0, self._started_at)
-        problems = self._problems()
         return Status(
             root=root,
             counters=counters,
-            healthy=not problems,
-            problems=problems,
+            healthy=not self._problems(),
+            problems=self._problems(all_of_them=True),
             uptime_seconds=time.monotonic() - self._started_at,
             draining=self._draining or not self._takes,
         )
@@ -384,7 +387,9 @@ class Supervisor(OutboxRequests, AsyncActor):
     async def stop_actor(self, message: StopActor, sender: Address) -> Done:
         """Ends a channel until it is restarted, or has a session leave memory."""
         name = message.name
-        if name == self.process_name or (name in self._services and name not in CHANNELS):
+        if name == self.process_name or (
+            name in self._services and name not in CHANNELS and is_essential(name)
+        ):
             raise AskRefused(
                 "not_possible",
                 f"{name} cannot be stopped, because everything else needs it; "
@@ -444,6 +449,7 @@ class Supervisor(OutboxRequests, AsyncActor):
         await self._ask("model", Drain(grace_s=left_s), left_s + _ASK_S)
         await asyncio.gather(*(self._end(name) for name in CHANNELS))
         await asyncio.gather(self._end("router"), self._end("model"))
+        await asyncio.gather(*(self._end(name) for name in self._services if not is_essential(name)))
         for name in (name for name in OUTBOXES if name in self._services):
             left_s = max(_OUTBOX_S, began_at + grace_s - time.monotonic())
             await self._ask(name, Drain(grace_s=left_s), left_s + _ASK_S)
@@ -489,13 +495,3 @@ class Supervisor(OutboxRequests, AsyncActor):
         limits = self._config.logging
         logs.rotate_if_needed(self._log_path, max_bytes=limits.max_bytes, backups=limits.backups)
         self.call_later(_ROTATE_EVERY_S, self._rotate_log)
-
-
-def _restart_limits(config: GatewayConfig) -> RestartLimits:
-    supervision = config.supervision
-    return RestartLimits(
-        max_restarts=supervision.max_restarts,
-        window_s=supervision.window_seconds,
-        backoff_s=supervision.backoff_seconds,
-        backoff_max_s=supervision.backoff_max_seconds,
-    )

@@ -9,7 +9,17 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from openclaw_actors.config.kinds import Bytes, Positive, SecretRef, Section, Setting, Text, Timeout, Url
+from openclaw_actors.config.kinds import (
+    Bytes,
+    Positive,
+    SecretRef,
+    Section,
+    Setting,
+    Text,
+    Timeout,
+    Url,
+    VariableName,
+)
 from openclaw_actors.config.problems import Problem
 
 MAX_MCP_SERVERS = 32
@@ -19,10 +29,9 @@ MAX_MCP_SERVERS = 32
 ServerName = Annotated[
     str, Meta(pattern=r"^(?!.*__)[A-Za-z0-9]([A-Za-z0-9_-]{0,30}[A-Za-z0-9])?$", extra={"rule": "mcp_name"})
 ]
-VariableName = Annotated[
-    str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,255}$", extra={"rule": "variable_name"})
+HeaderName = Annotated[
+    str, Meta(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}$", extra={"rule": "header_name"})
 ]
-HeaderName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}$", extra={"rule": "header"})]
 Argument = Annotated[str, Meta(max_length=65_536)]
 
 _OUR_HEADERS = frozenset(

@@ -31,6 +31,8 @@ class ServiceRef(Message):
     """Unique for ever, across boots too: tells whether a connection-bound session's channel still lives."""
     bound: str = ""
     """HOST:PORT, of a channel that listens."""
+    offers: str = ""
+    """Another text whenever what the service offers (an MCP server its tools) has changed; empty until it is up."""
 
 
 class Directory(Message):
@@ -39,7 +41,7 @@ class Directory(Message):
     generation: int
     """A directory with a lower generation than the one known is stale and ignored."""
     services: dict[str, ServiceRef]
-    """By name: `persistence`, `model`, `router`, `websocket`, `http`."""
+    """By name: `persistence`, `model`, `router`, `websocket`, `http`, `mcp:NAME`, …"""
 
 
 class Init(Message):

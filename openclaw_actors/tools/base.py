@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 import msgspec
 
@@ -83,11 +83,11 @@ _A = TypeVar("_A", bound=Arguments)
 class Tool(ABC, Generic[_A]):
     """One tool. It is made once a session; `run` may be called several times at once."""
 
-    name: ClassVar[str]
-    description: ClassVar[str]
+    name: str
+    description: str
     """For the model: what it does, when to use it, what it answers."""
-    effect: ClassVar[Effect] = Effect.CHANGES
-    dangerous: ClassVar[bool] = False
+    effect: Effect = Effect.CHANGES
+    dangerous: bool = False
     """Asks for approval where `tooling.approval` is `dangerous`."""
     arguments: type[_A]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from openclaw_actors.messages import ToolSpec
 from openclaw_actors.tools.base import Tool, ToolHost, schema_of
@@ -18,31 +18,53 @@ from openclaw_actors.tools.shell import ShellTool
 from openclaw_actors.tools.web_fetch import WebFetchTool
 from openclaw_actors.tools.web_search import WebSearchTool
 
-__all__ = ["Toolbox", "toolbox_of"]
+__all__ = ["ToolSource", "Toolbox", "toolbox_of"]
+
+
+class ToolSource(Protocol):
+    """Tools that come and go."""
+
+    specs: tuple[ToolSpec, ...]
+    """As the model sees them, in a fixed order."""
+
+    def find(self, name: str) -> Tool[Any] | None:
+        """The tool of this name."""
 
 
 class Toolbox:
     """The tools of one session.
 
+    Args:
+        tools: those that it has for as long as it lives.
+        source: of others.
+
     Raises:
         ValueError: two have one name.
     """
 
-    def __init__(self, tools: Iterable[Tool[Any]]) -> None:
+    def __init__(self, tools: Iterable[Tool[Any]], source: ToolSource | None = None) -> None:
         self._tools: dict[str, Tool[Any]] = {}
         for tool in tools:
             if tool.name in self._tools:
                 raise ValueError(f"two tools are called {tool.name}")
             self._tools[tool.name] = tool
-        self.specs: tuple[ToolSpec, ...] = tuple(tool.spec() for tool in self._tools.values() if tool.offered)
-        """As the model sees them, in a fixed order."""
+        self._source = source
+        self._own_specs: tuple[ToolSpec, ...] = tuple(
+            tool.spec() for tool in self._tools.values() if tool.offered
+        )
+
+    @property
+    def specs(self) -> tuple[ToolSpec, ...]:
+        """As the model sees them, in a fixed order: what changes stands at the end."""
+        return self._own_specs if self._source is None else self._own_specs + self._source.specs
 
     def __iter__(self) -> Iterator[Tool[Any]]:
         return iter(self._tools.values())
 
     def find(self, name: str) -> Tool[Any] | None:
         """The tool of this name, if the session has it."""
-        return self._tools.get(name)
+        tool = self._tools.get(name)
+        return self._source.find(name) if tool is None and self._source is not None else tool
 
 
 _ALWAYS: tuple[type[Tool[Any]], ...] = (
@@ -69,8 +91,8 @@ for _tool in (*_ALWAYS, *_NATIVE.values()):
     schema_of(_tool.arguments)
 
 
-def toolbox_of(host: ToolHost) -> Toolbox:
-    """The tools that the configuration gives to a session."""
+def toolbox_of(host: ToolHost, source: ToolSource | None = None) -> Toolbox:
+    """The tools that the configuration gives to a session, and those of a source beside them."""
     native = host.config.plugins.native
     enabled = (tool for section, tool in _NATIVE.items() if getattr(native, section).enabled)
-    return Toolbox(tool(host) for tool in (*_ALWAYS, *enabled))
+    return Toolbox((tool(host) for tool in (*_ALWAYS, *enabled)), source)

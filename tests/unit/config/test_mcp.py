@@ -33,7 +33,7 @@ COMMAND = "mcp: {servers: {files: {command: npx"
         ("a_: {command: a}", "no double underscore"),
         ("a.b: {command: a}", "no double underscore"),
         (f"{'a' * 33}: {{command: a}}", "1 to 32 of the characters"),
-        ("files: {command: a, env: {'A-B': x}}", "a name of A-Z a-z 0-9 _"),
+        ("files: {command: a, env: {'A-B': x}}", "the name of an environment variable"),
         ("files: {command: a, env: {A: 'env:'}}", "it begins like a reference"),
         ("files: {command: a, env: {A: 'env:NOT_SET'}}", "the environment variable NOT_SET is not set"),
         ("files: {command: a, backoff_seconds: 61}", "at most mcp.servers.files.backoff_max_seconds, 60"),

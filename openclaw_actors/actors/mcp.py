@@ -1,0 +1,473 @@
+"""McpActor: one MCP server, as a program of its own or elsewhere. Its life and the connection's are one.
+
+When the server dies, so does this actor, and the supervisor starts both again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import shutil
+import time
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from openclaw_actors import __version__, logs
+from openclaw_actors.actors.own_secrets import own_secrets
+from openclaw_actors.actors.session_limits import limit_memory
+from openclaw_actors.actorsystem import AsyncActor, address_key, become_subreaper, handles
+from openclaw_actors.config import decode
+from openclaw_actors.config.mcp import McpServerConfig
+from openclaw_actors.config.paths import expand
+from openclaw_actors.errors import ActorError, ActorGone, AskRefused, ConfigError
+from openclaw_actors.messages import (
+    Address,
+    CallMcpTool,
+    CancelMcpCall,
+    Directory,
+    GetMcpTools,
+    GivesUp,
+    Init,
+    InitFailed,
+    McpResult,
+    McpTools,
+    OffersChanged,
+    Ping,
+    Pong,
+    Ready,
+)
+from openclaw_actors.proctree import end_strangers
+from openclaw_actors.tools.guard import Guard
+from openclaw_actors.tools.launch import environment_of
+from openclaw_actors.tools.mcp.chatter import Chatter
+from openclaw_actors.tools.mcp.offers import OfferRules, offers_of
+from openclaw_actors.tools.mcp.program import ServerProgram
+from openclaw_actors.tools.mcp.words import text_of
+from openclaw_actors.tools.scratch import Scratch
+
+if TYPE_CHECKING:
+    from openclaw_actors.tools.mcp.connection import CallFailed, Connection
+
+__all__ = ["McpActor"]
+
+logger = logging.getLogger(__name__)
+
+_MEMORY_MB = 512
+"""Of this process, not of the server's: what a server can make us keep has an end."""
+_EXIT_AFTER_ANSWER_S = 0.05
+_CLOSE_S = 1.0
+_SWEEPS, _NAP_S = 100, 0.01
+_LIST_S = 30.0
+_RELIST_AFTER_S = 0.5
+"""However often a server says that its tools have changed, it is asked no more often than this."""
+_PROBE_S = 10.0
+_LOOK_EVERY_S = 1.0
+_LAST_WORD_S = 0.2
+_WRITE_MARGIN_S = 1.0
+
+
+class _Unusable(Exception):
+    """Raised where the server cannot be started; its text is a few words for a person."""
+
+
+class McpActor(AsyncActor):
+    """Holds one MCP server, and calls its tools for all sessions."""
+
+    process_name = "mcp"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._link: Connection | None = None
+        self._program: ServerProgram | None = None
+        self._guard: Guard | None = None
+        self._scratch: tuple[Scratch, Path] | None = None
+        self._offers = McpTools(version="", tools=())
+        self._calls: dict[tuple[str, str], tuple[asyncio.Task[Any], Address, float]] = {}
+        self._ends = asyncio.Event()
+        self._broken = asyncio.Event()
+        self._why = ""
+        self._relist_due = False
+        self._probing = False
+        self._looks = False
+        self._answered_at = 0.0
+        self._ended = False
+
+    # Life
+
+    @handles(Init)
+    async def initialise(self, message: Init, sender: Address) -> Ready | InitFailed:
+        """Starts the server, connects, and learns what it offers."""
+        self.incarnation = message.incarnation
+        self._supervisor = sender
+        self._server = message.name.partition(":")[2]
+        logs.rebind(message.name)
+        become_subreaper()  # what the server leaves behind is ended with it
+        limit_memory(_MEMORY_MB)
+        self._config = decode(message.settings)
+        self._its = self._config.mcp.servers[self._server]
+        self._chatter = Chatter(self._server)
+        self._places = asyncio.Semaphore(self._its.max_concurrent_calls)
+        self._started: asyncio.Future[str] = self.loop.create_future()
+        try:
+            secrets = own_secrets(message)
+        except ConfigError as error:
+            self.call_later(_EXIT_AFTER_ANSWER_S, self.stop, "not usable")
+            return InitFailed(reason=str(error), code="configuration")
+        prefix = f"mcp.servers.{self._server}."
+        self._serving = self.spawn(
+            self._serve({key.removeprefix(prefix): value for key, value in secrets.items()}), name="serve"
+        )
+        limit_s = self._its.start_timeout_seconds
+        await asyncio.wait({self._started}, timeout=limit_s)
+        reason = self._started.result() if self._started.done() else f"it was not ready within {limit_s:g} s"
+        if not reason:
+            logger.info("mcp:%s offers %d tools", self._server, len(self._offers.tools))
+            return Ready(
+                pid=os.getpid(), incarnation=message.incarnation, detail={"offers": self._offers.version}
+            )
+        self._started.cancel()
+        self._say_last_words(reason)
+        await self._close()
+        self.call_later(_EXIT_AFTER_ANSWER_S, self.stop, reason)
+        return InitFailed(reason=reason)
+
+    @handles(Directory)
+    def learn_addresses(self, message: Directory, sender: Address) -> None:
+        """Answers go to who asks; no address is needed."""
+
+    @handles(Ping)
+    def sign_of_life(self, message: Ping, sender: Address) -> Pong:
+        """Says how many calls are under way."""
+        calls = len(self._calls)
+        doing = f"{calls} calls" if calls else "idle"
+        return Pong(
+            pid=os.getpid(),
+            incarnation=self.incarnation or 0,
+            mailbox_depth=self.mailbox_depth,
+            doing=f"{doing}, {len(self._offers.tools)} tools",
+        )
+
+    async def on_stop(self) -> None:
+        """Ends the server."""
+        await self._close()
+
+    # The server
+
+    async def _serve(self, secrets: Mapping[str, str]) -> None:
+        """Holds the connection until it breaks, or is to end."""
+        reason = "the connection ended"
+        try:
+            if self._its.command is not None:
+                await self._start_program(secrets)
+            # Here, not above: it takes 40 MB, and nobody else needs it.
+            from openclaw_actors.tools.mcp import connection
+
+            async with connection.connect(
+                self._transport(secrets),
+                version=__version__,
+                timeout_s=self._its.timeout_seconds,
+                changed=self._tools_changed,
+            ) as link:
+                await self._use(link)
+        except _Unusable as error:
+            reason = str(error)
+        except (
+            Exception
+        ) as error:  # whatever the library stumbles over: the server is at fault, or the network
+            logger.debug("mcp:%s", self._server, exc_info=error)
+            reason = _words(error)
+        if not self._ends.is_set():
+            death = await self._death_of_program()
+            await self._give_up(self._why or death or reason)
+
+    async def _use(self, link: Connection) -> None:
+        offers = offers_of(await link.list_tools(_LIST_S), OfferRules.of(self._server, self._config))
+        for line in offers.left_out:
+            logger.warning("mcp:%s: left out: %s", self._server, line)
+        self._offers, self._link = offers.tools, link
+        if self._started.cancelled():
+            return
+        self._started.set_result("")
+        self.spawn(link.watch_tools(self._tools_changed), name="watch tools")
+        events = [self._ends, self._broken, *([self._program.over] if self._program is not None else [])]
+        over = [self.loop.create_task(each.wait()) for each in events]
+        try:
+            await asyncio.wait(over, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self._link = None
+            for each in over:
+                each.cancel()
+
+    def _transport(self, secrets: Mapping[str, str]) -> AbstractAsyncContextManager[Any]:
+        from openclaw_actors.tools.mcp import connection
+
+        most = self._config.mcp.max_message_bytes
+        if self._program is not None:
+            return connection.transport_of_program(self._program, self._chatter, max_message_bytes=most)
+        assert self._its.url is not None
+        return connection.transport_of_url(
+            self._its.url,
+            _headers(self._its, secrets),
+            timeout_s=self._its.timeout_seconds,
+            max_message_bytes=most,
+        )
+
+    async def _start_program(self, secrets: Mapping[str, str]) -> None:
+        scratch = Scratch(Path(self._config.state_dir) / "tmp")
+        try:
+            temporary = await scratch.make()
+            self._scratch = scratch, temporary
+            settings = {name: secrets.get(f"env.{name}", value) for name, value in self._its.env.items()}
+            environment = {**environment_of(os.environ, passed=(), temporary=temporary), **settings}
+            cwd = self._directory_of_program()
+            arguments = [_find(self._its.command or "", cwd, environment["PATH"]), *self._its.args]
+            self._guard = Guard(environment["PATH"])
+            self._program = ServerProgram(
+                arguments, cwd=cwd, environment=environment, guard=self._guard, chatter=self._chatter
+            )
+            await self._program.open()
+        except (OSError, ValueError) as error:
+            why = error.strerror if isinstance(error, OSError) else str(error)
+            raise _Unusable(f"it cannot be started: {why}") from None
+
+    def _directory_of_program(self) -> Path:
+        workspace = Path(self._config.workspace)
+        if self._its.cwd is not None:
+            return workspace / expand(self._its.cwd, os.environ)
+        workspace.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return workspace
+
+    async def _death_of_program(self) -> str:
+        """How it died; empty if it did not, or there is none."""
+        program = self._program
+        if program is None:
+            return ""
+        await asyncio.wait({program.exited}, timeout=_LAST_WORD_S)
+        by_itself = program.exited.done()
+        await self._end_server()
+        if not by_itself or program.code is None:
+            return ""
+        if program.code < 0:
+            return f"its program was killed by signal {-program.code}"
+        return f"its program ended with exit code {program.code}"
+
+    async def _give_up(self, reason: str) -> None:
+        if not self._started.done():
+            self._started.set_result(reason)
+            return
+        if self._started.cancelled():
+            return
+        self._say_last_words(reason)
+        self.send(self._supervisor, GivesUp(incarnation=self.incarnation or 0, reason=reason))
+        await asyncio.sleep(0)  # those who wait for a call are told first
+        self.stop(reason)
+
+    def _say_last_words(self, reason: str) -> None:
+        last = self._chatter.last
+        logger.warning("mcp:%s: %s%s", self._server, reason, f"; it said: {last}" if last else "")
+
+    async def _close(self) -> None:
+        self._ends.set()
+        if not self._serving.done():
+            await asyncio.wait({self._serving}, timeout=_CLOSE_S if self._link is not None else 0)
+            self._serving.cancel()
+        await self._end_server()
+
+    async def _end_server(self) -> None:
+        """Ends the program, and whatever of it has left its group."""
+        if self._ended:
+            return
+        self._ended = True
+        if self._program is not None:
+            await self._program.end()
+        spare = self._guard.pids if self._guard is not None else set()
+        for _ in range(_SWEEPS):
+            if not end_strangers(spare):
+                break
+            await asyncio.sleep(_NAP_S)
+        if self._guard is not None:
+            self._guard.end()
+        if self._scratch is not None:
+            scratch, path = self._scratch
+            await scratch.remove(path)
+
+    # What it offers
+
+    @handles(GetMcpTools)
+    def offers(self, message: GetMcpTools, sender: Address) -> McpTools:
+        """What is known already."""
+        return self._offers
+
+    def _tools_changed(self) -> None:
+        if not self._relist_due:
+            self._relist_due = True
+            self.call_later(_RELIST_AFTER_S, self._relist)
+
+    def _relist(self) -> None:
+        self.spawn(self._list_again(), name="list tools")
+
+    async def _list_again(self) -> None:
+        from openclaw_actors.tools.mcp.connection import CallFailed
+
+        try:
+            if self._link is None:
+                return
+            listed = await self._link.list_tools(_LIST_S)
+        except CallFailed as failure:
+            logger.warning("mcp:%s: its tools have changed, but are not told: %s", self._server, failure.code)
+            return
+        finally:
+            self._relist_due = False
+        known, self._offers = (
+            self._offers,
+            offers_of(listed, OfferRules.of(self._server, self._config)).tools,
+        )
+        if known.version != self._offers.version:
+            logger.info("mcp:%s offers %d tools now", self._server, len(self._offers.tools))
+            changed = OffersChanged(incarnation=self.incarnation or 0, offers=self._offers.version)
+            self.send(self._supervisor, changed)
+
+    # Calls
+
+    @handles(CallMcpTool)
+    async def call(self, message: CallMcpTool, sender: Address) -> McpResult:
+        """Calls a tool; as many at once as the configuration says, others wait."""
+        if len(self._calls) >= self._its.max_concurrent_calls + self._config.mcp.max_waiting_calls:
+            raise AskRefused("busy", f"the MCP server {self._server} is busy; try again later.")
+        key = (address_key(sender), message.call_id)
+        task = self.spawn(self._carry_out(message), name=f"call {message.call_id}")
+        self._calls[key] = task, sender, time.monotonic()
+        task.add_done_callback(lambda _: self._calls.pop(key, None))
+        if not self._looks:
+            self._looks = True
+            self.call_later(_LOOK_EVERY_S, self._look_after_askers)
+        outcome: McpResult | AskRefused = await task
+        if isinstance(outcome, AskRefused):
+            raise outcome
+        return outcome
+
+    @handles(CancelMcpCall)
+    def cancel(self, message: CancelMcpCall, sender: Address) -> None:
+        """Ends a call; the server is told."""
+        self._cancel((address_key(sender), message.call_id))
+
+    def _cancel(self, key: tuple[str, str]) -> None:
+        call = self._calls.get(key)
+        if call is not None:
+            call[0].cancel()
+
+    async def _carry_out(self, message: CallMcpTool) -> McpResult | AskRefused:
+        # The answer to a session is a value here: an exception would be a crash of ours.
+        began = self.loop.time()
+        try:
+            async with asyncio.timeout(message.timeout_s + _WRITE_MARGIN_S), self._places:
+                if not self._started.done():
+                    await asyncio.wait({self._started})
+                if self._link is None:
+                    return self._gone()
+                left_s = message.timeout_s - (self.loop.time() - began)
+                if left_s <= 0:
+                    return self._late(message)
+                return await self._ask_server(self._link, message, left_s)
+        except TimeoutError:
+            self._doubt()
+            return self._late(message)
+
+    async def _ask_server(
+        self, link: Connection, message: CallMcpTool, left_s: float
+    ) -> McpResult | AskRefused:
+        from openclaw_actors.tools.mcp.connection import CallFailed
+
+        arguments = msgspec.json.decode(message.arguments, type=dict[str, Any])
+        try:
+            result = await link.call(message.tool, arguments, left_s)
+        except CallFailed as failure:
+            return self._refusal(failure, message)
+        self._answered_at = time.monotonic()
+        text = text_of(result.content, result.structured_content, max_chars=self._config.mcp.max_result_chars)
+        return McpResult(text=text, is_error=result.is_error)
+
+    def _refusal(self, failure: CallFailed, message: CallMcpTool) -> AskRefused:
+        if failure.code == "timeout":
+            self._doubt()
+            return self._late(message)
+        if failure.code == "gone":
+            return self._gone()
+        return AskRefused("failed", f"the MCP server {self._server}: {failure.text}")
+
+    def _gone(self) -> AskRefused:
+        text = f"the MCP server {self._server} ended before it answered; what the call has done is not known."
+        return AskRefused("gone", text)
+
+    def _late(self, message: CallMcpTool) -> AskRefused:
+        text = f"the MCP server {self._server} did not answer within {message.timeout_s:g} s."
+        return AskRefused("timeout", text)
+
+    # Watching
+
+    def _look_after_askers(self) -> None:
+        """Finds out whether those who wait for a slow server still live: nobody else would end their calls."""
+        now = time.monotonic()
+        askers = {
+            asker: sender for (asker, _), (_, sender, at) in self._calls.items() if now - at >= _LOOK_EVERY_S
+        }
+        for asker, sender in askers.items():
+            with contextlib.suppress(ActorError):
+                self.ask_then(sender, Ping(), partial(self._looked, asker), timeout_s=_PROBE_S)
+        self._looks = bool(self._calls)
+        if self._looks:
+            self.call_later(_LOOK_EVERY_S, self._look_after_askers)
+
+    def _looked(self, asker: str, _pong: object, error: ActorError | None) -> None:
+        if isinstance(error, ActorGone):
+            for key in [key for key in self._calls if key[0] == asker]:
+                self._cancel(key)
+
+    def _doubt(self) -> None:
+        """A call was not answered: is it the tool, or does the server answer nothing any more?"""
+        if not self._probing and self._link is not None:
+            self._probing = True
+            self.spawn(self._probe(self._link), name="probe")
+
+    async def _probe(self, link: Connection) -> None:
+        from openclaw_actors.tools.mcp.connection import CallFailed
+
+        began = time.monotonic()
+        try:
+            await link.list_tools(_PROBE_S)
+        except CallFailed as failure:
+            if failure.code == "timeout" and self._answered_at < began and self._link is link:
+                self._why = "it does not answer"
+                self._broken.set()
+        finally:
+            self._probing = False
+
+
+def _headers(server: McpServerConfig, secrets: Mapping[str, str]) -> dict[str, str]:
+    headers = {name: secrets[f"headers.{name}"] for name in server.headers}
+    if server.token is not None:
+        headers["Authorization"] = f"Bearer {secrets['token']}"
+    return headers
+
+
+def _find(command: str, cwd: Path, path: str) -> str:
+    given = str(cwd / expand(command, os.environ)) if "/" in command else command
+    found = shutil.which(given, path=path)
+    if found is None:
+        raise _Unusable(f"there is no program {command}")
+    return found
+
+
+def _words(error: BaseException) -> str:
+    """What went wrong, without what the server said."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    code = getattr(error, "code", None)
+    return f"the connection failed ({type(error).__name__}{f', {code}' if code is not None else ''})"

@@ -1,0 +1,1 @@
+"""The tools of MCP servers. Only `connection` and what it imports know the library; only an McpActor imports that."""
