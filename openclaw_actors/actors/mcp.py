@@ -9,12 +9,10 @@ import asyncio
 import contextlib
 import logging
 import os
-import shutil
 import time
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -25,7 +23,6 @@ from openclaw_actors.actors.session_limits import limit_memory
 from openclaw_actors.actorsystem import AsyncActor, address_key, become_subreaper, handles
 from openclaw_actors.config import decode
 from openclaw_actors.config.mcp import McpServerConfig
-from openclaw_actors.config.paths import expand
 from openclaw_actors.errors import ActorError, ActorGone, AskRefused, ConfigError
 from openclaw_actors.messages import (
     Address,
@@ -43,14 +40,10 @@ from openclaw_actors.messages import (
     Pong,
     Ready,
 )
-from openclaw_actors.proctree import end_strangers
-from openclaw_actors.tools.guard import Guard
-from openclaw_actors.tools.launch import environment_of
 from openclaw_actors.tools.mcp.chatter import Chatter
-from openclaw_actors.tools.mcp.offers import OfferRules, offers_of
-from openclaw_actors.tools.mcp.program import ServerProgram
+from openclaw_actors.tools.mcp.local import LocalServer, Unusable
+from openclaw_actors.tools.mcp.offers import Listed, OfferRules, offers_of
 from openclaw_actors.tools.mcp.words import text_of
-from openclaw_actors.tools.scratch import Scratch
 
 if TYPE_CHECKING:
     from openclaw_actors.tools.mcp.connection import CallFailed, Connection
@@ -63,18 +56,12 @@ _MEMORY_MB = 512
 """Of this process, not of the server's: what a server can make us keep has an end."""
 _EXIT_AFTER_ANSWER_S = 0.05
 _CLOSE_S = 1.0
-_SWEEPS, _NAP_S = 100, 0.01
 _LIST_S = 30.0
-_RELIST_AFTER_S = 0.5
+_RELIST_EVERY_S = 1.0
 """However often a server says that its tools have changed, it is asked no more often than this."""
 _PROBE_S = 10.0
 _LOOK_EVERY_S = 1.0
-_LAST_WORD_S = 0.2
 _WRITE_MARGIN_S = 1.0
-
-
-class _Unusable(Exception):
-    """Raised where the server cannot be started; its text is a few words for a person."""
 
 
 class McpActor(AsyncActor):
@@ -85,19 +72,19 @@ class McpActor(AsyncActor):
     def __init__(self) -> None:
         super().__init__()
         self._link: Connection | None = None
-        self._program: ServerProgram | None = None
-        self._guard: Guard | None = None
-        self._scratch: tuple[Scratch, Path] | None = None
+        self._local: LocalServer | None = None
+        """Where the server is a program of ours."""
         self._offers = McpTools(version="", tools=())
         self._calls: dict[tuple[str, str], tuple[asyncio.Task[Any], Address, float]] = {}
         self._ends = asyncio.Event()
         self._broken = asyncio.Event()
         self._why = ""
-        self._relist_due = False
+        self._stale = False
+        self._listing = False
+        self._listed_at = 0.0
         self._probing = False
         self._looks = False
         self._answered_at = 0.0
-        self._ended = False
 
     # Life
 
@@ -113,6 +100,8 @@ class McpActor(AsyncActor):
         self._config = decode(message.settings)
         self._its = self._config.mcp.servers[self._server]
         self._chatter = Chatter(self._server)
+        if self._its.command is not None:
+            self._local = LocalServer(self._server, self._config, os.environ, self._chatter)
         self._places = asyncio.Semaphore(self._its.max_concurrent_calls)
         self._started: asyncio.Future[str] = self.loop.create_future()
         try:
@@ -164,8 +153,8 @@ class McpActor(AsyncActor):
         """Holds the connection until it breaks, or is to end."""
         reason = "the connection ended"
         try:
-            if self._its.command is not None:
-                await self._start_program(secrets)
+            if self._local is not None:
+                await self._local.start(secrets)
             # Here, not above: it takes 40 MB, and nobody else needs it.
             from openclaw_actors.tools.mcp import connection
 
@@ -176,7 +165,7 @@ class McpActor(AsyncActor):
                 changed=self._tools_changed,
             ) as link:
                 await self._use(link)
-        except _Unusable as error:
+        except Unusable as error:
             reason = str(error)
         except (
             Exception
@@ -184,19 +173,17 @@ class McpActor(AsyncActor):
             logger.debug("mcp:%s", self._server, exc_info=error)
             reason = _words(error)
         if not self._ends.is_set():
-            death = await self._death_of_program()
+            death = await self._local.death() if self._local is not None else ""
             await self._give_up(self._why or death or reason)
 
     async def _use(self, link: Connection) -> None:
-        offers = offers_of(await link.list_tools(_LIST_S), OfferRules.of(self._server, self._config))
-        for line in offers.left_out:
-            logger.warning("mcp:%s: left out: %s", self._server, line)
-        self._offers, self._link = offers.tools, link
+        self._offers, self._link = self._choose(await link.list_tools(_LIST_S)), link
         if self._started.cancelled():
             return
         self._started.set_result("")
         self.spawn(link.watch_tools(self._tools_changed), name="watch tools")
-        events = [self._ends, self._broken, *([self._program.over] if self._program is not None else [])]
+        program = self._local.program if self._local is not None else None
+        events = [self._ends, self._broken, *([program.over] if program is not None else [])]
         over = [self.loop.create_task(each.wait()) for each in events]
         try:
             await asyncio.wait(over, return_when=asyncio.FIRST_COMPLETED)
@@ -209,8 +196,11 @@ class McpActor(AsyncActor):
         from openclaw_actors.tools.mcp import connection
 
         most = self._config.mcp.max_message_bytes
-        if self._program is not None:
-            return connection.transport_of_program(self._program, self._chatter, max_message_bytes=most)
+        program = self._local.program if self._local is not None else None
+        if program is not None:
+            return connection.transport_of_program(
+                program, self._chatter, max_message_bytes=most, changed=self._tools_changed
+            )
         assert self._its.url is not None
         return connection.transport_of_url(
             self._its.url,
@@ -218,45 +208,6 @@ class McpActor(AsyncActor):
             timeout_s=self._its.timeout_seconds,
             max_message_bytes=most,
         )
-
-    async def _start_program(self, secrets: Mapping[str, str]) -> None:
-        scratch = Scratch(Path(self._config.state_dir) / "tmp")
-        try:
-            temporary = await scratch.make()
-            self._scratch = scratch, temporary
-            settings = {name: secrets.get(f"env.{name}", value) for name, value in self._its.env.items()}
-            environment = {**environment_of(os.environ, passed=(), temporary=temporary), **settings}
-            cwd = self._directory_of_program()
-            arguments = [_find(self._its.command or "", cwd, environment["PATH"]), *self._its.args]
-            self._guard = Guard(environment["PATH"])
-            self._program = ServerProgram(
-                arguments, cwd=cwd, environment=environment, guard=self._guard, chatter=self._chatter
-            )
-            await self._program.open()
-        except (OSError, ValueError) as error:
-            why = error.strerror if isinstance(error, OSError) else str(error)
-            raise _Unusable(f"it cannot be started: {why}") from None
-
-    def _directory_of_program(self) -> Path:
-        workspace = Path(self._config.workspace)
-        if self._its.cwd is not None:
-            return workspace / expand(self._its.cwd, os.environ)
-        workspace.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return workspace
-
-    async def _death_of_program(self) -> str:
-        """How it died; empty if it did not, or there is none."""
-        program = self._program
-        if program is None:
-            return ""
-        await asyncio.wait({program.exited}, timeout=_LAST_WORD_S)
-        by_itself = program.exited.done()
-        await self._end_server()
-        if not by_itself or program.code is None:
-            return ""
-        if program.code < 0:
-            return f"its program was killed by signal {-program.code}"
-        return f"its program ended with exit code {program.code}"
 
     async def _give_up(self, reason: str) -> None:
         if not self._started.done():
@@ -278,25 +229,8 @@ class McpActor(AsyncActor):
         if not self._serving.done():
             await asyncio.wait({self._serving}, timeout=_CLOSE_S if self._link is not None else 0)
             self._serving.cancel()
-        await self._end_server()
-
-    async def _end_server(self) -> None:
-        """Ends the program, and whatever of it has left its group."""
-        if self._ended:
-            return
-        self._ended = True
-        if self._program is not None:
-            await self._program.end()
-        spare = self._guard.pids if self._guard is not None else set()
-        for _ in range(_SWEEPS):
-            if not end_strangers(spare):
-                break
-            await asyncio.sleep(_NAP_S)
-        if self._guard is not None:
-            self._guard.end()
-        if self._scratch is not None:
-            scratch, path = self._scratch
-            await scratch.remove(path)
+        if self._local is not None:
+            await self._local.end()
 
     # What it offers
 
@@ -306,33 +240,42 @@ class McpActor(AsyncActor):
         return self._offers
 
     def _tools_changed(self) -> None:
-        if not self._relist_due:
-            self._relist_due = True
-            self.call_later(_RELIST_AFTER_S, self._relist)
-
-    def _relist(self) -> None:
-        self.spawn(self._list_again(), name="list tools")
+        self._stale = True
+        if not self._listing:
+            self._listing = True
+            self.spawn(self._list_again(), name="list tools")
 
     async def _list_again(self) -> None:
+        try:
+            while self._stale and self._link is not None:
+                await asyncio.sleep(max(0.0, self._listed_at + _RELIST_EVERY_S - self.loop.time()))
+                self._stale = False  # what changes from here on may not stand in this list
+                self._listed_at = self.loop.time()
+                await self._take_list()
+        finally:
+            self._listing = False
+
+    async def _take_list(self) -> None:
         from openclaw_actors.tools.mcp.connection import CallFailed
 
+        if self._link is None:
+            return
         try:
-            if self._link is None:
-                return
             listed = await self._link.list_tools(_LIST_S)
         except CallFailed as failure:
             logger.warning("mcp:%s: its tools have changed, but are not told: %s", self._server, failure.code)
             return
-        finally:
-            self._relist_due = False
-        known, self._offers = (
-            self._offers,
-            offers_of(listed, OfferRules.of(self._server, self._config)).tools,
-        )
+        known, self._offers = self._offers, self._choose(listed)
         if known.version != self._offers.version:
             logger.info("mcp:%s offers %d tools now", self._server, len(self._offers.tools))
             changed = OffersChanged(incarnation=self.incarnation or 0, offers=self._offers.version)
             self.send(self._supervisor, changed)
+
+    def _choose(self, listed: list[Listed]) -> McpTools:
+        offers = offers_of(listed, OfferRules.of(self._server, self._config))
+        for line in offers.left_out:
+            logger.warning("mcp:%s: left out: %s", self._server, line)
+        return offers.tools
 
     # Calls
 
@@ -368,8 +311,6 @@ class McpActor(AsyncActor):
         began = self.loop.time()
         try:
             async with asyncio.timeout(message.timeout_s + _WRITE_MARGIN_S), self._places:
-                if not self._started.done():
-                    await asyncio.wait({self._started})
                 if self._link is None:
                     return self._gone()
                 left_s = message.timeout_s - (self.loop.time() - began)
@@ -455,14 +396,6 @@ def _headers(server: McpServerConfig, secrets: Mapping[str, str]) -> dict[str, s
     if server.token is not None:
         headers["Authorization"] = f"Bearer {secrets['token']}"
     return headers
-
-
-def _find(command: str, cwd: Path, path: str) -> str:
-    given = str(cwd / expand(command, os.environ)) if "/" in command else command
-    found = shutil.which(given, path=path)
-    if found is None:
-        raise _Unusable(f"there is no program {command}")
-    return found
 
 
 def _words(error: BaseException) -> str:

@@ -178,7 +178,7 @@ class SessionMcp:
 
     def _living(self, server: str) -> ServiceRef | None:
         ref = self._ref(server)
-        return ref if ref is not None and self._gone.get(server) != ref.instance else None
+        return ref if ref is not None and ref.offers and self._gone.get(server) != ref.instance else None
 
     async def _until(self, condition: Callable[[], bool]) -> None:
         """Wait, for a time, for something that a directory will bring."""

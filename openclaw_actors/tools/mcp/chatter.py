@@ -14,6 +14,7 @@ from openclaw_actors.tools.mcp.words import clean
 logger = logging.getLogger(__name__)
 
 _LINE_CHARS = 500
+_LAST_CHARS = 200
 _LINES_A_MINUTE = 100
 _MINUTE_S = 60.0
 _MOST_BYTES = 4_096
@@ -43,7 +44,7 @@ class Chatter:
         for line in self._lines.feed(data):
             text = self._text(line)
             if text:
-                self.last = text
+                self.last = text[:_LAST_CHARS]
             self.note("stderr", line)
 
     def note(self, where: str, line: bytes | TooLong) -> None:

@@ -53,10 +53,10 @@ class CallFailed(Exception):
 
 
 def transport_of_program(
-    program: ServerProgram, chatter: Chatter, *, max_message_bytes: int
+    program: ServerProgram, chatter: Chatter, *, max_message_bytes: int, changed: Callable[[], None]
 ) -> AbstractAsyncContextManager[Any]:
     """How messages travel to a program that runs."""
-    return stdio_transport(program, chatter, max_message_bytes=max_message_bytes)
+    return stdio_transport(program, chatter, max_message_bytes=max_message_bytes, changed=changed)
 
 
 @asynccontextmanager

@@ -7,13 +7,7 @@ Its tools misbehave as servers of other people do.
 from __future__ import annotations
 
 import argparse
-import asyncio
 import os
-import signal
-import subprocess
-import sys
-import time
-from pathlib import Path
 
 from mcp.server.mcpserver import Context, Image, MCPServer
 from mcp.types import ToolAnnotations
@@ -52,56 +46,15 @@ def much(chars: int) -> str:
 
 
 @server.tool()
-async def sleep(seconds: float, log: str) -> str:
-    """Sleep, and note in a file how that ended."""
-    with Path(log).open("a") as file:  # noqa: ASYNC230 - short
-        file.write(f"began {os.getpid()}\n")
-        file.flush()
-        try:
-            await asyncio.sleep(seconds)
-        except asyncio.CancelledError:
-            file.write("cancelled\n")
-            raise
-        file.write("slept\n")
-    return "slept"
-
-
-@server.tool()
-def noise() -> str:
-    """Print what is no message, on both streams."""
-    os.write(1, b"starting up...\n" * 1000 + b'{"level": "info", "id": 7}\n')
-    os.write(2, b"e" * 1_000_000 + b"\n")
-    return "was noisy"
-
-
-@server.tool()
-def garbage(context: Context) -> str:
-    """Answer the request with what is no valid answer, and never properly."""
-    os.write(1, b'{"jsonrpc":"2.0","id":%s,"result":{"content":"\xff"}}\n' % str(context.request_id).encode())
-    time.sleep(600)
-    return "never"
+def header(name: str, context: Context) -> str:
+    """Answer a header of the request."""
+    return (context.headers or {}).get(name, "(not sent)")
 
 
 @server.tool()
 def die(code: int) -> str:
     """End at once."""
     os._exit(code)
-
-
-@server.tool()
-def stop() -> str:
-    """Stop, as by SIGSTOP: answer nothing any more."""
-    os.kill(os.getpid(), signal.SIGSTOP)
-    return "never"
-
-
-@server.tool()
-def breed() -> str:
-    """Leave processes behind: in the group, outside of it, and deaf to SIGTERM."""
-    code = "import signal,time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\ntime.sleep(600)"
-    pids = [subprocess.Popen([sys.executable, "-c", code]).pid]
-    pids.append(subprocess.Popen([sys.executable, "-c", code], start_new_session=True).pid)
-    return " ".join(map(str, pids))
 
 
 @server.tool()
