@@ -68,9 +68,11 @@ class McpActor(AsyncActor):
     """Holds one MCP server, and calls its tools for all sessions."""
 
     process_name = "mcp"
+    first_message = Init
 
     def __init__(self) -> None:
         super().__init__()
+        self._serving: asyncio.Task[None] | None = None
         self._link: Connection | None = None
         self._local: LocalServer | None = None
         """Where the server is a program of ours."""
@@ -117,6 +119,7 @@ class McpActor(AsyncActor):
         await asyncio.wait({self._started}, timeout=limit_s)
         reason = self._started.result() if self._started.done() else f"it was not ready within {limit_s:g} s"
         if not reason:
+            self.unstash()
             logger.info("mcp:%s offers %d tools", self._server, len(self._offers.tools))
             return Ready(
                 pid=os.getpid(), incarnation=message.incarnation, detail={"offers": self._offers.version}
@@ -226,7 +229,7 @@ class McpActor(AsyncActor):
 
     async def _close(self) -> None:
         self._ends.set()
-        if not self._serving.done():
+        if self._serving is not None and not self._serving.done():
             await asyncio.wait({self._serving}, timeout=_CLOSE_S if self._link is not None else 0)
             self._serving.cancel()
         if self._local is not None:

@@ -147,7 +147,7 @@ class SessionMcp:
         await self._until(lambda: self._living(server) is not None)
         ref = self._living(server)
         if ref is None:
-            raise ToolFailed(f"Error: the MCP server {server} is not running; it is being restarted.")
+            raise ToolFailed(f"Error: the MCP server {server} is not running; try again later.")
         call_id = str(next(self._numbers))
         call = CallMcpTool(call_id=call_id, tool=tool, arguments=arguments, timeout_s=timeout_s)
         try:

@@ -82,7 +82,7 @@ def _headline(status: Status) -> Text:
     if status.draining:
         text.append(", draining", style="yellow")
     for problem in status.problems:
-        text.append(f"\n  {one_line(problem)}", style="red")
+        text.append(f"\n  {one_line(problem)}", style="yellow" if status.healthy else "red")
     return text
 
 

@@ -43,7 +43,13 @@ async def look(context: Context) -> list[Finding]:
 
 
 def _findings(status: Status) -> Iterator[Finding]:
-    for problem in status.problems:
+    for problem in status.problems if status.healthy else ():
+        yield warning(
+            problem,
+            why="the gateway goes on without it; its tools are not there",
+            remedy="openclaw-actors status; see the log; openclaw-actors actors restart NAME",
+        )
+    for problem in status.problems if not status.healthy else ():
         yield error(problem, why="health is not ready", remedy="openclaw-actors status; see the log")
     services = [status.root, *status.root.children]
     for node in services:

@@ -25,7 +25,7 @@ _READ_BYTES = 65_536
 _ENDS_BY_ITSELF_S = 1.0
 """After its stdin was closed: that is how a client ends a server."""
 _TERMINATE_S = 1.0
-_KILL_S = 2.0
+_KILL_S = 1.0
 
 
 class ServerProgram:

@@ -15,6 +15,8 @@ from tests.system.client import Client
 from tests.system.conftest import GatewayFactory
 from tests.system.gateway import wait_until
 
+pytestmark = pytest.mark.timeout(180)  # each start of a server imports the library, which takes seconds here
+
 SERVER = Path(__file__).parent / "server.py"
 TOKEN = "t0ken-of-the-test"
 
@@ -72,7 +74,13 @@ def test_a_server_elsewhere_is_called_and_comes_back(
         said = await client.turn(f"/demo tool mcp__far__{name} {arguments}", deadline_s=30.0)
         return str(said["text"]).removeprefix(f"mcp__far__{name}: ")
 
+    async def until_up() -> None:
+        await asyncio.to_thread(
+            wait_until, lambda: gateway.nodes()["mcp:far"]["state"] == "running", deadline_s=30.0
+        )
+
     async def scene() -> None:
+        await until_up()
         async with Client(gateway.ws_url) as client:
             assert await call(client, "echo", '{"text":"hello"}') == "hello"
             assert await call(client, "header", '{"name":"authorization"}') == f"Bearer {TOKEN}"
@@ -83,9 +91,7 @@ def test_a_server_elsewhere_is_called_and_comes_back(
             server.kill()
             assert "far" in await call(client, "echo", '{"text":"gone"}')
             await asyncio.to_thread(server.start)
-            await asyncio.to_thread(
-                wait_until, lambda: gateway.nodes()["mcp:far"]["state"] == "running", deadline_s=30.0
-            )
+            await until_up()
             assert await call(client, "echo", '{"text":"back"}') == "back"
 
     asyncio.run(scene())
