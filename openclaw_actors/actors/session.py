@@ -20,6 +20,7 @@ from openclaw_actors.actors.session_limits import give_way, limit_memory, log_en
 from openclaw_actors.actors.session_tools import SessionTools
 from openclaw_actors.actors.session_voice import Voice
 from openclaw_actors.actorsystem import AsyncActor, handles
+from openclaw_actors.agent.compaction import summary_call, too_late
 from openclaw_actors.agent.faults import commit_fault, fault_of
 from openclaw_actors.agent.prompt import PromptBuilder
 from openclaw_actors.config import decode
@@ -32,6 +33,7 @@ from openclaw_actors.core.effects import (
     Publish,
     RunCommand,
     StartTurnClock,
+    SummariseHistory,
     TellChannel,
     TellRouter,
     TryAgainLater,
@@ -193,7 +195,7 @@ class SessionActor(AsyncActor):
         """Takes nothing new, lets the running turn finish within the grace period, and leaves."""
         self.call_later(message.grace_s + _STORE_TIMEOUT_S, self.stop, "drained")
         if self._early is None:
-            self._core.drain()
+            self._carry_out(self._core.drain(time.time()))
             self._note_idleness()
             try:
                 async with asyncio.timeout(message.grace_s):
@@ -300,8 +302,8 @@ class SessionActor(AsyncActor):
                     self.send(self._router, effect.message)
                 case CallModel():
                     self._call_model(effect)
-                case CancelModel():
-                    self._send_to_model(CancelCall(call_id=effect.call_id))
+                case SummariseHistory() | CancelModel():
+                    self._beside(effect)
                 case RunCommand():
                     self.spawn(self._commands.run(effect), name="command")
                 case StartTurnClock():
@@ -394,6 +396,20 @@ class SessionActor(AsyncActor):
         if self._core.waits_for(call.call_id):
             self._send_to_model(call)
 
+    def _beside(self, effect: SummariseHistory | CancelModel) -> None:
+        if isinstance(effect, CancelModel):
+            self._send_to_model(CancelCall(call_id=effect.call_id))
+            return
+        with logs.bind(correlation=effect.correlation_id):
+            logger.info("asks for a summary of %d turns (%s)", len(effect.turns), effect.call_id)
+        self._send_to_model(summary_call(effect, self._core.state))
+        self.call_later(self._config.sessions.turn_timeout_seconds, self._summary_is_late, effect.call_id)
+
+    def _summary_is_late(self, call_id: str) -> None:
+        if self._core.compaction.waits_for(call_id):
+            self._send_to_model(CancelCall(call_id=call_id))
+            self._carry_out(self._core.model_failed(too_late(call_id), time.time()))
+
     def _send_to_model(self, message: Complete | CancelCall) -> None:
         ref = self._directory.find("model")
         if ref is not None:
@@ -442,6 +458,8 @@ class SessionActor(AsyncActor):
     def _doing(self) -> str:
         if self._core.turn is not None:
             return f"turn {time.monotonic() - self._turn_began_at:.0f} s"
+        if self._core.compaction.runs:
+            return "compacting"
         return "idle" if self._core.idle else "writing"
 
     # Leaving

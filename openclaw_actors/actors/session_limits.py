@@ -10,6 +10,7 @@ import time
 from openclaw_actors import logs
 from openclaw_actors.config import GatewayConfig
 from openclaw_actors.core.admission import SessionLimits
+from openclaw_actors.core.compaction import CompactionLimits
 from openclaw_actors.messages import CallFailed, TurnDone, Usage
 
 __all__ = ["give_way", "limit_memory", "log_end", "session_limits", "too_large"]
@@ -73,6 +74,12 @@ def session_limits(config: GatewayConfig) -> SessionLimits:
         busy_mode=config.sessions.busy_mode,
         busy_modes={str(name): mode for name, mode in config.sessions.busy_mode_by_channel.items()},
         window_turns=config.memory.max_history_turns,
+        compaction=CompactionLimits(
+            automatic=config.memory.enable_compaction,
+            threshold_turns=config.memory.compaction_threshold,
+            threshold_chars=config.memory.compaction_threshold_chars,
+            keep_recent=config.memory.compaction_keep_recent,
+        ),
         token_budget=config.sessions.token_budget,
         rate_limit_per_minute=config.sessions.rate_limit_per_minute,
         accept_timeout_s=config.websocket.accept_timeout_seconds,

@@ -77,9 +77,6 @@ NOT_YET: tuple[str, ...] = (
     "plugins.native.calendar",
     "plugins.native.email",
     "skills",
-    "memory.enable_compaction",
-    "memory.compaction_threshold",
-    "memory.compaction_keep_recent",
 )
 """Sections and keys whose feature does not exist yet: accepted, and named in a warning when they are changed."""
 

@@ -111,6 +111,9 @@ def _compaction(config: GatewayConfig) -> Iterator[Problem]:
         return
     if memory.compaction_threshold < 4:
         yield _rule("memory.compaction_threshold", "at least 4", memory.compaction_threshold)
+    elif memory.compaction_threshold >= memory.max_history_turns:
+        within = f"below memory.max_history_turns, {memory.max_history_turns}: older turns are gone before"
+        yield _rule("memory.compaction_threshold", within, memory.compaction_threshold)
     if memory.compaction_keep_recent < 2:
         yield _rule("memory.compaction_keep_recent", "at least 2", memory.compaction_keep_recent)
     elif memory.compaction_keep_recent >= memory.compaction_threshold:

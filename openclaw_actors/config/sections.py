@@ -118,6 +118,7 @@ class MemoryConfig(Section, frozen=True):
     project_id: Text = "default"
     enable_compaction: bool = False
     compaction_threshold: Count = 40
+    compaction_threshold_chars: Positive = 400_000
     compaction_keep_recent: Count = 10
 
 

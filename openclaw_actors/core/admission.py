@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from openclaw_actors.core.commands import BusyMode
+from openclaw_actors.core.compaction import CompactionLimits
 from openclaw_actors.core.conversation import Conversation, RememberedId, text_digest
 from openclaw_actors.messages.conversation import Accepted, Deliver, Refused
 from openclaw_actors.messages.events import MessageAccepted
@@ -45,6 +46,7 @@ class SessionLimits:
     """What becomes of a message that comes while a turn runs."""
     busy_modes: Mapping[str, BusyMode] = field(default_factory=dict)
     """Of single channels: by what session keys begin with."""
+    compaction: CompactionLimits = field(default_factory=CompactionLimits)
     recent_events: int = 256
     recent_bytes: int = 262_144
 

@@ -9,6 +9,7 @@ from openclaw_actors.core.commands import BUSY_MODES, BusyMode, Command, help_te
 from openclaw_actors.core.conversation import Conversation
 from openclaw_actors.core.drafts import settings_changed
 from openclaw_actors.core.records import Record
+from openclaw_actors.core.window import turns_in
 
 __all__ = ["Answer", "answer", "busy_mode"]
 
@@ -67,11 +68,13 @@ def _usage(state: Conversation, limits: SessionLimits) -> str:
 
 def _status(state: Conversation, limits: SessionLimits, *, turn_runs: bool) -> str:
     waiting = max(0, len(state.open) - turn_runs)
+    older = state.window[0].stands_for if state.window else 0
     return "\n".join(
         (
             f"{'An answer is being given' if turn_runs else 'Nothing is being answered'}; "
             f"{waiting} {'message waits' if waiting == 1 else 'messages wait'}.",
-            f"history: {len(state.window)} of the last {limits.window_turns} turns are shown to the model",
+            f"history: {turns_in(state.window)} of the last {limits.window_turns} turns are shown to the model"
+            + (f", and a summary of {older} before them" if older else ""),
             f"model: {state.settings.get('model', 'as configured')}",
             f"queue: {busy_mode(state, limits)}",
             f"tokens: {state.usage.total:,}",

@@ -21,6 +21,7 @@ _HELP = {
         "[NAME | list | restore NAME | delete NAME]",
         "keep this conversation as it stands, or go back",
     ),
+    "compact": ("", "let a summary stand for the older part of this conversation"),
     "model": ("[NAME | default]", "which model answers here"),
     "queue": (f"[{' | '.join(BUSY_MODES)}]", "what becomes of a message while an answer is being given"),
     "usage": ("", "how many tokens this conversation has used"),

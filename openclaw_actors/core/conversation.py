@@ -12,6 +12,7 @@ import msgspec
 
 from openclaw_actors.core.records import (
     AssistantSpoke,
+    HistoryCompacted,
     HistoryRestored,
     IncarnationOpened,
     MessagesAbsorbed,
@@ -25,6 +26,7 @@ from openclaw_actors.core.records import (
     UserSaid,
     turn_id_of,
 )
+from openclaw_actors.core.window import compact_window, trim_window
 from openclaw_actors.messages.events import Usage
 from openclaw_actors.messages.history import HistoryTurn, Step, ToolOutcome
 
@@ -40,7 +42,6 @@ __all__ = [
     "decode_state",
     "encode_state",
     "text_digest",
-    "trim_window",
 ]
 
 _BETWEEN_MESSAGES = "\n\n"
@@ -49,10 +50,6 @@ REMEMBERED_SECONDS = 7 * 24 * 3600.0
 MOST_TOKENS = (1 << 63) - 1
 REMEMBERED_IDS_AT_MOST = 100_000
 """A person who sends more than this in seven days finds the oldest ids forgotten."""
-
-MOST_WINDOW_CHARS = 4_000_000
-"""Of the ended turns that reach the model, about a million tokens and at most 16 MB: the state and every prompt travel
-in one message between processes. The oldest turns go first, the newest one always stays; the store keeps them all."""
 
 
 class OutOfOrder(ValueError):
@@ -105,6 +102,8 @@ class Conversation(msgspec.Struct):
     turns: int = 0
     usage: Usage = msgspec.field(default_factory=Usage)
     window: list[HistoryTurn] = msgspec.field(default_factory=list)
+    restored_at: int = 0
+    """The number of the record that last put another history into the window; 0: none has."""
     open: list[OpenMessage] = msgspec.field(default_factory=list)
     """Accepted messages without an answer, in order; the first is the one that runs."""
     commands: list[OpenMessage] = msgspec.field(default_factory=list)
@@ -167,9 +166,8 @@ def apply(state: Conversation, record: Record, *, window_turns: int) -> None:
             _end_turn(state, record, window_turns)
         case NumbersSkipped():
             state.seq = max(state.seq, record.to_seq)
-        case HistoryRestored():
-            state.window = list(record.window)
-            trim_window(state.window, window_turns)
+        case HistoryRestored() | HistoryCompacted():
+            _change_window(state, record, window_turns)
         case MessagesAbsorbed():
             _absorb(state, record)
         case SettingsChanged():
@@ -235,24 +233,19 @@ def _end_turn(state: Conversation, record: TurnEnded, window_turns: int) -> None
     trim_window(state.window, window_turns)
 
 
-def trim_window(window: list[HistoryTurn], window_turns: int) -> None:
-    """Lets go of the oldest turns beyond the limits of number and size."""
-    if len(window) > window_turns:
-        del window[: len(window) - window_turns]
-    room = MOST_WINDOW_CHARS
-    for index in range(len(window) - 1, -1, -1):
-        room -= _chars(window[index])
-        if room < 0:
-            del window[: min(index + 1, len(window) - 1)]
-            return
-
-
-def _chars(turn: HistoryTurn) -> int:
-    chars = len(turn.user) + len(turn.answer)
-    for step in turn.steps:
-        chars += len(step.text) + sum(len(call.arguments) for call in step.calls)
-        chars += sum(len(outcome.text) for outcome in step.outcomes.values()) + sum(map(len, step.said))
-    return chars
+def _change_window(
+    state: Conversation, record: HistoryRestored | HistoryCompacted, window_turns: int
+) -> None:
+    if isinstance(record, HistoryRestored):
+        state.window = list(record.window)
+        state.restored_at = record.number
+        trim_window(state.window, window_turns)
+        return
+    state.usage = _sum(state.usage, record.usage)
+    if record.text and record.since == state.restored_at:
+        compact_window(
+            state.window, newer=max(0, state.turns - record.up_to), turns=record.turns, text=record.text
+        )
 
 
 def _absorb(state: Conversation, record: MessagesAbsorbed) -> None:

@@ -10,6 +10,7 @@ from openclaw_actors.core.records import Record
 from openclaw_actors.messages.base import Message
 from openclaw_actors.messages.conversation import Deliver
 from openclaw_actors.messages.events import Event, MessageAccepted
+from openclaw_actors.messages.history import HistoryTurn
 from openclaw_actors.messages.model import ToolCall
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "Publish",
     "RunCommand",
     "StartTurnClock",
+    "SummariseHistory",
     "TellChannel",
     "TellRouter",
     "TryAgainLater",
@@ -80,6 +82,15 @@ class CancelModel:
 
 
 @dataclass(frozen=True, slots=True)
+class SummariseHistory:
+    """Ask for a summary of these turns, beside whatever runs; its answer, or its failure, is a model call's."""
+
+    call_id: str
+    correlation_id: str
+    turns: tuple[HistoryTurn, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class CallTool:
     """Run a tool and report back."""
 
@@ -126,6 +137,7 @@ Effect: TypeAlias = (
     | TellRouter
     | CallModel
     | CancelModel
+    | SummariseHistory
     | CallTool
     | CancelTools
     | RunCommand

@@ -14,6 +14,7 @@ from openclaw_actors.messages.events import (
 )
 from openclaw_actors.messages.records import (
     AssistantSpoke,
+    HistoryCompacted,
     HistoryRestored,
     IncarnationOpened,
     MessagesAbsorbed,
@@ -29,6 +30,7 @@ from openclaw_actors.messages.records import (
 
 __all__ = [
     "AssistantSpoke",
+    "HistoryCompacted",
     "HistoryRestored",
     "IncarnationOpened",
     "MessagesAbsorbed",

@@ -14,6 +14,7 @@ from openclaw_actors.core.admission import SessionLimits
 from openclaw_actors.core.answering import answer
 from openclaw_actors.core.busy import history_changes, next_turn, steered, was_just_stopped, without_next_turn
 from openclaw_actors.core.commands import parse_command, stops
+from openclaw_actors.core.compaction import Compactor
 from openclaw_actors.core.conversation import Conversation, OpenMessage, apply
 from openclaw_actors.core.drafts import (
     asked_for_tools,
@@ -80,6 +81,7 @@ class SessionCore:
         self.limits = limits
         self.intake = Intake(limits, incarnation)
         self.recent = RecentEvents(limits.recent_events, limits.recent_bytes, state.seq)
+        self.compaction = Compactor(state, limits.compaction, limits.token_budget, incarnation)
         self.turn: Turn | None = None
         self.draining = False
         self.degraded = False
@@ -105,6 +107,7 @@ class SessionCore:
             or self._stops
             or self.state.commands
             or len(self.intake)
+            or self.compaction.runs
         ):
             return False
         return self.draining or not self.state.open
@@ -122,7 +125,7 @@ class SessionCore:
 
     def waits_for(self, call_id: str) -> bool:
         """Whether the answer to this model call still counts."""
-        return self._turn_of_call(call_id) is not None
+        return self._turn_of_call(call_id) is not None or self.compaction.waits_for(call_id)
 
     # What happens
 
@@ -148,14 +151,14 @@ class SessionCore:
         """Somebody wants the running turn ended."""
         self._stops.append(request)
         self._admits_first |= request.queue and len(self.intake) > 0
-        return self._silence(now) + self._pump(now)
+        return self._silence(now) + self.compaction.stop(now) + self._pump(now)
 
     def written(self, now: float, *, durable: bool) -> list[Effect]:
         """The records under way are stored; or, not `durable`, held by the store until it can write."""
         batch = self._writing
         if batch is None:
             return []
-        self._writing = None
+        self._writing, before = None, self.turn
         if self._unstored.holds(batch):
             return self._given_back(batch, durable=durable) + self._pump(now)
         receipts = self.intake.recorded()
@@ -180,7 +183,10 @@ class SessionCore:
             effects += self._advance(record, now)
         effects += self._heed(batch.records, now)
         effects += self._pump(now)
-        return effects + self._call_model_if_due(now)
+        effects += self._call_model_if_due(now)
+        if before is not None and self.turn is not before:
+            effects += self.compaction.turn_ended(before.correlation_id, now)
+        return effects
 
     def write_failed(self, now: float) -> list[Effect]:
         """The records under way were refused and none of them stands.
@@ -257,6 +263,9 @@ class SessionCore:
 
     def model_done(self, answer: Completed, now: float) -> list[Effect]:
         """The model's answer is complete."""
+        if self.compaction.waits_for(answer.call_id):
+            self._facts += self.compaction.done(answer, self._not_yet_part(), now)
+            return self._pump(now)
         turn = self._turn_of_call(answer.call_id)
         if turn is None:
             return []
@@ -279,6 +288,9 @@ class SessionCore:
 
     def model_failed(self, failure: CallFailed, now: float) -> list[Effect]:
         """There will be no answer to the model call."""
+        if self.compaction.waits_for(failure.call_id):
+            self._facts += self.compaction.failed(failure, now)
+            return self._pump(now)
         turn = self._turn_of_call(failure.call_id)
         if turn is None:
             return []
@@ -293,9 +305,10 @@ class SessionCore:
 
     def model_lost(self, now: float) -> list[Effect]:
         """The model's actor was replaced: the call under way will never be answered."""
+        self._facts += self.compaction.lost(now)
         turn = self.turn
         if turn is None or turn.call_id is None or turn.ending:
-            return []
+            return self._pump(now)
         turn.call_id = None
         turn.comes_back(now)
         self._begin_again(turn, _MODEL_LOST)
@@ -337,10 +350,11 @@ class SessionCore:
         self._end("failed", _TOO_LONG, code="too_long")
         return effects + self._pump(now)
 
-    def drain(self) -> None:
+    def drain(self, now: float) -> list[Effect]:
         """Takes no more messages and begins no more turns; the running one goes on."""
         self.draining = True
         self.intake.admission.draining = True
+        return self.compaction.stop(now, automatic_only=True)
 
     # One write at a time
 
@@ -484,9 +498,13 @@ class SessionCore:
         if command.ends_turn:
             effects += self._end_for_command(now)
         if command.name == "stop":
-            stopped = len(self._facts) > before or was_just_stopped(self.state, now)
+            stopped = len(self._facts) > before or bool(effects) or was_just_stopped(self.state, now)
             self._facts.append(turn_ended(message, "completed", _STOPPED if stopped else _NOTHING_TO_STOP))
             return effects
+        if command.name == "compact":
+            drafts, begun = self.compaction.asked(message)
+            self._facts += drafts
+            return begun
         told = answer(command, self.state, self.limits, turn_runs=self.turn is not None)
         if told is not None:
             self._facts += [*told.drafts, turn_ended(message, "completed", told.text)]
@@ -498,7 +516,8 @@ class SessionCore:
         return [*effects, run]
 
     def _end_for_command(self, now: float) -> list[Effect]:
-        effects = self._silence(now)
+        effects = self._silence(now) + self.compaction.stop(now)
+        self._facts += self.compaction.take_ends()
         running = self.state.open[0] if self.state.open else None
         if self.turn is not None:
             self._end("stopped", self.turn.text)
@@ -508,11 +527,14 @@ class SessionCore:
 
     def _takes_in(self, turn: Turn) -> bool:
         """Whether the running turn is about to take in what was said meanwhile."""
-        under_way = self._writing.records if self._writing is not None else ()
         return any(
             isinstance(each, MessagesAbsorbed) and each.into == turn.message_id
-            for each in (*self._facts, *under_way)
+            for each in self._not_yet_part()
         )
+
+    def _not_yet_part(self) -> Sequence[Record]:
+        """What is recorded or will be, and is not yet part of the state."""
+        return (*(self._writing.records if self._writing is not None else ()), *self._facts)
 
     def _has_end(self, message_id: str) -> bool:
         return any(isinstance(fact, TurnEnded) and fact.message_id == message_id for fact in self._facts)
@@ -535,6 +557,7 @@ class SessionCore:
         effects: list[Effect] = []
         for request in stops:
             before = sum(isinstance(fact, TurnEnded) for fact in self._facts)
+            self._facts += self.compaction.take_ends()
             self._end_for_stop(queue=request.queue)
             stopped = sum(isinstance(fact, TurnEnded) for fact in self._facts) - before
             outcome = StopOutcome(

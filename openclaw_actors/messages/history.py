@@ -28,10 +28,13 @@ class Step(msgspec.Struct):
     """What the person has added while the tools ran."""
 
 
-class HistoryTurn(msgspec.Struct):
-    """An ended turn as later turns see it."""
+class HistoryTurn(msgspec.Struct, omit_defaults=True):
+    """An ended turn as later turns see it, or a summary of older ones, which stands before them."""
 
     user: str
     steps: list[Step]
     answer: str
+    """Of a summary: its text."""
     status: TurnStatus
+    stands_for: int = 0
+    """How many turns this is a summary of; 0: it is a turn itself."""

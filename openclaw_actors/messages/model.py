@@ -9,6 +9,7 @@ from openclaw_actors.messages.events import Usage
 
 __all__ = [
     "CallFailed",
+    "CallPurpose",
     "CancelCall",
     "ChatMessage",
     "Complete",
@@ -25,6 +26,8 @@ __all__ = [
 ]
 
 Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
+CallPurpose: TypeAlias = Literal["answer", "summary"]
+"""What a completion is for: an answer to a person, or a summary of what was said, for later answers."""
 FinishReason: TypeAlias = Literal["stop", "length", "content_filter"]
 
 ProbeResult: TypeAlias = Literal[
@@ -111,6 +114,7 @@ class Complete(Plain):
     turn: str = ""
     """The turn that it is a call of: all of them are answered by one model; empty: it stands alone."""
     sampling: Sampling | None = None
+    purpose: CallPurpose = "answer"
 
 
 class CancelCall(Plain):

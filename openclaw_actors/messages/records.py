@@ -15,6 +15,7 @@ from openclaw_actors.messages.model import ToolCall
 
 __all__ = [
     "AssistantSpoke",
+    "HistoryCompacted",
     "HistoryRestored",
     "IncarnationOpened",
     "MessagesAbsorbed",
@@ -143,6 +144,22 @@ class HistoryRestored(_Record, tag="restored"):
     window: tuple[HistoryTurn, ...]
 
 
+class HistoryCompacted(_Record, tag="compacted"):
+    """The model is given a summary in the place of older turns from here on; they stay recorded.
+
+    It changes nothing but the token count where the history is another one by now, or where there is no text.
+    """
+
+    text: str
+    up_to: int
+    """The newest turn that it is a summary of, by the conversation's count of ended turns."""
+    turns: int
+    """How many it is a summary of."""
+    since: int
+    """The number of the record that last restored another history; 0: none has."""
+    usage: Usage
+
+
 class NumbersSkipped(_Record, tag="skipped"):
     """The next event's number follows this one: those up to it were given to another conversation of the same key."""
 
@@ -160,5 +177,6 @@ Record: TypeAlias = (
     | MessagesAbsorbed
     | SettingsChanged
     | HistoryRestored
+    | HistoryCompacted
     | NumbersSkipped
 )

@@ -44,12 +44,15 @@ class DemoProvider:
     def __init__(self, *, faults: bool) -> None:
         self._faults = faults
         self._failures_left = 0
+        self._summary_takes_s = 0.0
 
     async def complete(self, request: Complete, on_delta: OnDelta) -> Answer:
         """See `Provider.complete`."""
         if self._failures_left > 0:
             self._failures_left -= 1
             raise failures.refused(503, model="demo", reason="", detail="/demo fail")
+        if request.purpose == "summary":
+            return await self._summarise(request)
         question, results = _last_exchange(request.messages)
         call: ToolCall | None = None
         said: list[str] = []
@@ -74,6 +77,13 @@ class DemoProvider:
     async def close(self) -> None:
         """Nothing is ever open."""
 
+    async def _summarise(self, request: Complete) -> Answer:
+        if self._summary_takes_s:
+            await asyncio.sleep(self._summary_takes_s)
+        text = _summary(request.messages[-1].text)
+        usage = Usage(input_tokens=sum(map(_count, request.messages)), output_tokens=len(text.split()))
+        return Answer(text=text, usage=usage)
+
     async def _obey(self, question: str, request: Complete, say: _Say) -> ToolCall | None:
         first, _, rest = question.partition(" ")
         name, _, argument = rest.strip().partition(" ")
@@ -87,7 +97,7 @@ class DemoProvider:
                 await self._tokens(say, argument)
             case "tool" if argument:
                 return _tool_call(request, *argument.partition(" ")[::2])
-            case "fail" | "crash" | "spin" | "eat" | "hang" if self._faults:
+            case "fail" | "crash" | "spin" | "eat" | "hang" | "summaries" if self._faults:
                 return await self._break(name, argument, request, say)
             case _:
                 await _say_words(say, f"echo: {question}")
@@ -112,6 +122,14 @@ class DemoProvider:
     async def _break(self, fault: str, argument: str, request: Complete, say: _Say) -> ToolCall | None:
         if fault == "hang":
             await asyncio.get_running_loop().create_future()
+        if fault == "summaries":
+            seconds = _number(argument, _SLOWEST_S)
+            if seconds is None:
+                say(f"usage: /demo summaries SECONDS, at most {_SLOWEST_S:.0f}")
+                return None
+            self._summary_takes_s = seconds
+            await _say_words(say, f"summaries take {seconds:g} s from now on")
+            return None
         if fault == "fail":
             count = _number(argument or "1", _MOST_FAILURES)
             if count is None:
@@ -146,9 +164,22 @@ def _report(results: Sequence[ChatMessage]) -> str:
 
 
 def _recall(messages: Sequence[ChatMessage]) -> str:
-    turns = [message.text for message in messages if message.role == "user"][:-1]
+    # A summary has the user's role and a name; it is no turn.
+    turns = [message.text for message in messages if message.role == "user" and not message.name][:-1]
     first, last = (turns[0], turns[-1]) if turns else ("", "")
     return f"turns={len(turns)} first={first} last={last}"
+
+
+def _summary(material: str) -> str:
+    """Says of a conversation, given as one JSON object a line, how long it is and where it begins and ends."""
+    texts: list[str] = []
+    for line in material.split("\n"):
+        try:
+            turn = msgspec.json.decode(line, type=dict[str, object])
+        except (msgspec.MsgspecError, UnicodeEncodeError):
+            break  # the last one was cut
+        texts.append(str(turn.get("person") or turn.get("text") or ""))
+    return f"lines={len(texts)} first={texts[0]} last={texts[-1]}" if texts else ""
 
 
 def _tool_call(request: Complete, name: str, arguments: str) -> ToolCall:

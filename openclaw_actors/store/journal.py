@@ -18,8 +18,9 @@ from pathlib import Path
 
 import msgspec
 
-from openclaw_actors.core.conversation import Conversation, OutOfOrder, apply, trim_window
+from openclaw_actors.core.conversation import Conversation, OutOfOrder, apply
 from openclaw_actors.core.records import Record
+from openclaw_actors.core.window import trim_window
 from openclaw_actors.store.failures import StoreRefusal
 from openclaw_actors.store.framing import crc_of, seal, unseal
 from openclaw_actors.store.snapshot import Snapshot, is_snapshot, read_snapshot, too_short

@@ -150,6 +150,10 @@ def test_everything_is_said_at_once_from_every_source(load: Load) -> None:
             "memory: {enable_compaction: true, compaction_threshold: 3, compaction_keep_recent: 2}",
             "memory.compaction_threshold",
         ),
+        (
+            "memory: {enable_compaction: true, max_history_turns: 40}",
+            "memory.compaction_threshold",
+        ),
         ("memory: {enable_compaction: true, compaction_keep_recent: 1}", "memory.compaction_keep_recent"),
         ("memory: {enable_compaction: true, compaction_keep_recent: 40}", "memory.compaction_keep_recent"),
         ("delegation: {enabled: true}", "delegation.profiles"),

@@ -20,6 +20,7 @@ from openclaw_actors.core.effects import (
     Publish,
     RunCommand,
     StartTurnClock,
+    SummariseHistory,
     TellChannel,
     TellRouter,
     TryAgainLater,
@@ -92,6 +93,7 @@ class World:
         """The next incarnation starts; what has no receipt is delivered to it."""
         self.write: WriteRecords | None = None
         self.call: CallModel | None = None
+        self.summary: SummariseHistory | None = None
         self.tools: deque[CallTool] = deque()
         self.commands: deque[RunCommand] = deque()
         self.retry = False
@@ -169,6 +171,26 @@ class World:
         done = Completed(call_id=call.call_id, text=text, usage=usage, tool_calls=calls)
         self.do(self.core.model_done(done, self.now))
 
+    def summary_comes(self, text: str = "the summary") -> None:
+        assert self.summary is not None
+        summary, self.summary = self.summary, None
+        usage = Usage(input_tokens=10, output_tokens=5)
+        done = Completed(call_id=summary.call_id, text=text, usage=usage)
+        self.do(self.core.model_done(done, self.now))
+
+    def summary_fails(self, usage: Usage | None = None) -> None:
+        assert self.summary is not None
+        summary, self.summary = self.summary, None
+        failed = CallFailed(
+            call_id=summary.call_id,
+            code="provider",
+            text="no",
+            streamed=False,
+            usage=usage or Usage(),
+            model_seconds=0.0,
+        )
+        self.do(self.core.model_failed(failed, self.now))
+
     def model_fails(self, code: str = "provider") -> None:
         assert self.call is not None
         call, self.call = self.call, None
@@ -201,6 +223,8 @@ class World:
                 self.tool_ends()
             elif self.call is not None:
                 self.model_answers("the answer")
+            elif self.summary is not None:
+                self.summary_comes()
             else:
                 break
         assert self.core.idle, "it waits, and nobody owes it anything"
@@ -235,6 +259,12 @@ class World:
                 assert self.call is None, "two model calls at a time"
                 assert f"{self.stored().open[0].attempt}/" in effect.call_id, "asked before it was recorded"
                 self.call = effect
+            case SummariseHistory():
+                assert self.summary is None, "two summaries at a time"
+                assert effect.turns == tuple(self.stored().window[: len(effect.turns)])
+                self.summary = effect
+            case CancelModel() if self.summary is not None and effect.call_id == self.summary.call_id:
+                self.summary = None
             case CancelModel():
                 self.call = None
             case CallTool():

@@ -8,7 +8,6 @@ import msgspec
 import pytest
 
 from openclaw_actors.core.conversation import (
-    MOST_WINDOW_CHARS,
     REMEMBERED_IDS,
     REMEMBERED_IDS_AT_MOST,
     REMEMBERED_SECONDS,
@@ -18,7 +17,6 @@ from openclaw_actors.core.conversation import (
     decode_state,
     encode_state,
     text_digest,
-    trim_window,
 )
 from openclaw_actors.core.records import (
     AssistantSpoke,
@@ -32,6 +30,7 @@ from openclaw_actors.core.records import (
     UserSaid,
     turn_id_of,
 )
+from openclaw_actors.core.window import MOST_WINDOW_CHARS, trim_window
 from openclaw_actors.messages.events import TurnStatus, Usage
 from openclaw_actors.messages.history import HistoryTurn, Step, ToolOutcome
 from openclaw_actors.messages.model import ToolCall

@@ -425,7 +425,7 @@ def test_while_draining_nothing_new_is_taken_and_no_turn_begins() -> None:
     world.store_writes()
     world.deliver(delivery("m2"))
     world.store_writes()
-    world.core.drain()
+    world.do(world.core.drain(world.now))
     world.deliver(delivery("m3"))
     assert world.refused["m3/1"].code == "draining"
     world.settle()

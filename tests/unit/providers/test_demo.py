@@ -86,6 +86,17 @@ def test_recall() -> None:
     assert ask("/demo recall")[0].text == "turns=0 first= last="
 
 
+def test_a_summary_says_what_it_is_of_and_is_no_turn() -> None:
+    material = '{"text": "before"}\n{"person": "one\u2028two"}\n{"person": "thr'
+    request = Complete(
+        call_id="c", session="s", correlation_id="k", messages=(user(material),), purpose="summary"
+    )
+    answer = asyncio.run(DemoProvider(faults=False).complete(request, lambda _: None))
+    assert answer.text == "lines=2 first=before last=one\u2028two"
+    summary = ChatMessage(role="user", text="a summary", name="summary")
+    assert ask(summary, "a", "/demo recall")[0].text == "turns=1 first=a last=a"
+
+
 def test_slow_takes_its_time_and_says_a_word_every_tenth_of_a_second() -> None:
     started = time.monotonic()
 
