@@ -23,6 +23,7 @@ from openclaw_actors.actorsystem import AsyncActor, handles
 from openclaw_actors.agent.compaction import summary_call, too_late
 from openclaw_actors.agent.faults import commit_fault, fault_of
 from openclaw_actors.agent.prompt import PromptBuilder
+from openclaw_actors.agent.system_prompt import SystemPrompt
 from openclaw_actors.config import decode
 from openclaw_actors.core.conversation import decode_state
 from openclaw_actors.core.effects import (
@@ -134,6 +135,7 @@ class SessionActor(AsyncActor):
         self.incarnation = opened.token
         self._core = SessionCore(decode_state(opened.state), opened.token, session_limits(self._config))
         self._prompts = PromptBuilder()
+        self._system_prompt = SystemPrompt(self._config)
         self._tools = SessionTools(
             self, self._key, self._config, self._directory, self._tool_done, secrets=message.secrets
         )
@@ -422,6 +424,8 @@ class SessionActor(AsyncActor):
         if self._turn_clock is not None:
             self._turn_clock.cancel()
         self._turn_clock_of = turn_id
+        self._system_prompt.refresh()
+        self._prompts.system = self._system_prompt.message
         self._turn_began_at = time.monotonic()
         self._turn_correlation = self._core.turn.correlation_id if self._core.turn is not None else None
         self._turn_clock = self.call_later(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __all__ = [
     "ChannelsConfig",
+    "ContextConfig",
     "DelegationConfig",
     "DelegationProfile",
     "NativePluginsConfig",
@@ -55,6 +56,14 @@ class ToolingConfig(Section, frozen=True):
     parallel_tool_execution: bool = True
     require_tool_approval: bool = False
     approval_required_tools: tuple[Text, ...] = ("shell", "write_file")
+
+
+class ContextConfig(Section, frozen=True):
+    """What of the workspace the model is given."""
+
+    workspace_files: bool = True
+    max_file_bytes: Bytes = 65_536
+    max_total_bytes: Bytes = 131_072
 
 
 class DelegationProfile(Section, frozen=True):

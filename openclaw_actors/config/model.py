@@ -13,6 +13,7 @@ from msgspec import Meta
 
 from openclaw_actors.config.features import (
     ChannelsConfig,
+    ContextConfig,
     DelegationConfig,
     PluginsConfig,
     SkillsConfig,
@@ -100,6 +101,7 @@ class GatewayConfig(Section, frozen=True):
     memory: MemoryConfig = MemoryConfig()
     llm: LlmConfig = LlmConfig()
     logging: LoggingConfig = LoggingConfig()
+    context: ContextConfig = ContextConfig()
     tooling: ToolingConfig = ToolingConfig()
     delegation: DelegationConfig = DelegationConfig()
     channels: ChannelsConfig = ChannelsConfig()

@@ -95,6 +95,12 @@ def _orders(config: GatewayConfig) -> Iterator[Problem]:
             "channels.sms.twilio.retry_backoff_max_seconds",
             config.channels.sms.twilio.retry_backoff_max_seconds,
         ),
+        (
+            "context.max_file_bytes",
+            config.context.max_file_bytes,
+            "context.max_total_bytes",
+            config.context.max_total_bytes,
+        ),
         ("websocket.max_message_bytes", config.websocket.max_message_bytes, "actors.frame_max_bytes", frame),
         ("http.max_body_bytes", config.http.max_body_bytes, "actors.frame_max_bytes", frame),
         ("memory.max_record_bytes", config.memory.max_record_bytes, "actors.frame_max_bytes", frame),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from openclaw_actors.agent.prompt import SYSTEM_PROMPT, build_prompt
+from openclaw_actors.agent.prompt import build_prompt
+from openclaw_actors.agent.system_prompt import SYSTEM_PROMPT
 from openclaw_actors.core.conversation import Conversation, HistoryTurn, OpenMessage, Step, ToolOutcome
 from openclaw_actors.messages.model import ChatMessage, ToolCall
 
