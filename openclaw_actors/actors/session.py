@@ -136,11 +136,20 @@ class SessionActor(AsyncActor):
         self._core = SessionCore(decode_state(opened.state), opened.token, session_limits(self._config))
         self._prompts = PromptBuilder()
         self._system_prompt = SystemPrompt(self._config)
+        skills = self._system_prompt.skills
         self._tools = SessionTools(
-            self, self._key, self._config, self._directory, self._tool_done, secrets=message.secrets
+            self,
+            self._key,
+            self._config,
+            self._directory,
+            self._tool_done,
+            secrets=message.secrets,
+            skills=skills,
+        )
+        self._commands = SessionCommands(
+            self._core, self._tools.ask_store, self._command_done, skills.told if skills is not None else None
         )
         await self._tools.open()
-        self._commands = SessionCommands(self._core, self._tools.ask_store, self._command_done)
         self._replays = ReplayReader(self, self._directory, self._core)
         self._voice = Voice(self, self._key, self._directory, message.followers, self._said_so_far)
         self._bound_to = next((each.bound_to for each in self._core.state.open), None)

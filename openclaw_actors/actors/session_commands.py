@@ -33,6 +33,7 @@ _OURS = frozenset((*_UNDONE, _BEFORE_RESTORE))
 _NEW = "A new conversation begins. /undo brings the old one back."
 _ALREADY_NEW = "This conversation is new already."
 _NOTHING_TO_UNDO = "There is nothing to undo: no conversation was set aside by /new."
+_NO_SKILLS = "Skills are switched off (skills.enabled)."
 _RUNNING = "An answer is being given; wait for its end, or /stop it, and try again."
 _NOT_DONE = "That could not be done: {reason}."
 _USAGE = "Say /branch NAME, /branch list, /branch restore NAME or /branch delete NAME."
@@ -48,6 +49,7 @@ class SessionCommands:
         core: the conversation.
         ask_store: asks the PersistenceActor, through its restarts.
         done: told of each command's end: message id, text and records.
+        skills: tells which there are; None: they are off.
     """
 
     def __init__(
@@ -55,7 +57,9 @@ class SessionCommands:
         core: SessionCore,
         ask_store: Callable[[Message], Any],
         done: Callable[[str, str, Sequence[Record]], None],
+        skills: Callable[[], str] | None = None,
     ) -> None:
+        self._skills = skills
         self._core = core
         self._session = core.state.key
         self._ask_store = ask_store
@@ -70,6 +74,8 @@ class SessionCommands:
         self._done(effect.message_id, text, records)
 
     async def _result(self, command: Command) -> Result:
+        if command.name == "skills":
+            return (self._skills() if self._skills is not None else _NO_SKILLS), ()
         if command.name in ("new", "reset"):
             return await self._new()
         if self._core.turn is not None and not (

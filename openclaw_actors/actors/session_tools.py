@@ -22,6 +22,7 @@ from openclaw_actors.tools.launch import ProgramLimits
 from openclaw_actors.tools.programs import Programs
 from openclaw_actors.tools.registry import toolbox_of
 from openclaw_actors.tools.runner import ToolRunner
+from openclaw_actors.tools.skill import SkillReader
 
 __all__ = ["SessionTools"]
 
@@ -36,6 +37,7 @@ class SessionTools:
         session: its key.
         done: told of each tool's end: turn, call, status and text.
         secrets: dotted key -> reference, of what its tools may resolve.
+        skills: the session's skills; None: they are off.
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class SessionTools:
         done: Callable[[str, ToolCall, str, str], None],
         *,
         secrets: Mapping[str, str],
+        skills: SkillReader | None = None,
     ) -> None:
         self.session = session
         self.config = config
@@ -54,7 +57,7 @@ class SessionTools:
         self._directory = directory
         self._secrets = secrets
         self._mcp = SessionMcp(actor, self, directory) if config.mcp.servers else None
-        self._toolbox = toolbox_of(self, self._mcp)
+        self._toolbox = toolbox_of(self, skills, self._mcp)
         self._runner = ToolRunner(
             self._toolbox, spawn=self._spawn, done=done, parallel=config.tooling.parallel_tool_execution
         )

@@ -5,13 +5,16 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import time
 from pathlib import Path
 from typing import TypeAlias
 
-__all__ = ["Stamp", "read_inside", "stamp_of"]
+__all__ = ["Stamp", "is_settled", "read_inside", "stamp_of"]
 
 Stamp: TypeAlias = tuple[int, ...]
 """Times of modification and change in nanoseconds, size, inode, device."""
+
+_JUST_NOW_NS = 100_000_000
 
 
 def stamp_of(path: Path | str) -> Stamp | None:
@@ -23,7 +26,12 @@ def stamp_of(path: Path | str) -> Stamp | None:
     return found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino, found.st_dev
 
 
-def read_inside(path: Path, root: Path, max_bytes: int) -> tuple[bytes, int]:
+def is_settled(stamp: Stamp) -> bool:
+    """Whether the next change will show: one that follows at once may get the same time stamp."""
+    return abs(time.time_ns() - stamp[0]) > _JUST_NOW_NS
+
+
+def read_inside(path: Path | str, root: Path, max_bytes: int) -> tuple[bytes, int]:
     """The beginning of a file, and its size.
 
     Args:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from openclaw_actors.agent.skills.shelf import SkillShelf
 from openclaw_actors.agent.workspace import WorkspaceFiles
 from openclaw_actors.config import GatewayConfig
 from openclaw_actors.messages.model import ChatMessage
@@ -33,9 +34,20 @@ class SystemPrompt:
             if context.workspace_files
             else None
         )
+        self._made_of = ("", "")
+        self.skills = SkillShelf(config) if config.skills.enabled else None
 
     def refresh(self) -> None:
         """Takes in what has changed on the disk; the same object stays where nothing has."""
-        if self._files is not None and self._files.refresh():
-            parts = [SYSTEM_PROMPT, *([_FROM_OWNER, self._files.text] if self._files.text else [])]
-            self.message = ChatMessage(role="system", text="\n\n".join(parts))
+        files = skills = ""
+        if self._files is not None:
+            self._files.refresh()
+            files = self._files.text
+        if self.skills is not None:
+            self.skills.refresh()
+            skills = self.skills.listing
+        if (files, skills) == self._made_of:
+            return
+        self._made_of = files, skills
+        parts = [SYSTEM_PROMPT, *([skills] if skills else []), *([_FROM_OWNER, files] if files else [])]
+        self.message = ChatMessage(role="system", text="\n\n".join(parts))

@@ -6,12 +6,12 @@ Reading is bounded and never leaves the workspace: a link may point to another p
 from __future__ import annotations
 
 import logging
-import time
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from openclaw_actors.agent.inside import Stamp, read_inside, stamp_of
+from openclaw_actors.agent.inside import Stamp, is_settled, read_inside, stamp_of
 
 __all__ = ["FILES", "WorkspaceFiles"]
 
@@ -26,8 +26,6 @@ FILES = {
 """Name and meaning, in the order of the prompt: what changes most often stands last, so that a provider's cache of the
 beginning of prompts holds as long as it can."""
 
-_JUST_NOW_NS = 100_000_000
-"""A file that was changed less than this before it was read may change again without another time stamp."""
 _CUT = "\n[cut here: the file has {size} bytes, of which {shown} are shown]"
 _NO_ROOM = "[not shown: the files before it have taken all the room that there is]"
 _TAG = "workspace-file"
@@ -36,6 +34,7 @@ _TAG = "workspace-file"
 @dataclass(slots=True)
 class _File:
     name: str
+    path: str
     stamp: Stamp | None = None
     """None: there is no such file."""
     known: bool = False
@@ -43,6 +42,8 @@ class _File:
     data: bytes = b""
     size: int = 0
     complaint: str = ""
+    absent: bool = False
+    """Nothing of that name is in the directory, not even a link that leads nowhere."""
 
 
 @dataclass(slots=True)
@@ -60,35 +61,48 @@ class WorkspaceFiles:
     max_total_bytes: int
     text: str = ""
     """For the prompt; empty where there are none."""
-    _files: list[_File] = field(default_factory=lambda: [_File(name) for name in FILES])
+    _files: list[_File] = field(init=False)
+    _directory: Stamp | None = None
+    _settled: bool = False
+
+    def __post_init__(self) -> None:
+        self._files = [_File(name, str(self.workspace / name)) for name in FILES]
 
     def refresh(self) -> bool:
-        """Reads what has changed since; returns whether anything has. Costs one look at each file."""
-        changed = [file for file in self._files if self._look(file)]
+        """Reads what has changed since; returns whether anything has. Costs a look at each file."""
+        # A file that is not there cannot have come while its directory is the same.
+        same, before = self._settled, self._directory
+        try:
+            self._directory = stamp_of(self.workspace)
+        except OSError:
+            self._directory = None
+        self._settled = self._directory is None or is_settled(self._directory)
+        same = same and self._directory == before
+        changed = [file for file in self._files if not (same and file.absent) and self._look(file)]
         if changed:
             self.text = _rendered(self._files, self.max_total_bytes)
         return bool(changed)
 
     def _look(self, file: _File) -> bool:
-        path = self.workspace / file.name
         try:
-            stamp = stamp_of(path)
+            stamp = stamp_of(file.path)
             if file.known and stamp == file.stamp:
                 return False
-            found = (b"", 0) if stamp is None else read_inside(path, self.workspace, self.max_file_bytes)
+            found = (b"", 0) if stamp is None else read_inside(file.path, self.workspace, self.max_file_bytes)
         except OSError as error:
             return self._unreadable(file, error.strerror or type(error).__name__)
         changed = found != (file.data, file.size)
         file.data, file.size = found
         file.stamp, file.complaint = stamp, ""
-        file.known = stamp is None or abs(time.time_ns() - stamp[0]) > _JUST_NOW_NS
+        file.absent = stamp is None and not os.path.islink(file.path)
+        file.known = stamp is None or is_settled(stamp)
         return changed
 
     def _unreadable(self, file: _File, reason: str) -> bool:
         if file.complaint != reason:
             file.complaint = reason
             logger.warning("%s of the workspace is left out: %s", file.name, reason)
-        had, file.known = bool(file.data), False
+        had, file.known, file.absent = bool(file.data), False, False
         file.data, file.size = b"", 0
         return had
 

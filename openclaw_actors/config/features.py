@@ -277,7 +277,7 @@ class SkillsLoadConfig(Section, frozen=True):
     """Where skills are looked for."""
 
     extra_dirs: tuple[Text, ...] = ()
-    watch: bool = False
+    watch: bool = True
     watch_debounce_ms: Positive = 250
 
 

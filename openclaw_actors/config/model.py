@@ -77,7 +77,6 @@ NOT_YET: tuple[str, ...] = (
     "plugins.native.image_gen",
     "plugins.native.calendar",
     "plugins.native.email",
-    "skills",
 )
 """Sections and keys whose feature does not exist yet: accepted, and named in a warning when they are changed."""
 

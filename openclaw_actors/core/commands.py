@@ -24,6 +24,7 @@ _HELP = {
     "compact": ("", "let a summary stand for the older part of this conversation"),
     "model": ("[NAME | default]", "which model answers here"),
     "queue": (f"[{' | '.join(BUSY_MODES)}]", "what becomes of a message while an answer is being given"),
+    "skills": ("", "which skills there are; a message that begins with /skill NAME asks for one"),
     "usage": ("", "how many tokens this conversation has used"),
 }
 _LONGEST_NAME = max(map(len, _HELP)) + 1

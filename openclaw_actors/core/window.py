@@ -30,7 +30,7 @@ def turns_in(window: list[HistoryTurn]) -> int:
 
 
 def trim_window(window: list[HistoryTurn], window_turns: int) -> None:
-    """Lets go of the oldest turns beyond the limits of number and size; a summary of older ones stays before the rest."""
+    """Lets go of the oldest turns beyond the limits of number and size; a summary of older ones stays in front."""
     first = _first_turn(window)
     del window[first : max(first, len(window) - window_turns)]
     room = MOST_WINDOW_CHARS

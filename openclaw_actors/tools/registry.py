@@ -15,6 +15,7 @@ from openclaw_actors.tools.git import GitTool
 from openclaw_actors.tools.memory import MemoryTool, ProjectMemoryTool
 from openclaw_actors.tools.pdf_read import PdfReadTool
 from openclaw_actors.tools.shell import ShellTool
+from openclaw_actors.tools.skill import SkillReader, SkillTool
 from openclaw_actors.tools.web_fetch import WebFetchTool
 from openclaw_actors.tools.web_search import WebSearchTool
 
@@ -89,10 +90,19 @@ _NATIVE: Mapping[str, type[Tool[Any]]] = {
 # Sessions are forked from a process that has imported this: none of them works out a schema.
 for _tool in (*_ALWAYS, *_NATIVE.values()):
     schema_of(_tool.arguments)
+schema_of(SkillTool.arguments)
 
 
-def toolbox_of(host: ToolHost, source: ToolSource | None = None) -> Toolbox:
-    """The tools that the configuration gives to a session, and those of a source beside them."""
+def toolbox_of(
+    host: ToolHost, skills: SkillReader | None = None, source: ToolSource | None = None
+) -> Toolbox:
+    """The tools that the configuration gives to a session.
+
+    Args:
+        skills: the session's skills; None: they are off.
+        source: of tools that come and go.
+    """
     native = host.config.plugins.native
     enabled = (tool for section, tool in _NATIVE.items() if getattr(native, section).enabled)
-    return Toolbox((tool(host) for tool in (*_ALWAYS, *enabled)), source)
+    tools = [tool(host) for tool in (*_ALWAYS, *enabled)]
+    return Toolbox(tools if skills is None else [*tools, SkillTool(host, skills)], source)
