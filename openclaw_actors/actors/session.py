@@ -16,13 +16,12 @@ from openclaw_actors import logs
 from openclaw_actors.actors.directory import ServiceDirectory
 from openclaw_actors.actors.replay import ReplayReader
 from openclaw_actors.actors.session_commands import SessionCommands
-from openclaw_actors.actors.session_limits import give_way, limit_memory, log_end, session_limits, too_large
+from openclaw_actors.actors.session_limits import give_way, limit_memory, log_end, session_limits
+from openclaw_actors.actors.session_model import ModelCalls
 from openclaw_actors.actors.session_tools import SessionTools
 from openclaw_actors.actors.session_voice import Voice
 from openclaw_actors.actorsystem import AsyncActor, handles
-from openclaw_actors.agent.compaction import summary_call, too_late
 from openclaw_actors.agent.faults import commit_fault, fault_of
-from openclaw_actors.agent.prompt import PromptBuilder
 from openclaw_actors.agent.system_prompt import SystemPrompt
 from openclaw_actors.config import decode
 from openclaw_actors.core.conversation import decode_state
@@ -42,7 +41,7 @@ from openclaw_actors.core.effects import (
 )
 from openclaw_actors.core.records import Record
 from openclaw_actors.core.session import SessionCore
-from openclaw_actors.errors import AskRefused, FrameTooLarge
+from openclaw_actors.errors import AskRefused
 from openclaw_actors.messages import (
     Accepted,
     Address,
@@ -50,7 +49,6 @@ from openclaw_actors.messages import (
     Appended,
     AssistantChunk,
     CallFailed,
-    CancelCall,
     CloseSession,
     Complete,
     Completed,
@@ -109,7 +107,6 @@ class SessionActor(AsyncActor):
         self._turn_clock_of = ""
         self._turn_began_at = 0.0
         self._turn_correlation: str | None = None
-        self._called_incarnation = 0
         self._became_idle = asyncio.Event()
 
     # Life
@@ -134,9 +131,8 @@ class SessionActor(AsyncActor):
             return InitFailed(reason=refusal.text, code=refusal.code)
         self.incarnation = opened.token
         self._core = SessionCore(decode_state(opened.state), opened.token, session_limits(self._config))
-        self._prompts = PromptBuilder()
-        self._system_prompt = SystemPrompt(self._config)
-        skills = self._system_prompt.skills
+        system_prompt = SystemPrompt(self._config)
+        skills = system_prompt.skills
         self._tools = SessionTools(
             self,
             self._key,
@@ -150,6 +146,15 @@ class SessionActor(AsyncActor):
             self._core, self._tools.ask_store, self._command_done, skills.told if skills is not None else None
         )
         await self._tools.open()
+        self._calls = ModelCalls(
+            self,
+            self._core,
+            self._directory,
+            system_prompt,
+            lambda: self._tools.specs,
+            lambda failure: self._carry_out(self._core.model_failed(failure, time.time())),
+            summary_timeout_s=self._config.sessions.turn_timeout_seconds,
+        )
         self._replays = ReplayReader(self, self._directory, self._core)
         self._voice = Voice(self, self._key, self._directory, message.followers, self._said_so_far)
         self._bound_to = next((each.bound_to for each in self._core.state.open), None)
@@ -176,7 +181,7 @@ class SessionActor(AsyncActor):
         if self._early is not None:
             return
         self._tools.learn_addresses()
-        if "model" in changed and self._called_incarnation != self._directory.incarnation("model"):
+        if "model" in changed and self._calls.called_incarnation != self._directory.incarnation("model"):
             self._carry_out(self._core.model_lost(time.time()))
         if "persistence" in changed:
             self._carry_out(self._core.store_replaced(time.time()))
@@ -311,10 +316,8 @@ class SessionActor(AsyncActor):
                     self._voice.tell(effect.channel, effect.message)
                 case TellRouter():
                     self.send(self._router, effect.message)
-                case CallModel():
-                    self._call_model(effect)
-                case SummariseHistory() | CancelModel():
-                    self._beside(effect)
+                case CallModel() | SummariseHistory() | CancelModel():
+                    self._calls.carry_out(effect)
                 case RunCommand():
                     self.spawn(self._commands.run(effect), name="command")
                 case StartTurnClock():
@@ -379,53 +382,11 @@ class SessionActor(AsyncActor):
         if self._early is None:
             self._voice.not_taken(address, message)
         if isinstance(message, Complete):
-            self.call_later(_LOOK_AGAIN_S, self._call_again, message)
+            self.call_later(_LOOK_AGAIN_S, self._calls.again, message)
 
     def _said_so_far(self) -> AssistantChunk | None:
         turn = self._core.turn
         return turn.said_so_far() if turn is not None else None
-
-    def _call_model(self, effect: CallModel) -> None:
-        with logs.bind(correlation=effect.correlation_id):
-            logger.info("asks the model (%s)", effect.call_id)
-        call = Complete(
-            call_id=effect.call_id,
-            session=self._key,
-            correlation_id=effect.correlation_id,
-            messages=self._prompts.build(self._core.state),
-            tools=self._tools.specs,
-            model=self._core.state.settings.get("model"),
-            turn=self._core.turn.turn_id if self._core.turn is not None else "",
-        )
-        try:
-            self._send_to_model(call)
-        except FrameTooLarge as error:
-            logger.error("the conversation takes %d bytes, too many for a model call", error.size)
-            self.loop.call_soon(self.model_failed, too_large(effect.call_id), self._router)
-
-    def _call_again(self, call: Complete) -> None:
-        if self._core.waits_for(call.call_id):
-            self._send_to_model(call)
-
-    def _beside(self, effect: SummariseHistory | CancelModel) -> None:
-        if isinstance(effect, CancelModel):
-            self._send_to_model(CancelCall(call_id=effect.call_id))
-            return
-        with logs.bind(correlation=effect.correlation_id):
-            logger.info("asks for a summary of %d turns (%s)", len(effect.turns), effect.call_id)
-        self._send_to_model(summary_call(effect, self._core.state))
-        self.call_later(self._config.sessions.turn_timeout_seconds, self._summary_is_late, effect.call_id)
-
-    def _summary_is_late(self, call_id: str) -> None:
-        if self._core.compaction.waits_for(call_id):
-            self._send_to_model(CancelCall(call_id=call_id))
-            self._carry_out(self._core.model_failed(too_late(call_id), time.time()))
-
-    def _send_to_model(self, message: Complete | CancelCall) -> None:
-        ref = self._directory.find("model")
-        if ref is not None:
-            self._called_incarnation = ref.incarnation
-            self.send(ref.address, message)
 
     def _start_turn_clock(self, turn_id: str) -> None:
         if self._turn_clock_of == turn_id:
@@ -433,8 +394,7 @@ class SessionActor(AsyncActor):
         if self._turn_clock is not None:
             self._turn_clock.cancel()
         self._turn_clock_of = turn_id
-        self._system_prompt.refresh()
-        self._prompts.system = self._system_prompt.message
+        self._calls.turn_begins()
         self._turn_began_at = time.monotonic()
         self._turn_correlation = self._core.turn.correlation_id if self._core.turn is not None else None
         self._turn_clock = self.call_later(

@@ -56,6 +56,7 @@ class SessionTools:
         self._actor = actor
         self._directory = directory
         self._secrets = secrets
+        self._skills = skills
         self._mcp = SessionMcp(actor, self, directory) if config.mcp.servers else None
         self._toolbox = toolbox_of(self, skills, self._mcp)
         self._runner = ToolRunner(
@@ -88,12 +89,13 @@ class SessionTools:
     def programs(self) -> Programs:
         """Runs programs; made when a tool wants the first one."""
         become_subreaper()  # what programs leave behind falls to this process, and is ended with them
+        of_skills = self._skills.environment() if self._skills is not None else {}
         programs = Programs(
             ProgramLimits.of(self.config),
             workspace=Path(self.config.workspace),
             scratch=Path(self.config.state_dir) / "tmp",
-            environ=os.environ,
-            passed=self.config.tooling.pass_environment,
+            environ={**os.environ, **of_skills},
+            passed=(*self.config.tooling.pass_environment, *of_skills),
             spare=self._actor.children_pids,
         )
         self._actor.spawn(self._close_at_the_end(programs), name="programs")

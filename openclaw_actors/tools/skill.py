@@ -21,6 +21,9 @@ class SkillReader(Protocol):
             LookupError: it cannot be given; the text says why.
         """
 
+    def environment(self) -> dict[str, str]:
+        """The variables that programs are given for the sake of skills."""
+
 
 class SkillArguments(Arguments, frozen=True):
     """Which skill, and what of it."""

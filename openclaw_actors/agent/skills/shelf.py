@@ -15,7 +15,7 @@ from html import escape
 from pathlib import Path
 
 from openclaw_actors.agent.inside import Stamp, is_settled, read_inside, stamp_of
-from openclaw_actors.agent.skills.gating import missing
+from openclaw_actors.agent.skills.gating import entry_of, missing
 from openclaw_actors.agent.skills.manifest import InvalidSkill, Manifest, read_manifest, split_front_matter
 from openclaw_actors.config import GatewayConfig
 
@@ -155,6 +155,14 @@ class SkillShelf:
             raise NoSuchSkill(f"{file or _FILE} of the skill {name!r} cannot be read: {reason}") from None
         body = body.replace("{baseDir}", str(skill.directory))
         return body if len(body) <= _MAX_READ_CHARS else body[:_MAX_READ_CHARS] + _CUT.format(chars=len(body))
+
+    def environment(self) -> dict[str, str]:
+        """What `skills.entries` gives to the programs of those skills that can be used."""
+        return {
+            name: value
+            for skill in self._usable()
+            for name, value in entry_of(skill.manifest, self._config).env.items()
+        }
 
     def told(self) -> str:
         """All skills, for a person."""

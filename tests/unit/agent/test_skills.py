@@ -312,6 +312,17 @@ def test_the_prompt_stays_bounded(places: Places) -> None:
     assert "cut here" in text
 
 
+def test_programs_are_given_the_variables_of_the_skills_that_can_be_used(places: Places) -> None:
+    write(places.own, "a")
+    write(places.own, "b", extra='metadata: {"openclaw": {"requires": {"bins": ["no-such-program"]}}}\n')
+    entries = {
+        "a": SkillEntry(env={"A": "1"}),
+        "b": SkillEntry(env={"B": "1"}),
+        "c": SkillEntry(env={"C": "1"}),
+    }
+    assert places.shelf(entries=entries).environment() == {"A": "1"}
+
+
 def test_the_bundled_skills_are_good_ones(places: Places) -> None:
     config = GatewayConfig(workspace=str(places.workspace))
     shelf = SkillShelf(config, environ={}, home=places.home)

@@ -10,6 +10,7 @@ import pytest
 from openclaw_actors.tools.base import ToolFailed
 from openclaw_actors.tools.registry import toolbox_of
 from openclaw_actors.tools.skill import SkillArguments, SkillTool
+from tests.unit.tools.place import Workplace
 
 __all__: list[str] = []
 
@@ -19,6 +20,9 @@ class Skills:
         if name != "a":
             raise LookupError(f"the skill {name!r} cannot be used. There are: a")
         return f"read {file or 'SKILL.md'}"
+
+    def environment(self) -> dict[str, str]:
+        return {}
 
 
 def run(**arguments: str) -> str:
@@ -37,6 +41,6 @@ def test_it_says_what_there_is() -> None:
     assert failure.value.text == "Error: the skill 'b' cannot be used. There are: a."
 
 
-def test_a_session_without_skills_does_not_have_it() -> None:
-    assert toolbox_of(cast(Any, None)).find("skill") is None
-    assert toolbox_of(cast(Any, None), Skills()).find("skill") is not None
+def test_a_session_without_skills_does_not_have_it(place: Workplace) -> None:
+    assert toolbox_of(place.host()).find("skill") is None
+    assert toolbox_of(place.host(), Skills()).find("skill") is not None
