@@ -50,7 +50,7 @@ def read_inside(path: Path | str, root: Path, max_bytes: int) -> tuple[bytes, in
         # Asked of what was opened: whatever happens to the path meanwhile, this is what is read.
         real = os.readlink(f"/proc/self/fd/{descriptor}")
         if not real.startswith(os.path.realpath(root).rstrip("/") + "/"):
-            raise OSError(errno.EPERM, "a link leads out of its directory")
+            raise OSError(errno.EPERM, "it leads out of its directory")
         data = b""
         while len(data) < max_bytes:
             piece = os.read(descriptor, max_bytes - len(data))

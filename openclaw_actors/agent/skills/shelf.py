@@ -268,7 +268,7 @@ class SkillShelf:
         real = Path(os.path.realpath(skill.directory))
         # A link may put a skill of the workspace elsewhere in it, and a file of the skill elsewhere in the skill.
         if place.inside is not None and not real.is_relative_to(os.path.realpath(place.inside)):
-            raise OSError(0, "a link leads out of the workspace")
+            raise OSError(0, "it leads out of the workspace")
         return real
 
 

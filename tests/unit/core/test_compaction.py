@@ -12,6 +12,7 @@ from openclaw_actors.agent.prompt import build_prompt
 from openclaw_actors.core.admission import SessionLimits
 from openclaw_actors.core.compaction import CompactionLimits, older_part
 from openclaw_actors.core.conversation import decode_state, encode_state
+from openclaw_actors.core.drafts import numbered
 from openclaw_actors.core.effects import Effect
 from openclaw_actors.core.records import HistoryCompacted, HistoryRestored, UserSaid
 from openclaw_actors.core.window import trim_window
@@ -212,6 +213,22 @@ def test_a_summary_of_another_history_is_not_put_into_the_new_one(when: str) -> 
     world.settle()
     assert shown(world) == []
     assert "changed meanwhile" in answer_of(world, "c1")[1]
+
+
+def test_the_record_of_a_summary_changes_no_history_but_its_own() -> None:
+    world = world_of(3)
+    summary = HistoryCompacted(
+        number=0,
+        at=0.0,
+        text="of another",
+        up_to=2,
+        turns=2,
+        since=1,
+        usage=Usage(input_tokens=9, output_tokens=0),
+    )
+    world.journal += numbered([summary], world.stored(), world.now)
+    assert shown(world) == ["text of m1", "text of m2", "text of m3"]
+    assert world.stored().usage.input_tokens == 3 + 9
 
 
 def test_a_new_conversation_ends_the_compaction_of_the_old_one() -> None:
