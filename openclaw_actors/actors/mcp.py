@@ -81,6 +81,8 @@ class McpActor(AsyncActor):
         self._ends = asyncio.Event()
         self._broken = asyncio.Event()
         self._why = ""
+        self._status = 0
+        """Of the last HTTP answer that was an error, while there is no connection yet."""
         self._stale = False
         self._listing = False
         self._listed_at = 0.0
@@ -174,13 +176,14 @@ class McpActor(AsyncActor):
             Exception
         ) as error:  # whatever the library stumbles over: the server is at fault, or the network
             logger.debug("mcp:%s", self._server, exc_info=error)
-            reason = _words(error)
+            reason = f"it answers HTTP {self._status}" if self._status else _words(error)
         if not self._ends.is_set():
             death = await self._local.death() if self._local is not None else ""
             await self._give_up(self._why or death or reason)
 
     async def _use(self, link: Connection) -> None:
         self._offers, self._link = self._choose(await link.list_tools(_LIST_S)), link
+        self._status = 0
         if self._started.cancelled():
             return
         self._started.set_result("")
@@ -210,7 +213,11 @@ class McpActor(AsyncActor):
             _headers(self._its, secrets),
             timeout_s=self._its.timeout_seconds,
             max_message_bytes=most,
+            refused=self._refused,
         )
+
+    def _refused(self, status: int) -> None:
+        self._status = status
 
     async def _give_up(self, reason: str) -> None:
         if not self._started.done():
@@ -343,6 +350,7 @@ class McpActor(AsyncActor):
             self._doubt()
             return self._late(message)
         if failure.code == "gone":
+            self._broken.set()
             return self._gone()
         return AskRefused("failed", f"the MCP server {self._server}: {failure.text}")
 

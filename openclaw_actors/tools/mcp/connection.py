@@ -31,7 +31,8 @@ logger = logging.getLogger(__name__)
 _MOST_PAGES = 100
 _MOST_TOOLS = 10_000
 _ERROR_CHARS = 2_000
-_LISTEN_S = 10.0
+_SESSION_LOST = "Session terminated"
+"""What the library says where a server over HTTP no longer knows its session: it was restarted, or has forgotten us."""
 
 # The library logs what servers say, with tracebacks, and URLs with their queries.
 for _name in ("mcp", "client", "httpx2", "httpcore2"):
@@ -61,11 +62,18 @@ def transport_of_program(
 
 @asynccontextmanager
 async def transport_of_url(
-    url: str, headers: Mapping[str, str], *, timeout_s: float, max_message_bytes: int
+    url: str,
+    headers: Mapping[str, str],
+    *,
+    timeout_s: float,
+    max_message_bytes: int,
+    refused: Callable[[int], None],
 ) -> AsyncIterator[Any]:
-    """How messages travel to a server elsewhere."""
+    """How messages travel to a server elsewhere; `http_client` says what the arguments are."""
     async with (
-        http_client(headers, timeout_s=timeout_s, max_message_bytes=max_message_bytes) as client,
+        http_client(
+            headers, timeout_s=timeout_s, max_message_bytes=max_message_bytes, refused=refused
+        ) as client,
         streamable_http_client(url, http_client=client, max_sse_event_size=max_message_bytes) as streams,
     ):
         yield streams
@@ -165,6 +173,8 @@ def _failures() -> Any:
         raise CallFailed("timeout", "it did not answer in time") from None
     except mcp.MCPError as error:
         code = {REQUEST_TIMEOUT: "timeout", CONNECTION_CLOSED: "gone"}.get(error.code, "failed")
+        if error.message == _SESSION_LOST:
+            code = "gone"
         raise CallFailed(code, clean(error.message)[:_ERROR_CHARS]) from None
     except ValidationError:
         raise CallFailed("failed", "its answer does not follow the protocol") from None

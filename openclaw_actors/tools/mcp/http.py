@@ -4,12 +4,13 @@ from __future__ import annotations
 
 __all__ = ["http_client"]
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 
 import httpx2
 
 _CONNECT_S = 10.0
 _SILENCE_MARGIN_S = 30.0
+_REFUSES = 400
 
 
 class _Bounded(httpx2.AsyncByteStream):
@@ -34,12 +35,15 @@ class _Bounded(httpx2.AsyncByteStream):
 class _Transport(httpx2.AsyncHTTPTransport):
     """Bounds what the library reads whole; event streams it bounds event by event itself."""
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, refused: Callable[[int], None]) -> None:
         super().__init__()
         self._most = most
+        self._refused = refused
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         response = await super().handle_async_request(request)
+        if response.status_code >= _REFUSES:
+            self._refused(response.status_code)
         kind = response.headers.get("content-type", "").lower()
         # A packed body says nothing of how much it becomes; nobody was asked for one.
         packed = response.headers.get("content-encoding", "identity").lower() != "identity"
@@ -50,7 +54,11 @@ class _Transport(httpx2.AsyncHTTPTransport):
 
 
 def http_client(
-    headers: Mapping[str, str], *, timeout_s: float, max_message_bytes: int
+    headers: Mapping[str, str],
+    *,
+    timeout_s: float,
+    max_message_bytes: int,
+    refused: Callable[[int], None],
 ) -> httpx2.AsyncClient:
     """A client for one server.
 
@@ -58,9 +66,10 @@ def http_client(
         headers: sent with every request to it; the library follows no redirect to another origin.
         timeout_s: of one call; a connection that is silent for longer is given up.
         max_message_bytes: the most that one answer may take.
+        refused: told of each HTTP status that is an error; the library keeps it to itself.
     """
     return httpx2.AsyncClient(
         headers={**headers, "accept-encoding": "identity"},
         timeout=httpx2.Timeout(_CONNECT_S, read=timeout_s + _SILENCE_MARGIN_S),
-        transport=_Transport(max_message_bytes),
+        transport=_Transport(max_message_bytes, refused),
     )

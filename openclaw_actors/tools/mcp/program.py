@@ -5,7 +5,6 @@ from __future__ import annotations
 __all__ = ["ServerProgram"]
 
 import asyncio
-import contextlib
 import os
 import signal
 import subprocess
@@ -60,6 +59,7 @@ class ServerProgram:
         """It has ended, or says nothing any more."""
         self.code: int | None = None
         """Its exit code; negative: the signal that ended it. None while it runs."""
+        self._transports: list[asyncio.BaseTransport] = []
         self._leader = subprocess.Popen(
             launcher(arguments, keeps_stdin=True),
             env={**environment, MARK: guard.mark},
@@ -86,7 +86,8 @@ class ServerProgram:
         self.stdout = asyncio.StreamReader(limit=_READ_BYTES)
         stderr = asyncio.StreamReader(limit=_READ_BYTES)
         for reader, pipe in ((self.stdout, leader.stdout), (stderr, leader.stderr)):
-            await self._loop.connect_read_pipe(_protocol_of(reader), pipe)
+            reading, _ = await self._loop.connect_read_pipe(_protocol_of(reader), pipe)
+            self._transports.append(reading)
         transport, protocol = await self._loop.connect_write_pipe(FlowControlMixin, leader.stdin)
         self.stdin = asyncio.StreamWriter(transport, protocol, None, self._loop)
         self._draining = asyncio.ensure_future(self._drain(stderr))
@@ -136,10 +137,12 @@ class ServerProgram:
         else:
             self._loop.remove_reader(self._pidfd)
             os.close(self._pidfd)
-        for pipe in (self._leader.stdin, self._leader.stdout, self._leader.stderr):
+        for transport in self._transports:
+            transport.close()  # its pipe, too
+        owned = len(self._transports)
+        for pipe in (self._leader.stdout, self._leader.stderr)[owned:]:
             if pipe is not None:
-                with contextlib.suppress(OSError):
-                    pipe.close()
+                pipe.close()
 
 
 def _protocol_of(reader: asyncio.StreamReader) -> Callable[[], asyncio.StreamReaderProtocol]:

@@ -17,14 +17,15 @@ from tests.system.gateway import wait_until
 
 pytestmark = pytest.mark.timeout(180)  # each start of a server imports the library, which takes seconds here
 
-SERVER = Path(__file__).parent / "server.py"
+HERE = Path(__file__).parent
 TOKEN = "t0ken-of-the-test"
 
 
 class HttpServer:
     """One port, and the server that listens there."""
 
-    def __init__(self) -> None:
+    def __init__(self, script: str, *arguments: str) -> None:
+        self._command = [sys.executable, str(HERE / script), *arguments]
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port: int = probe.getsockname()[1]
@@ -32,7 +33,7 @@ class HttpServer:
 
     def start(self) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, str(SERVER), "--http", str(self.port)],
+            [*self._command, str(self.port)],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
@@ -50,7 +51,7 @@ class HttpServer:
 
 @pytest.fixture
 def server() -> Iterator[HttpServer]:
-    found = HttpServer()
+    found = HttpServer("server.py", "--http")
     found.start()
     yield found
     found.kill()
@@ -96,4 +97,42 @@ def test_a_server_elsewhere_is_called_and_comes_back(
 
     asyncio.run(scene())
     assert TOKEN not in gateway.log_text()
+    gateway.stop()
+
+
+@pytest.fixture
+def old_server() -> Iterator[HttpServer]:
+    found = HttpServer("raw_http.py")
+    found.start()
+    yield found
+    found.kill()
+
+
+def test_a_server_that_has_forgotten_us_is_connected_anew(
+    make_gateway: GatewayFactory, old_server: HttpServer
+) -> None:
+    url = f"http://127.0.0.1:{old_server.port}/mcp"
+    far = {"url": url, "token": "raw:right"}
+    stranger = {"url": url, "token": "raw:wrong", "backoff_seconds": 30}
+    gateway = make_gateway(config={"mcp": {"servers": {"far": far, "stranger": stranger}}}).start()
+
+    def up() -> bool:
+        return bool(gateway.nodes()["mcp:far"]["state"] == "running")
+
+    async def call(client: Client) -> str:
+        said = await client.turn('/demo tool mcp__far__echo {"text":"hello"}', deadline_s=30.0)
+        return str(said["text"])
+
+    async def scene() -> None:
+        await asyncio.to_thread(wait_until, up, deadline_s=30.0)
+        async with Client(gateway.ws_url) as client:
+            assert await call(client) == "mcp__far__echo: hello"
+            old_server.kill()
+            await asyncio.to_thread(old_server.start)
+            assert "ended before it answered" in await call(client)
+            assert await call(client) == "mcp__far__echo: hello"
+
+    asyncio.run(scene())
+    refused = "mcp:stranger: it answers HTTP 401"
+    wait_until(lambda: refused in gateway.log_text(), what=refused)
     gateway.stop()
