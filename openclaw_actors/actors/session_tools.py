@@ -13,12 +13,16 @@ from openclaw_actors import logs
 from openclaw_actors.actors.directory import ServiceDirectory
 from openclaw_actors.actors.session_mcp import SessionMcp
 from openclaw_actors.actorsystem import AsyncActor, become_subreaper
-from openclaw_actors.config import GatewayConfig
+from openclaw_actors.config import GatewayConfig, find_paths
 from openclaw_actors.config.secrets import SecretUnresolved, resolve
-from openclaw_actors.core.effects import CallTool, CancelTools
+from openclaw_actors.core.effects import CallTool, CancelTools, NotRun
+from openclaw_actors.linewriter import LineWriter
 from openclaw_actors.messages import Message, ToolCall, ToolSpec
+from openclaw_actors.tools.audit import AUDIT_NAME, Audit
 from openclaw_actors.tools.base import ToolFailed
+from openclaw_actors.tools.hooks import Hooks, load_hooks
 from openclaw_actors.tools.launch import ProgramLimits
+from openclaw_actors.tools.policy import needs_approval
 from openclaw_actors.tools.programs import Programs
 from openclaw_actors.tools.registry import toolbox_of
 from openclaw_actors.tools.runner import ToolRunner
@@ -26,6 +30,7 @@ from openclaw_actors.tools.runner import ToolRunner
 __all__ = ["SessionTools"]
 
 _SERVICE_TIMEOUT_S = 30.0
+_AUDIT_S = 0.5
 
 
 class SessionTools:
@@ -55,8 +60,17 @@ class SessionTools:
         self._secrets = secrets
         self._mcp = SessionMcp(actor, self, directory) if config.mcp.servers else None
         self._toolbox = toolbox_of(self, self._mcp)
+        logs_dir = find_paths(config.state_dir, config.memory.storage_path, os.environ).logs
+        self._audit_lines = LineWriter(logs.SharedFile(logs_dir / AUDIT_NAME).write, what="audit")
         self._runner = ToolRunner(
-            self._toolbox, spawn=self._spawn, done=done, parallel=config.tooling.parallel_tool_execution
+            self._toolbox,
+            spawn=self._spawn,
+            done=done,
+            hooks=Hooks(
+                load_hooks(config.tooling.hooks), spawn=self._spawn, noted=Audit(self._audit_lines).note
+            ),
+            session=session,
+            parallel=config.tooling.parallel_tool_execution,
         )
 
     @property
@@ -74,12 +88,24 @@ class SessionTools:
         if self._mcp is not None:
             self._mcp.learn()
 
-    def carry_out(self, effect: CallTool | CancelTools) -> None:
-        """Run a tool when its turn has come, or end all of a turn's."""
-        if isinstance(effect, CallTool):
-            self._runner.start(effect.turn_id, effect.call)
-        else:
-            self._runner.cancel(effect.turn_id)
+    def carry_out(self, effect: CallTool | CancelTools | NotRun) -> None:
+        """Run a tool when its turn has come, end all of a turn's, or note one that did not run."""
+        match effect:
+            case CallTool():
+                self._runner.start(effect.turn_id, effect.call)
+            case CancelTools():
+                self._runner.cancel(effect.turn_id)
+            case NotRun():
+                self._runner.not_run(effect.turn_id, effect.call, effect.status, effect.text)
+
+    def needs_approval(self, name: str) -> bool:
+        """Whether a person is asked before this tool runs; one that does not exist asks nobody."""
+        tool = self._toolbox.find(name)
+        return tool is not None and needs_approval(self.config.tooling, tool)
+
+    def close(self) -> None:
+        """Wait a moment for what is still to be written to the audit."""
+        self._audit_lines.close(_AUDIT_S)
 
     @cached_property
     def programs(self) -> Programs:

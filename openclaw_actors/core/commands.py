@@ -21,6 +21,8 @@ _HELP = {
         "[NAME | list | restore NAME | delete NAME]",
         "keep this conversation as it stands, or go back",
     ),
+    "approve": ("[ID]", "let the tool run that asks"),
+    "deny": ("[ID]", "do not let it run"),
     "model": ("[NAME | default]", "which model answers here"),
     "queue": (f"[{' | '.join(BUSY_MODES)}]", "what becomes of a message while an answer is being given"),
     "usage": ("", "how many tokens this conversation has used"),

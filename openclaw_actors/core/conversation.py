@@ -11,6 +11,8 @@ import hashlib
 import msgspec
 
 from openclaw_actors.core.records import (
+    ApprovalAsked,
+    ApprovalDecided,
     AssistantSpoke,
     HistoryRestored,
     IncarnationOpened,
@@ -29,6 +31,7 @@ from openclaw_actors.messages.events import Usage
 from openclaw_actors.messages.history import HistoryTurn, Step, ToolOutcome
 
 __all__ = [
+    "Approval",
     "Conversation",
     "HistoryTurn",
     "OpenMessage",
@@ -45,6 +48,8 @@ __all__ = [
 
 _BETWEEN_MESSAGES = "\n\n"
 REMEMBERED_IDS = 1_024
+REMEMBERED_APPROVALS = 64
+"""So many decided ones are known, to tell who decides once more."""
 REMEMBERED_SECONDS = 7 * 24 * 3600.0
 MOST_TOKENS = (1 << 63) - 1
 REMEMBERED_IDS_AT_MOST = 100_000
@@ -81,6 +86,18 @@ class OpenMessage(msgspec.Struct):
     """Another message's turn answers it."""
 
 
+class Approval(msgspec.Struct):
+    """A tool that waits for a person's decision, or waited for one."""
+
+    turn_id: str
+    call_id: str
+    name: str
+    asked_at: float
+    expires_at: float
+    decision: str = ""
+    """`approved`, `denied`, `expired`, or `ended` with its turn; empty: it waits."""
+
+
 class RememberedId(msgspec.Struct, array_like=True):
     """What a repeated message id is answered from."""
 
@@ -109,6 +126,8 @@ class Conversation(msgspec.Struct):
     """Accepted messages without an answer, in order; the first is the one that runs."""
     commands: list[OpenMessage] = msgspec.field(default_factory=list)
     """Commands that were accepted and are not carried out, in order."""
+    approvals: dict[str, Approval] = msgspec.field(default_factory=dict)
+    """By id, oldest first: all that wait, and the last that were decided."""
     settings: dict[str, str] = msgspec.field(default_factory=dict)
     """What a person wants otherwise in this conversation: `model`, `queue`."""
     remembered: dict[str, RememberedId] = msgspec.field(default_factory=dict)
@@ -174,6 +193,8 @@ def apply(state: Conversation, record: Record, *, window_turns: int) -> None:
             _absorb(state, record)
         case SettingsChanged():
             _change_settings(state, record)
+        case ApprovalAsked() | ApprovalDecided():
+            _ask_or_decide(state, record)
         case _:
             _advance_turn(state, record)
 
@@ -221,6 +242,9 @@ def _end_turn(state: Conversation, record: TurnEnded, window_turns: int) -> None
     if command is not None:
         state.commands.remove(command)
         return
+    for approval in state.approvals.values():
+        if not approval.decision and approval.turn_id == record.turn_id:
+            approval.decision = "ended"
     message = next((open_ for open_ in state.open if open_.message_id == record.message_id), None)
     if message is None:
         return
@@ -253,6 +277,23 @@ def _chars(turn: HistoryTurn) -> int:
         chars += len(step.text) + sum(len(call.arguments) for call in step.calls)
         chars += sum(len(outcome.text) for outcome in step.outcomes.values()) + sum(map(len, step.said))
     return chars
+
+
+def _ask_or_decide(state: Conversation, record: ApprovalAsked | ApprovalDecided) -> None:
+    if isinstance(record, ApprovalDecided):
+        if record.approval_id in state.approvals:
+            state.approvals[record.approval_id].decision = record.decision
+        return
+    state.approvals[record.approval_id] = Approval(
+        turn_id=record.turn_id,
+        call_id=record.call_id,
+        name=record.name,
+        asked_at=record.at,
+        expires_at=record.expires_at,
+    )
+    decided = [name for name, approval in state.approvals.items() if approval.decision]
+    for name in decided[:-REMEMBERED_APPROVALS]:
+        del state.approvals[name]
 
 
 def _absorb(state: Conversation, record: MessagesAbsorbed) -> None:

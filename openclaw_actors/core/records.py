@@ -7,12 +7,15 @@ import msgspec
 from openclaw_actors.messages.events import (
     DurableEvent,
     MessageAccepted,
+    ToolApprovalRequired,
     ToolResult,
     ToolStart,
     TurnDone,
     TurnStarted,
 )
 from openclaw_actors.messages.records import (
+    ApprovalAsked,
+    ApprovalDecided,
     AssistantSpoke,
     HistoryRestored,
     IncarnationOpened,
@@ -28,6 +31,8 @@ from openclaw_actors.messages.records import (
 )
 
 __all__ = [
+    "ApprovalAsked",
+    "ApprovalDecided",
     "AssistantSpoke",
     "HistoryRestored",
     "IncarnationOpened",
@@ -100,6 +105,15 @@ def event_of(record: Record) -> DurableEvent | None:
                 name=record.name,
                 status=record.status,
                 text=record.text,
+            )
+        case ApprovalAsked():
+            return ToolApprovalRequired(
+                seq=record.seq,
+                turn_id=record.turn_id,
+                approval_id=record.approval_id,
+                call_id=record.call_id,
+                name=record.name,
+                arguments=record.arguments,
             )
         case TurnEnded():
             return TurnDone(

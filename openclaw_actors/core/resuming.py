@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from openclaw_actors.core.approvals import only_waits, waiting
 from openclaw_actors.core.conversation import Conversation
 from openclaw_actors.core.drafts import tool_finished, turn_began, turn_ended
 from openclaw_actors.core.records import Record, turn_id_of
@@ -30,15 +31,16 @@ def taken_up(state: Conversation, *, deaths: int, live_channels: Collection[str]
         return [turn_ended(each, "interrupted", _GONE) for each in state.open]
     if message.attempt == 0:
         return []
-    died = message.deaths + min(deaths, 1)
+    died = message.deaths + (0 if only_waits(state) else min(deaths, 1))  # a wait has killed nobody
     if died >= _POISON_DEATHS:
         return [turn_ended(message, "failed", _QUARANTINED, code="quarantined")]
     interrupted: list[Record] = []
     if message.steps:
         step = message.steps[-1]
+        asked = {each.call_id for each in waiting(state).values()}
         interrupted = [
             tool_finished(turn_id_of(message.message_id), call, "interrupted", _TOOL_INTERRUPTED)
             for call in step.calls
-            if call.call_id not in step.outcomes
+            if call.call_id not in step.outcomes and call.call_id not in asked
         ]
     return [*interrupted, turn_began(message.message_id, attempt=message.attempt + 1, deaths=died)]

@@ -30,6 +30,15 @@ from openclaw_actors.messages.admin import (
     StopActor,
     StopSession,
 )
+from openclaw_actors.messages.approvals import (
+    ApprovalList,
+    ApprovalOutcome,
+    ApprovalStatus,
+    ApprovalsWaiting,
+    DecideApproval,
+    GetApprovals,
+    WaitingApproval,
+)
 from openclaw_actors.messages.archive import (
     ArchiveList,
     ArchiveRestored,
@@ -180,6 +189,10 @@ __all__ = [
     "Address",
     "Append",
     "Appended",
+    "ApprovalList",
+    "ApprovalOutcome",
+    "ApprovalStatus",
+    "ApprovalsWaiting",
     "ArchiveList",
     "ArchiveRestored",
     "ArchiveSession",
@@ -201,6 +214,7 @@ __all__ = [
     "Complete",
     "Completed",
     "Contact",
+    "DecideApproval",
     "DeleteBranch",
     "DeleteNote",
     "DeleteSession",
@@ -224,6 +238,7 @@ __all__ = [
     "FlushStore",
     "Followers",
     "GatewayHealth",
+    "GetApprovals",
     "GetChildren",
     "GetContact",
     "GetEvents",
@@ -336,6 +351,7 @@ __all__ = [
     "Unfollow",
     "Usage",
     "Value",
+    "WaitingApproval",
     "WebFound",
     "WebHit",
 ]

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeAlias
 
 import msgspec
 
+from openclaw_actors.core.principals import principal_of
 from openclaw_actors.messages import ToolCall
 from openclaw_actors.tools.base import Effect, Tool, ToolFailed
+from openclaw_actors.tools.hooks import HookedCall, HookedResult, Hooks
 from openclaw_actors.tools.registry import Toolbox
 
 __all__ = ["ToolRunner"]
@@ -38,6 +41,8 @@ class ToolRunner:
     Args:
         spawn: starts a task of the session's actor.
         done: told of each tool's end, once, unless it was cancelled.
+        hooks: asked before each call, and told of its end.
+        session: the key of the session that they belong to.
         parallel: whether any two may run at once.
     """
 
@@ -47,8 +52,12 @@ class ToolRunner:
         *,
         spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]],
         done: Done,
+        hooks: Hooks | None = None,
+        session: str = "",
         parallel: bool,
     ) -> None:
+        self._hooks = hooks or Hooks((), spawn=spawn, noted=lambda call, result: None)
+        self._session = session
         self._toolbox = toolbox
         self._spawn = spawn
         self._done = done
@@ -72,6 +81,15 @@ class ToolRunner:
         running.append((task, beside))
         task.add_done_callback(lambda ended: self._forget(turn_id, ended))
 
+    def not_run(self, turn_id: str, call: ToolCall, status: str, text: str) -> None:
+        """A call ended without having run here: the hooks are told."""
+        self._hooks.ended(self._hooked(turn_id, call), HookedResult(status=status, text=text, seconds=0.0))
+
+    def _hooked(self, turn_id: str, call: ToolCall) -> HookedCall:
+        return HookedCall(
+            session=self._session, principal=principal_of(self._session), turn_id=turn_id, call=call
+        )
+
     def cancel(self, turn_id: str) -> None:
         """End a turn's tools; nothing of them is told any more."""
         for task, _ in self._running.pop(turn_id, []):
@@ -89,10 +107,22 @@ class ToolRunner:
     ) -> None:
         if before:
             await asyncio.wait(before)
-        status, text = ("error", _UNKNOWN) if tool is None else await self._outcome(call, tool)
+        hooked = self._hooked(turn_id, call)
+        began_at = time.monotonic()
+        try:
+            status, text = ("error", _UNKNOWN) if tool is None else await self._hooked_outcome(hooked, tool)
+        except asyncio.CancelledError:
+            stopped = HookedResult(status="stopped", text="", seconds=time.monotonic() - began_at)
+            self._hooks.ended(hooked, stopped)
+            raise
         if len(text) > _MAX_RESULT_CHARS:
             text = text[:_MAX_RESULT_CHARS] + _CUT.format(chars=len(text))
         self._done(turn_id, call, status, text)
+        self._hooks.ended(hooked, HookedResult(status=status, text=text, seconds=time.monotonic() - began_at))
+
+    async def _hooked_outcome(self, hooked: HookedCall, tool: Tool[Any]) -> Outcome:
+        denial = await self._hooks.denial(hooked)
+        return ("denied", denial) if denial is not None else await self._outcome(hooked.call, tool)
 
     async def _outcome(self, call: ToolCall, tool: Tool[Any]) -> Outcome:
         try:
