@@ -21,9 +21,9 @@ class OperatorApprovals:
     @handles(GetApprovals)
     async def list_approvals(self: _Supervisor, message: GetApprovals, sender: Address) -> ApprovalList:
         """Lists what waits."""
-        return cast(ApprovalList, await self._operations.forward("router", message))
+        return cast(ApprovalList, await self._operations.ask("router", message))
 
     @handles(DecideApproval)
     async def decide_approval(self: _Supervisor, message: DecideApproval, sender: Address) -> ApprovalOutcome:
         """The owner of the gateway decides, whosever session asks."""
-        return cast(ApprovalOutcome, await self._operations.forward("router", message))
+        return cast(ApprovalOutcome, await self._operations.ask("router", message))

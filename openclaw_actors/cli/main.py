@@ -53,6 +53,7 @@ _COMMANDS = {
         "Check everything and explain; --fix repairs what is safe.",
     ),
     "outbox": ("openclaw_actors.cli.outbox", "List, retry and purge replies that were not sent by SMS."),
+    "usage": ("openclaw_actors.cli.usage", "Show what was used: tokens and time."),
     "config": ("openclaw_actors.cli.config", "Check and show the configuration."),
 }
 

@@ -184,6 +184,8 @@ class LlmConfig(Section, frozen=True):
     max_response_bytes: Bytes = 16_777_216
     fallbacks: tuple[LlmModel, ...] = ()
     models: dict[ModelName, LlmModel] = {}
+    tokens_per_day: Count = 0
+    tokens_per_day_per_principal: Count = 0
     demo_faults: bool = False
 
 

@@ -39,6 +39,8 @@ class SessionLimits:
     """With so many calls of one tool with the same arguments in one turn the model is told; 0: never."""
     turn_token_budget: int = 1_000_000
     """Of one turn; 0: unlimited."""
+    tokens_per_day: int = 0
+    """Of one principal, as the model's actor counts them; 0: unlimited."""
     approval_timeout_s: float = 300.0
     """How long a tool waits for a person."""
     max_restarts_of_turn: int = 2

@@ -191,10 +191,8 @@ def apply(state: Conversation, record: Record, *, window_turns: int) -> None:
             trim_window(state.window, window_turns)
         case MessagesAbsorbed():
             _absorb(state, record)
-        case SettingsChanged():
-            _change_settings(state, record)
-        case ApprovalAsked() | ApprovalDecided():
-            _ask_or_decide(state, record)
+        case SettingsChanged() | ApprovalAsked() | ApprovalDecided():
+            _change(state, record)
         case _:
             _advance_turn(state, record)
 
@@ -310,7 +308,10 @@ def _absorb(state: Conversation, record: MessagesAbsorbed) -> None:
         into.text = _BETWEEN_MESSAGES.join([*texts, into.text])
 
 
-def _change_settings(state: Conversation, record: SettingsChanged) -> None:
+def _change(state: Conversation, record: SettingsChanged | ApprovalAsked | ApprovalDecided) -> None:
+    if not isinstance(record, SettingsChanged):
+        _ask_or_decide(state, record)
+        return
     for name, value in record.values.items():
         if value is None:
             state.settings.pop(name, None)

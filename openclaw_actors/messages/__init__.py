@@ -183,6 +183,7 @@ from openclaw_actors.messages.persistence import (
     StoreHealthRequest,
 )
 from openclaw_actors.messages.search import SearchWeb, WebFound, WebHit
+from openclaw_actors.messages.usage import DayUsage, GetDayUsage, UsageNoted
 
 __all__ = [
     "Accepted",
@@ -214,6 +215,7 @@ __all__ = [
     "Complete",
     "Completed",
     "Contact",
+    "DayUsage",
     "DecideApproval",
     "DeleteBranch",
     "DeleteNote",
@@ -241,6 +243,7 @@ __all__ = [
     "GetApprovals",
     "GetChildren",
     "GetContact",
+    "GetDayUsage",
     "GetEvents",
     "GetHealth",
     "GetMcpTools",
@@ -350,6 +353,7 @@ __all__ = [
     "Undelivered",
     "Unfollow",
     "Usage",
+    "UsageNoted",
     "Value",
     "WaitingApproval",
     "WebFound",
