@@ -215,3 +215,14 @@ def test_the_older_dialects_are_told_how_to_answer(make_gateway: GatewayFactory,
 
     asyncio.run(scene())
     gateway.stop()
+
+
+def test_a_chat_shows_the_question_and_answers_it(make_gateway: GatewayFactory) -> None:
+    gateway = make_gateway(config=ASKS).start()
+    said = gateway.cli("chat", stdin=f"{NOTE}\n/approve\n{NOTE}\n/deny\n/approve\n")
+    assert said.returncode == 0, said.stderr
+    assert said.stdout.count("May this run? memory") == 2
+    assert "memory: Saved note: k" in said.stdout
+    assert "[memory: denied]" in said.stdout
+    assert "Nothing waits for a decision." in said.stdout
+    gateway.stop()
