@@ -18,6 +18,7 @@ from openclaw_actors.actors.replay import ReplayReader
 from openclaw_actors.actors.session_approvals import ApprovalWatch
 from openclaw_actors.actors.session_commands import SessionCommands
 from openclaw_actors.actors.session_limits import give_way, limit_memory, log_end, session_limits, too_large
+from openclaw_actors.actors.session_subagents import SubAgentCalls
 from openclaw_actors.actors.session_tools import SessionTools
 from openclaw_actors.actors.session_voice import Voice
 from openclaw_actors.actors.turn_clock import TurnClock
@@ -146,6 +147,9 @@ class SessionActor(AsyncActor):
             self, self._key, self._config, self._directory, self._tool_done, secrets=message.secrets
         )
         await self._tools.open()
+        self._tools.sub_agents = SubAgentCalls(
+            self._core, send_to_model=self._send_to_model, carry_out=self._carry_out
+        )
         self._core.approvals.needed_for = self._tools.needs_approval
         self._commands = SessionCommands(self._core, self._tools.ask_store, self._command_done)
         self._replays = ReplayReader(self, self._directory, self._core)
@@ -175,6 +179,7 @@ class SessionActor(AsyncActor):
             return
         self._tools.learn_addresses()
         if "model" in changed and self._called_incarnation != self._directory.incarnation("model"):
+            self._tools.sub_agents.model_lost()
             self._carry_out(self._core.model_lost(time.time()))
         if "persistence" in changed:
             self._carry_out(self._core.store_replaced(time.time()))
@@ -285,6 +290,8 @@ class SessionActor(AsyncActor):
     @handles(Completed)
     def model_done(self, message: Completed, sender: Address) -> None:
         """The whole answer; of the demo provider it may be a fault to commit."""
+        if self._tools.sub_agents.model_said(message):
+            return
         fault = fault_of(message) if self._obeys_faults else None
         if fault is not None and self._core.waits_for(message.call_id):
             message = Completed(call_id=message.call_id, text=commit_fault(fault), usage=message.usage)
@@ -293,6 +300,8 @@ class SessionActor(AsyncActor):
     @handles(CallFailed)
     def model_failed(self, message: CallFailed, sender: Address) -> None:
         """There will be no answer."""
+        if self._tools.sub_agents.model_said(message):
+            return
         self._carry_out(self._core.model_failed(message, time.time()))
 
     # Effects
@@ -319,6 +328,7 @@ class SessionActor(AsyncActor):
                     self.spawn(self._commands.run(effect), name="command")
                 case StartTurnClock() | ApprovalsChanged():
                     self._approvals.carry_out(effect)
+                    self._tools.sub_agents.approvals_changed()
                 case FindOutcome():
                     self.spawn(self._find_outcome(effect), name="find outcome")
                 case _:

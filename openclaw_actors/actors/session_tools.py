@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,14 @@ from typing import Any
 from openclaw_actors import logs
 from openclaw_actors.actors.directory import ServiceDirectory
 from openclaw_actors.actors.session_mcp import SessionMcp
+from openclaw_actors.actors.session_subagents import SubAgentCalls
 from openclaw_actors.actorsystem import AsyncActor, become_subreaper
 from openclaw_actors.config import GatewayConfig, find_paths
 from openclaw_actors.config.secrets import SecretUnresolved, resolve
+from openclaw_actors.core.approvals import refusal_text
 from openclaw_actors.core.effects import CallTool, CancelTools, NotRun
 from openclaw_actors.linewriter import LineWriter
-from openclaw_actors.messages import Message, ToolCall, ToolSpec
+from openclaw_actors.messages import ChatMessage, Completed, Message, ToolCall, ToolSpec
 from openclaw_actors.tools.audit import AUDIT_NAME, Audit
 from openclaw_actors.tools.base import ToolFailed
 from openclaw_actors.tools.hooks import Hooks, load_hooks
@@ -54,6 +56,7 @@ class SessionTools:
         secrets: Mapping[str, str],
     ) -> None:
         self.session = session
+        self.sub_agents: SubAgentCalls
         self.config = config
         self._actor = actor
         self._directory = directory
@@ -97,6 +100,22 @@ class SessionTools:
                 self._runner.cancel(effect.turn_id)
             case NotRun():
                 self._runner.not_run(effect.turn_id, effect.call, effect.status, effect.text)
+
+    async def complete(
+        self, turn_id: str, call_id: str, messages: Sequence[ChatMessage], tools: Sequence[ToolSpec]
+    ) -> Completed:
+        """See `DelegateHost.complete`."""
+        return await self.sub_agents.complete(turn_id, call_id, messages, tools)
+
+    async def run_for(self, turn_id: str, call: ToolCall) -> tuple[str, str]:
+        """See `DelegateHost.run_for`."""
+        if self.needs_approval(call.name):
+            decision = await self.sub_agents.decision(turn_id, call)
+            if decision != "approved":
+                text = refusal_text(decision, self.config.tooling.approval_timeout_seconds)
+                self._runner.not_run(turn_id, call, "denied", text)
+                return "denied", text
+        return await self._runner.outcome(turn_id, call)
 
     def needs_approval(self, name: str) -> bool:
         """Whether a person is asked before this tool runs; one that does not exist asks nobody."""

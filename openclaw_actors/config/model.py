@@ -61,7 +61,6 @@ DERIVED: Mapping[str, str] = MappingProxyType(
 """Keys whose default follows from other keys; `null` in the file means: derive it."""
 
 NOT_YET: tuple[str, ...] = (
-    "delegation",
     "plugins.enabled",
     "plugins.prefer",
     "plugins.overrides",

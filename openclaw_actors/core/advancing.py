@@ -16,6 +16,7 @@ from openclaw_actors.core.records import (
     ApprovalAsked,
     ApprovalDecided,
     Record,
+    SubAgentCalled,
     ToolFinished,
     ToolStarted,
     TurnBegan,
@@ -56,6 +57,8 @@ def advanced(
             turn.goes_out(now)
             call = ToolCall(call_id=record.call_id, name=record.name, arguments=record.arguments)
             return turn, [CallTool(record.turn_id, call)]
+        case SubAgentCalled() if turn is not None and turn.turn_id == record.turn_id:
+            turn.usage = turn.usage + record.usage
         case ApprovalAsked() | ApprovalDecided():
             if turn is not None and isinstance(record, ApprovalAsked):
                 turn.goes_out(now)

@@ -25,6 +25,7 @@ __all__ = [
     "ApprovalDesk",
     "asking_text",
     "only_waits",
+    "refusal_text",
     "step_is_complete",
     "waiting",
     "waiting_calls",
@@ -45,7 +46,6 @@ _ALREADY = {
 }
 _TOLD = {"approved": "{name} was approved and runs.", "denied": "{name} was denied."}
 _MAX_SHOWN_CHARS = 500
-_MAX_LISTED_CHARS = 10_000
 _MAX_QUEUED = 256
 
 
@@ -56,6 +56,11 @@ def asking_text(approval_id: str, name: str, arguments: str) -> str:
     return f"The tool {name} asks for your approval: {arguments}\nAnswer /approve {approval_id} or /deny {approval_id}"
 
 
+def refusal_text(decision: str, timeout_s: float) -> str:
+    """What the model is told of a tool that was not approved."""
+    return _EXPIRED.format(seconds=timeout_s) if decision == "expired" else _DENIED
+
+
 def waiting(state: Conversation) -> dict[str, Approval]:
     """What waits, by id, the longest first."""
     return {name: approval for name, approval in state.approvals.items() if not approval.decision}
@@ -63,20 +68,17 @@ def waiting(state: Conversation) -> dict[str, Approval]:
 
 def waiting_calls(state: Conversation) -> tuple[WaitingApproval, ...]:
     """What waits, with what each tool is to do."""
-    found: list[WaitingApproval] = []
-    for approval_id, approval in waiting(state).items():
-        call = _call_of(state, approval)
-        found.append(
-            WaitingApproval(
-                session=state.key,
-                approval_id=approval_id,
-                name=approval.name,
-                arguments=call.arguments[:_MAX_LISTED_CHARS] if call is not None else "",
-                asked_at=approval.asked_at,
-                expires_at=approval.expires_at,
-            )
+    return tuple(
+        WaitingApproval(
+            session=state.key,
+            approval_id=approval_id,
+            name=approval.name,
+            arguments=approval.arguments,
+            asked_at=approval.asked_at,
+            expires_at=approval.expires_at,
         )
-    return tuple(found)
+        for approval_id, approval in waiting(state).items()
+    )
 
 
 def step_is_complete(state: Conversation) -> bool:
@@ -179,7 +181,7 @@ class ApprovalDesk:
         if call is not None and decision == "approved":
             drafts.append(tool_started(approval.turn_id, call))
         elif call is not None:
-            text = _DENIED if decision == "denied" else _EXPIRED.format(seconds=self.timeout_s)
+            text = refusal_text(decision, self.timeout_s)
             drafts.append(tool_finished(approval.turn_id, call, "denied", text))
         if decision == "expired":
             return drafts, "already", _ALREADY["expired"].format(name=approval.name)

@@ -20,6 +20,7 @@ from openclaw_actors.core.records import (
     NumbersSkipped,
     Record,
     SettingsChanged,
+    SubAgentCalled,
     ToolFinished,
     ToolStarted,
     TurnBegan,
@@ -48,6 +49,7 @@ __all__ = [
 
 _BETWEEN_MESSAGES = "\n\n"
 REMEMBERED_IDS = 1_024
+_MAX_ARGUMENT_CHARS = 4_000
 REMEMBERED_APPROVALS = 64
 """So many decided ones are known, to tell who decides once more."""
 REMEMBERED_SECONDS = 7 * 24 * 3600.0
@@ -94,6 +96,8 @@ class Approval(msgspec.Struct):
     name: str
     asked_at: float
     expires_at: float
+    arguments: str = ""
+    """As the model gave them; cut where they are very long."""
     decision: str = ""
     """`approved`, `denied`, `expired`, or `ended` with its turn; empty: it waits."""
 
@@ -288,6 +292,7 @@ def _ask_or_decide(state: Conversation, record: ApprovalAsked | ApprovalDecided)
         name=record.name,
         asked_at=record.at,
         expires_at=record.expires_at,
+        arguments=record.arguments[:_MAX_ARGUMENT_CHARS],
     )
     decided = [name for name, approval in state.approvals.items() if approval.decision]
     for name in decided[:-REMEMBERED_APPROVALS]:
@@ -320,7 +325,7 @@ def _change(state: Conversation, record: SettingsChanged | ApprovalAsked | Appro
 
 
 def _advance_turn(
-    state: Conversation, record: TurnBegan | AssistantSpoke | ToolStarted | ToolFinished
+    state: Conversation, record: TurnBegan | AssistantSpoke | SubAgentCalled | ToolStarted | ToolFinished
 ) -> None:
     message = next((each for each in state.open if turn_id_of(each.message_id) == record.turn_id), None)
     if message is None:
@@ -334,6 +339,8 @@ def _advance_turn(
             message.deaths = 0
             message.usage = _sum(message.usage, record.usage)
             message.steps.append(Step(text=record.text, calls=record.tool_calls))
+        case SubAgentCalled():
+            message.usage = _sum(message.usage, record.usage)
         case ToolStarted() if message.steps:
             message.steps[-1].started.add(record.call_id)
         case ToolFinished() if message.steps:

@@ -16,6 +16,7 @@ from openclaw_actors.core.records import (
     MessagesAbsorbed,
     Record,
     SettingsChanged,
+    SubAgentCalled,
     ToolFinished,
     ToolStarted,
     TurnBegan,
@@ -29,12 +30,14 @@ from openclaw_actors.messages.model import Completed, ToolCall
 
 __all__ = [
     "absorbed",
+    "approval_asked",
     "approval_decided",
     "approval_mark",
     "asked_for_tools",
     "ends_of",
     "numbered",
     "settings_changed",
+    "sub_agent_called",
     "tool_finished",
     "tool_started",
     "turn_began",
@@ -127,7 +130,7 @@ def tool_started(turn_id: str, call: ToolCall) -> ToolStarted:
 
 
 def approval_decided(
-    approval_id: str, approval: Approval, decision: Literal["approved", "denied", "expired"], by: str
+    approval_id: str, approval: Approval, decision: Literal["approved", "denied", "expired", "ended"], by: str
 ) -> ApprovalDecided:
     """What became of a tool that waited for a person."""
     return ApprovalDecided(
@@ -169,13 +172,14 @@ def asked_for_tools(
         if call.call_id in refused:
             begun.append(tool_finished(turn_id, call, "error", refused[call.call_id]))
         elif needs_approval(call.name):
-            begun.append(_approval_asked(turn_id, call, expires_at))
+            begun.append(approval_asked(turn_id, call, expires_at))
         else:
             begun.append(tool_started(turn_id, call))
     return [spoke, *begun]
 
 
-def _approval_asked(turn_id: str, call: ToolCall, expires_at: float) -> ApprovalAsked:
+def approval_asked(turn_id: str, call: ToolCall, expires_at: float) -> ApprovalAsked:
+    """A person is asked whether a tool may run."""
     return ApprovalAsked(
         number=0,
         at=0.0,
@@ -187,6 +191,11 @@ def _approval_asked(turn_id: str, call: ToolCall, expires_at: float) -> Approval
         arguments=call.arguments,
         expires_at=expires_at,
     )
+
+
+def sub_agent_called(turn_id: str, call_id: str, usage: Usage) -> SubAgentCalled:
+    """What a sub-agent's model call has used."""
+    return SubAgentCalled(number=0, at=0.0, turn_id=turn_id, call_id=call_id, usage=usage)
 
 
 def absorbed(into: OpenMessage, messages: Sequence[OpenMessage], code: str) -> list[Record]:

@@ -156,6 +156,13 @@ class SessionCore:
         self.approvals.expire(approval_id)
         return self._pump(now)
 
+    def noted(self, turn_id: str, drafts: Sequence[Record], now: float) -> list[Effect]:
+        """Something went on within a tool of the running turn."""
+        if self.turn is None or self.turn.turn_id != turn_id or self.turn.ending:
+            return []
+        self._facts += drafts
+        return self._pump(now)
+
     def written(self, now: float, *, durable: bool) -> list[Effect]:
         """The records under way are stored; or, not `durable`, held by the store until it can write."""
         batch = self._writing

@@ -23,6 +23,7 @@ __all__ = [
     "NumbersSkipped",
     "Record",
     "SettingsChanged",
+    "SubAgentCalled",
     "ToolFinished",
     "ToolStarted",
     "TurnBegan",
@@ -125,9 +126,18 @@ class ApprovalDecided(_Record, tag="approval_decided"):
     turn_id: str
     approval_id: str
     call_id: str
-    decision: Literal["approved", "denied", "expired"]
+    decision: Literal["approved", "denied", "expired", "ended"]
     by: str = ""
     """Where it came from: a channel's name, `operator`, or `clock`."""
+
+
+class SubAgentCalled(_Record, tag="sub_agent"):
+    """A sub-agent's model call was answered, or failed: its tokens are the turn's."""
+
+    turn_id: str
+    call_id: str
+    """Of the tool by which it works, and which of its calls it was."""
+    usage: Usage
 
 
 class TurnEnded(_Record, tag="turn_ended"):
@@ -182,6 +192,7 @@ Record: TypeAlias = (
     | AssistantSpoke
     | ToolStarted
     | ToolFinished
+    | SubAgentCalled
     | ApprovalAsked
     | ApprovalDecided
     | TurnEnded

@@ -6,13 +6,14 @@ import asyncio
 import importlib
 import logging
 from collections.abc import Callable, Coroutine, Iterable, Sequence
+from contextvars import ContextVar
 from typing import Any, Protocol
 
 import msgspec
 
 from openclaw_actors.messages import ToolCall
 
-__all__ = ["HookedCall", "HookedResult", "Hooks", "NotLoaded", "ToolHook", "load_hooks"]
+__all__ = ["HookedCall", "HookedResult", "Hooks", "NotLoaded", "ToolHook", "current_call", "load_hooks"]
 
 logger = logging.getLogger(__name__)
 
@@ -28,6 +29,10 @@ class HookedCall(msgspec.Struct, frozen=True):
     principal: str
     turn_id: str
     call: ToolCall
+
+
+current_call: ContextVar[HookedCall] = ContextVar("current_call")
+"""The call that the running code carries out."""
 
 
 class HookedResult(msgspec.Struct, frozen=True):

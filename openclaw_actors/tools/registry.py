@@ -9,6 +9,7 @@ from openclaw_actors.messages import ToolSpec
 from openclaw_actors.tools.base import Tool, ToolHost, schema_of
 from openclaw_actors.tools.code_exec import CodeExecTool
 from openclaw_actors.tools.database import DatabaseTool
+from openclaw_actors.tools.delegate import DelegateArguments, tools_of_delegation
 from openclaw_actors.tools.edits import EditFileTool, WriteFileTool
 from openclaw_actors.tools.files import ListFilesTool, ReadFileTool
 from openclaw_actors.tools.git import GitTool
@@ -89,10 +90,11 @@ _NATIVE: Mapping[str, type[Tool[Any]]] = {
 # Sessions are forked from a process that has imported this: none of them works out a schema.
 for _tool in (*_ALWAYS, *_NATIVE.values()):
     schema_of(_tool.arguments)
+schema_of(DelegateArguments)
 
 
 def toolbox_of(host: ToolHost, source: ToolSource | None = None) -> Toolbox:
     """The tools that the configuration gives to a session, and those of a source beside them."""
     native = host.config.plugins.native
     enabled = (tool for section, tool in _NATIVE.items() if getattr(native, section).enabled)
-    return Toolbox((tool(host) for tool in (*_ALWAYS, *enabled)), source)
+    return Toolbox((*(tool(host) for tool in (*_ALWAYS, *enabled)), *tools_of_delegation(host)), source)

@@ -13,7 +13,7 @@ import msgspec
 from openclaw_actors.core.principals import principal_of
 from openclaw_actors.messages import ToolCall
 from openclaw_actors.tools.base import Effect, Tool, ToolFailed
-from openclaw_actors.tools.hooks import HookedCall, HookedResult, Hooks
+from openclaw_actors.tools.hooks import HookedCall, HookedResult, Hooks, current_call
 from openclaw_actors.tools.registry import Toolbox
 
 __all__ = ["ToolRunner"]
@@ -76,7 +76,7 @@ class ToolRunner:
         before = [
             task for task, others_beside in self._running.get(turn_id, []) if not (beside and others_beside)
         ]
-        task = self._spawn(self._run(turn_id, call, tool, before))
+        task = self._spawn(self._run(turn_id, call, before))
         running = self._running.setdefault(turn_id, [])
         running.append((task, beside))
         task.add_done_callback(lambda ended: self._forget(turn_id, ended))
@@ -102,23 +102,31 @@ class ToolRunner:
         else:
             self._running.pop(turn_id, None)
 
-    async def _run(
-        self, turn_id: str, call: ToolCall, tool: Tool[Any] | None, before: list[asyncio.Task[None]]
-    ) -> None:
+    async def _run(self, turn_id: str, call: ToolCall, before: list[asyncio.Task[None]]) -> None:
         if before:
             await asyncio.wait(before)
+        status, text = await self.outcome(turn_id, call)
+        self._done(turn_id, call, status, text)
+
+    async def outcome(self, turn_id: str, call: ToolCall) -> Outcome:
+        """Run a tool at once; the hooks are asked before and told afterwards."""
         hooked = self._hooked(turn_id, call)
+        tool = self._toolbox.find(call.name)
         began_at = time.monotonic()
+        token = current_call.set(hooked)
         try:
             status, text = ("error", _UNKNOWN) if tool is None else await self._hooked_outcome(hooked, tool)
         except asyncio.CancelledError:
             stopped = HookedResult(status="stopped", text="", seconds=time.monotonic() - began_at)
             self._hooks.ended(hooked, stopped)
             raise
+        finally:
+            current_call.reset(token)
         if len(text) > _MAX_RESULT_CHARS:
             text = text[:_MAX_RESULT_CHARS] + _CUT.format(chars=len(text))
-        self._done(turn_id, call, status, text)
-        self._hooks.ended(hooked, HookedResult(status=status, text=text, seconds=time.monotonic() - began_at))
+        result = HookedResult(status=status, text=text, seconds=time.monotonic() - began_at)
+        self._hooks.ended(hooked, result)
+        return status, text
 
     async def _hooked_outcome(self, hooked: HookedCall, tool: Tool[Any]) -> Outcome:
         denial = await self._hooks.denial(hooked)

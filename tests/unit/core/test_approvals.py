@@ -6,8 +6,9 @@ import pytest
 
 from openclaw_actors.core.admission import SessionLimits
 from openclaw_actors.core.approvals import only_waits, waiting_calls
+from openclaw_actors.core.drafts import approval_asked, sub_agent_called
 from openclaw_actors.core.records import ApprovalAsked, ApprovalDecided, ToolFinished, ToolStarted
-from openclaw_actors.messages import ToolApprovalRequired
+from openclaw_actors.messages import ToolApprovalRequired, ToolCall, Usage
 from tests.unit.core.session_world import World, delivery
 
 
@@ -241,3 +242,37 @@ def test_decided_ones_are_forgotten_one_day() -> None:
         world.model_answers("", "B")
         world.settle()
     assert 60 <= len(world.core.state.approvals) <= 66
+
+
+def test_what_a_sub_agent_uses_is_the_turns_and_its_question_ends_with_its_process() -> None:
+    world = asked("a")
+    call = ToolCall(call_id="c/1", name="b", arguments='{"x": 1}')
+    world.do(
+        world.core.noted(
+            "turn-m1",
+            [
+                sub_agent_called("turn-m1", "c/1", Usage(input_tokens=100)),
+                approval_asked("turn-m1", call, world.now + 300),
+            ],
+            world.now,
+        )
+    )
+    world.store_writes()
+    assert [each.arguments for each in waiting_calls(world.core.state)] == ['{"x": 1}']
+    assert not only_waits(world.core.state), "the sub-agent itself runs"
+    world.decides(world.asked[0], approved=True)
+    world.store_writes()
+    assert len(world.tools) == 1, "it is the sub-agent that runs it"
+    world.do(world.core.noted("turn-m1", [approval_asked("turn-m1", call, world.now + 300)], world.now))
+    world.store_writes()
+    late = world.asked[0]
+    world.crash()
+    world.store_writes()
+    assert world.asked == []
+    world.decides(late, approved=True)
+    assert world.told[-1].status == "already"
+    world.settle()
+    [end] = world.ends()
+    assert end.usage.input_tokens == 102
+    world.do(world.core.noted("turn-m1", [approval_asked("turn-m1", call, world.now)], world.now))
+    assert world.core.idle, "its turn has ended"
