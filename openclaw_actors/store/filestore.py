@@ -67,6 +67,8 @@ logger = logging.getLogger(__name__)
 _T = TypeVar("_T")
 _READERS = 4
 _POLL_S = 0.02
+_USAGE_S = 0.05
+"""So long the lines of the usage ledger are gathered: no receipt waits for the thread that writes them."""
 
 
 class Opened(NamedTuple):
@@ -112,7 +114,9 @@ class FileStore:
         self._listing = Listing(options, finder)
         self._sessions = Sessions(options, self.counters, finder.find, self._readers)
         self.census = Census(self._listing.count, self._readers, self.counters)
-        self.usage = UsageLedger(options.path, options.model)
+        self.usage = UsageLedger(
+            options.path, options.model, later=lambda call: self._loop.call_later(_USAGE_S, call)
+        )
         self._appends = AppendPath(
             options, self.counters, self._writer.submit, self._ready, self._names, self.usage
         )

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -58,9 +58,19 @@ class UsageLedger:
     Args:
         directory: the store's.
         model: what answers where a conversation wants nothing else.
+        later: calls back in a moment: the lines of that time are handed over together. None: each at once.
     """
 
-    def __init__(self, directory: Path, model: str, *, max_bytes: int = MAX_BYTES) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        model: str,
+        *,
+        max_bytes: int = MAX_BYTES,
+        later: Callable[[Callable[[], None]], object] | None = None,
+    ) -> None:
+        self._later = later
+        self._gathered: list[bytes] = []
         self.path = directory / LEDGER_NAME
         self._model = model
         self._max_bytes = max_bytes
@@ -117,6 +127,7 @@ class UsageLedger:
 
     def close(self) -> None:
         """Write what waits. Blocks briefly."""
+        self._hand_over()
         if not self._lines.close(_CLOSE_S):
             logger.error("the last lines of the usage ledger could not be written in time")
 
@@ -130,7 +141,19 @@ class UsageLedger:
     def _put(self, line: UsageLine, *, fresh: bool = False) -> None:
         data = msgspec.json.encode(line)
         self._size = len(data) + (0 if fresh else self._size)
-        self._lines.put((b"\n" if fresh else b"") + data)
+        if fresh:
+            self._hand_over()
+            data = b"\n" + data
+        self._gathered.append(data)
+        if self._later is None or fresh:
+            self._hand_over()
+        elif len(self._gathered) == 1:
+            self._later(self._hand_over)
+
+    def _hand_over(self) -> None:
+        gathered, self._gathered = self._gathered, []
+        if gathered:
+            self._lines.put(b"\n".join(gathered))
 
     def _write(self, data: bytes) -> None:
         """In the thread: a line; one that begins with a line's end begins the next file."""

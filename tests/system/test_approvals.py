@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import urllib.error
+import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -225,4 +227,37 @@ def test_a_chat_shows_the_question_and_answers_it(make_gateway: GatewayFactory) 
     assert "memory: Saved note: k" in said.stdout
     assert "[memory: denied]" in said.stdout
     assert "Nothing waits for a decision." in said.stdout
+    gateway.stop()
+
+
+def test_the_owner_decides_over_http_too(make_gateway: GatewayFactory) -> None:
+    gateway = make_gateway(config={**ASKS, **TOKENS, "auth_token": "raw:owner-token"}).start()
+
+    def call(method: str, path: str, token: str = "owner-token") -> tuple[int, Any]:
+        request = urllib.request.Request(gateway.http_url + path, method=method)
+        request.add_header("Authorization", f"Bearer {token}")
+        try:
+            with urllib.request.urlopen(request, timeout=15) as response:
+                return response.status, json.load(response)
+        except urllib.error.HTTPError as error:
+            return error.code, json.load(error)
+
+    async def scene() -> None:
+        async with Client(gateway.ws_url, token="alice-token") as client:
+            question = await ask(client)
+            approve = f"/api/approvals/{question['approvalId']}/approve"
+            status, found = await asyncio.to_thread(call, "GET", "/api/approvals")
+            assert (status, [each["approval_id"] for each in found["waiting"]]) == (
+                200,
+                [question["approvalId"]],
+            )
+            assert (await asyncio.to_thread(call, "POST", approve, "eve-token"))[0] == 403
+            status, found = await asyncio.to_thread(call, "POST", approve)
+            assert (status, found["code"]) == (200, "approved")
+            assert (await client.expect("turn_done"))["status"] == "completed"
+            status, found = await asyncio.to_thread(call, "POST", approve.replace("/approve", "/deny"))
+            assert (status, found["error"]["code"]) == (409, "already_decided")
+            assert (await asyncio.to_thread(call, "POST", "/api/approvals/none-1/deny"))[0] == 404
+
+    asyncio.run(scene())
     gateway.stop()
