@@ -26,12 +26,16 @@ from openclaw_actors.channels.http.views import (
 from openclaw_actors.core.exporting import FORMATS, about
 from openclaw_actors.errors import AskRefused
 from openclaw_actors.messages import (
+    ApprovalList,
+    ApprovalOutcome,
     ArchiveList,
     ArchivesPurged,
+    DecideApproval,
     DeleteSession,
     Done,
     DrainGateway,
     EventsPage,
+    GetApprovals,
     GetEvents,
     GetSessions,
     GetStatus,
@@ -223,6 +227,29 @@ class ApiRoutes:
         message = PurgeArchives(names=(archive,))
         purged: ArchivesPurged = await self._context.ask_supervisor(message, timeout_s=_MOVE_S)
         return purged
+
+    # Tools that wait
+
+    async def list_approvals(self, call: Call) -> ApprovalList:
+        """Tools that wait for a person."""
+        found: ApprovalList = await self._ask(GetApprovals())
+        return found
+
+    async def approve_tool(self, call: Call) -> Done:
+        """Lets one run."""
+        return await self._decide(call.path.approval, approved=True)
+
+    async def deny_tool(self, call: Call) -> Done:
+        """Does not let one run."""
+        return await self._decide(call.path.approval, approved=False)
+
+    async def _decide(self, approval_id: str, *, approved: bool) -> Done:
+        message = DecideApproval(approval_id=approval_id, approved=approved, by="operator")
+        outcome: ApprovalOutcome = await self._context.ask_supervisor(message, timeout_s=_ACT_S)
+        if outcome.status != "decided":
+            code = "unknown" if outcome.status == "unknown" else "already_decided"
+            raise AskRefused(code, outcome.text)
+        return Done(text=outcome.text, code="approved" if approved else "denied")
 
     # The outbox
 

@@ -12,6 +12,7 @@ import time
 
 from openclaw_actors import logs
 from openclaw_actors.actors.board import counters_of
+from openclaw_actors.actors.model_ledger import ModelLedger
 from openclaw_actors.actors.own_secrets import own_secrets
 from openclaw_actors.actorsystem import AsyncActor, address_key, handles
 from openclaw_actors.config import decode
@@ -79,6 +80,7 @@ class ModelActor(AsyncActor):
     def __init__(self) -> None:
         super().__init__()
         self._pool: ModelPool | None = None
+        self._ledger: ModelLedger | None = None
         self._calls: dict[tuple[str, str], _Call] = {}
         self._looks = False
         self._probing = False
@@ -91,6 +93,7 @@ class ModelActor(AsyncActor):
         self.incarnation = message.incarnation
         self.counters = counters_of(message.name)
         llm = decode(message.settings).llm
+        self._ledger = ModelLedger(self, message.directory, llm)
         try:
             self._pool = create_pool(llm, own_secrets(message))
             self._pool.on_retry = self._count_retry
@@ -107,7 +110,9 @@ class ModelActor(AsyncActor):
 
     @handles(Directory)
     def learn_addresses(self, message: Directory, sender: Address) -> None:
-        """Answers go to who asks; no address is needed."""
+        """Answers go to who asks; only the ledger's address is needed."""
+        if self._ledger is not None:
+            self._ledger.learn(message)
 
     @handles(Ping)
     def sign_of_life(self, message: Ping, sender: Address) -> Pong:
@@ -202,10 +207,12 @@ class ModelActor(AsyncActor):
 
     async def _make(self, call: _Call) -> None:
         assert self._pool is not None
+        assert self._ledger is not None
         request = call.request
         began = time.monotonic()
         with logs.bind(correlation=request.correlation_id, session=request.session):
             try:
+                await self._ledger.admit(request.session)
                 answer = await self._pool.complete(request, lambda text: self._said(call, text))
             except CallError as error:
                 seconds = time.monotonic() - began
@@ -213,6 +220,7 @@ class ModelActor(AsyncActor):
                 # What was streamed was paid for; how much it was, the provider has not got to say.
                 usage = estimate_usage(request, call.chars) if call.chars else Usage()
                 self._count_call(error.code, usage, error.model)
+                self._ledger.spent(request, usage, "failed", seconds)
                 self._flush(call)
                 self.send(
                     call.asker,
@@ -229,11 +237,13 @@ class ModelActor(AsyncActor):
             except asyncio.CancelledError:
                 used = estimate_usage(request, call.chars) if call.chars else Usage()
                 self._count_call("cancelled", used, "")
+                self._ledger.spent(request, used, "stopped", time.monotonic() - began)
                 logger.info("call %s is cancelled", call.call_id)
                 raise
             else:
                 seconds = time.monotonic() - began
                 self._count_call("ok", answer.usage, answer.model)
+                self._ledger.spent(request, answer.usage, "completed", seconds)
                 self.counters[series("llm_cache_tokens_total", kind="read")] += answer.cache_read_tokens
                 self.counters[series("llm_cache_tokens_total", kind="write")] += answer.cache_write_tokens
                 logger.info("call %s answered after %.3f s by %s", call.call_id, seconds, answer.model)

@@ -14,6 +14,7 @@ from pathlib import Path
 from openclaw_actors.actors.board import counters_of
 from openclaw_actors.actors.persistence_contacts import ContactHandlers
 from openclaw_actors.actors.persistence_outbox import OutboxHandlers
+from openclaw_actors.actors.persistence_usage import UsageHandlers
 from openclaw_actors.actors.store_refusals import refusals as _refusals
 from openclaw_actors.actorsystem import AsyncActor, handles
 from openclaw_actors.config import GatewayConfig, decode
@@ -82,7 +83,7 @@ _EXIT_AFTER_ANSWER_S = 0.05
 _QUARANTINED_NAMED = 20
 
 
-class PersistenceActor(ContactHandlers, OutboxHandlers, AsyncActor):
+class PersistenceActor(ContactHandlers, OutboxHandlers, UsageHandlers, AsyncActor):
     """Keeps the conversations."""
 
     process_name = "persistence"
@@ -374,4 +375,5 @@ def _options(config: GatewayConfig, counts: MutableMapping[str, float]) -> Store
         max_record_bytes=memory.max_record_bytes,
         lock_timeout_s=memory.lock_timeout_seconds,
         counts=counts,
+        model="demo" if config.llm.provider == "demo" else config.llm.model,
     )

@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+import logging
+
 from openclaw_actors.actors.directory import ServiceDirectory
 from openclaw_actors.actorsystem import AsyncActor
+from openclaw_actors.core.effects import FindOutcome
 from openclaw_actors.core.session import SessionCore
-from openclaw_actors.messages import DurableEvent, EventsPage, ReadEvents, Replay, ReplayPage
+from openclaw_actors.errors import AskRefused
+from openclaw_actors.messages import (
+    Accepted,
+    DurableEvent,
+    EventsPage,
+    ReadEvents,
+    Replay,
+    ReplayPage,
+    TurnDone,
+)
 
 __all__ = ["ReplayReader"]
+
+logger = logging.getLogger(__name__)
 
 _STORE_TIMEOUT_S = 30.0
 
@@ -83,3 +97,22 @@ class ReplayReader:
             )
             recent = page.events
         return next((event for event in recent if event.seq == seq), None)
+
+    async def outcome(self, effect: FindOutcome) -> Accepted | None:
+        """What answers a repeated message whose turn has ended.
+
+        None where its end cannot be read: there is no answer then, and the channel tells that it was not taken.
+        """
+        deliver = effect.deliver
+        try:
+            event = await self.find_event(deliver.session, effect.ended_seq)
+        except AskRefused as refusal:
+            logger.warning("the outcome of a repeated message cannot be read: %s", refusal)
+            return None
+        return Accepted(
+            session=deliver.session,
+            delivery_id=deliver.delivery_id,
+            message_id=deliver.message_id,
+            duplicate=effect.receipt,
+            turn_done=event if isinstance(event, TurnDone) else None,
+        )

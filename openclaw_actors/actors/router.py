@@ -16,6 +16,7 @@ from typing import Any
 from openclaw_actors.actors.board import counters_of
 from openclaw_actors.actors.catalogue import CHANNELS, load
 from openclaw_actors.actors.directory import ServiceDirectory
+from openclaw_actors.actors.router_approvals import ApprovalRequests
 from openclaw_actors.actors.router_moves import RouterMoves
 from openclaw_actors.actors.router_view import SessionGauges, limits_of, node_of
 from openclaw_actors.actorsystem import ActorFailed, AsyncActor, address_key, handles
@@ -41,6 +42,8 @@ from openclaw_actors.errors import ActorError, AskRefused
 from openclaw_actors.messages import (
     Address,
     Append,
+    ApprovalOutcome,
+    ApprovalsWaiting,
     Children,
     DeleteSession,
     Deliver,
@@ -88,7 +91,7 @@ _LIST_AGAIN_S = 1.0
 _DRAIN_MARGIN_S = 2.0
 
 
-class SessionRouter(AsyncActor):
+class SessionRouter(ApprovalRequests, AsyncActor):
     """Finds or forks the session of every message."""
 
     process_name = "router"
@@ -102,6 +105,9 @@ class SessionRouter(AsyncActor):
         self._channels: dict[str, Address] = {}
         self._retired: deque[str] = deque(maxlen=64)
         self._stop_askers: dict[str, list[asyncio.Future[StopOutcome]]] = {}
+        self._approvals: dict[str, ApprovalsWaiting] = {}
+        """What waits for a person, by session."""
+        self._approval_askers: dict[tuple[str, str], list[asyncio.Future[ApprovalOutcome]]] = {}
         self._endings: set[asyncio.Task[None]] = set()
         self._tick: asyncio.TimerHandle | None = None
         self._tick_at = 0.0
@@ -271,6 +277,7 @@ class SessionRouter(AsyncActor):
         if key is None:
             return
         del self._addresses[key]
+        self._approvals.pop(key, None)
         entry = self._core.entries.get(key)
         if entry is not None:
             if entry.phase is Phase.PASSIVATING:

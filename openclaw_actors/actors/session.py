@@ -15,17 +15,21 @@ from collections.abc import Iterable, Sequence
 from openclaw_actors import logs
 from openclaw_actors.actors.directory import ServiceDirectory
 from openclaw_actors.actors.replay import ReplayReader
+from openclaw_actors.actors.session_approvals import ApprovalWatch
 from openclaw_actors.actors.session_commands import SessionCommands
 from openclaw_actors.actors.session_limits import give_way, limit_memory, log_end, session_limits
 from openclaw_actors.actors.session_model import ModelCalls
+from openclaw_actors.actors.session_subagents import SubAgentCalls
 from openclaw_actors.actors.session_tools import SessionTools
 from openclaw_actors.actors.session_voice import Voice
+from openclaw_actors.actors.turn_clock import TurnClock
 from openclaw_actors.actorsystem import AsyncActor, handles
 from openclaw_actors.agent.faults import commit_fault, fault_of
 from openclaw_actors.agent.system_prompt import SystemPrompt
 from openclaw_actors.config import decode
 from openclaw_actors.core.conversation import decode_state
 from openclaw_actors.core.effects import (
+    ApprovalsChanged,
     CallModel,
     CancelModel,
     Effect,
@@ -43,7 +47,6 @@ from openclaw_actors.core.records import Record
 from openclaw_actors.core.session import SessionCore
 from openclaw_actors.errors import AskRefused
 from openclaw_actors.messages import (
-    Accepted,
     Address,
     Append,
     Appended,
@@ -52,6 +55,7 @@ from openclaw_actors.messages import (
     CloseSession,
     Complete,
     Completed,
+    DecideApproval,
     Deliver,
     Directory,
     Drain,
@@ -103,10 +107,6 @@ class SessionActor(AsyncActor):
         """The channel's instance, where the conversation belongs to one of its connections."""
         self._asked_to_leave = False
         self._active_at = time.monotonic()
-        self._turn_clock: asyncio.TimerHandle | None = None
-        self._turn_clock_of = ""
-        self._turn_began_at = 0.0
-        self._turn_correlation: str | None = None
         self._became_idle = asyncio.Event()
 
     # Life
@@ -133,6 +133,20 @@ class SessionActor(AsyncActor):
         self._core = SessionCore(decode_state(opened.state), opened.token, session_limits(self._config))
         system_prompt = SystemPrompt(self._config)
         skills = system_prompt.skills
+        self._turn_clock = TurnClock(
+            self.call_later,
+            self._config.sessions.turn_timeout_seconds,
+            self._turn_timed_out,
+            began=lambda: self._calls.turn_begins(),
+        )
+        self._approvals = ApprovalWatch(
+            self._core,
+            opened.token,
+            self._turn_clock,
+            call_later=self.call_later,
+            tell_router=self._tell_router,
+            expired=self._approval_expired,
+        )
         self._tools = SessionTools(
             self,
             self._key,
@@ -155,6 +169,10 @@ class SessionActor(AsyncActor):
             lambda failure: self._carry_out(self._core.model_failed(failure, time.time())),
             summary_timeout_s=self._config.sessions.turn_timeout_seconds,
         )
+        self._tools.sub_agents = SubAgentCalls(
+            self._core, send_to_model=self._calls.send, carry_out=self._carry_out
+        )
+        self._core.approvals.needed_for = self._tools.needs_approval
         self._replays = ReplayReader(self, self._directory, self._core)
         self._voice = Voice(self, self._key, self._directory, message.followers, self._said_so_far)
         self._bound_to = next((each.bound_to for each in self._core.state.open), None)
@@ -182,6 +200,7 @@ class SessionActor(AsyncActor):
             return
         self._tools.learn_addresses()
         if "model" in changed and self._calls.called_incarnation != self._directory.incarnation("model"):
+            self._tools.sub_agents.model_lost()
             self._carry_out(self._core.model_lost(time.time()))
         if "persistence" in changed:
             self._carry_out(self._core.store_replaced(time.time()))
@@ -226,7 +245,7 @@ class SessionActor(AsyncActor):
 
     # From people
 
-    @handles(Deliver, StopTurn, Replay, Followers, EndSession, Passivate)
+    @handles(Deliver, StopTurn, DecideApproval, Replay, Followers, EndSession, Passivate)
     def from_router(self, message: Message, sender: Address) -> None:
         """What the router passes on; before the conversation is open it waits."""
         if not self._opening(message, sender):
@@ -246,6 +265,8 @@ class SessionActor(AsyncActor):
                 self._carry_out(self._core.delivered(message, time.time()))
             case StopTurn():
                 self._carry_out(self._core.stop(message, time.time()))
+            case DecideApproval():
+                self._carry_out(self._core.decided(message, time.time()))
             case Replay():
                 self._replay(message)
             case Followers():
@@ -290,6 +311,8 @@ class SessionActor(AsyncActor):
     @handles(Completed)
     def model_done(self, message: Completed, sender: Address) -> None:
         """The whole answer; of the demo provider it may be a fault to commit."""
+        if self._tools.sub_agents.model_said(message):
+            return
         fault = fault_of(message) if self._obeys_faults else None
         if fault is not None and self._core.waits_for(message.call_id):
             message = Completed(call_id=message.call_id, text=commit_fault(fault), usage=message.usage)
@@ -298,6 +321,8 @@ class SessionActor(AsyncActor):
     @handles(CallFailed)
     def model_failed(self, message: CallFailed, sender: Address) -> None:
         """There will be no answer."""
+        if self._tools.sub_agents.model_said(message):
+            return
         self._carry_out(self._core.model_failed(message, time.time()))
 
     # Effects
@@ -320,8 +345,9 @@ class SessionActor(AsyncActor):
                     self._calls.carry_out(effect)
                 case RunCommand():
                     self.spawn(self._commands.run(effect), name="command")
-                case StartTurnClock():
-                    self._start_turn_clock(effect.turn_id)
+                case StartTurnClock() | ApprovalsChanged():
+                    self._approvals.carry_out(effect)
+                    self._tools.sub_agents.approvals_changed()
                 case FindOutcome():
                     self.spawn(self._find_outcome(effect), name="find outcome")
                 case _:
@@ -369,7 +395,7 @@ class SessionActor(AsyncActor):
     def _publish(self, events: tuple[Event, ...]) -> None:
         for event in events:
             if isinstance(event, TurnDone):
-                log_end(event, self._turn_began_at, self._turn_correlation)
+                log_end(event, self._turn_clock.began_at, self._turn_clock.correlation_id)
         self._voice.publish(events)
 
     def on_dead_target(self, address: Address, message: object) -> None:
@@ -388,39 +414,19 @@ class SessionActor(AsyncActor):
         turn = self._core.turn
         return turn.said_so_far() if turn is not None else None
 
-    def _start_turn_clock(self, turn_id: str) -> None:
-        if self._turn_clock_of == turn_id:
-            return
-        if self._turn_clock is not None:
-            self._turn_clock.cancel()
-        self._turn_clock_of = turn_id
-        self._calls.turn_begins()
-        self._turn_began_at = time.monotonic()
-        self._turn_correlation = self._core.turn.correlation_id if self._core.turn is not None else None
-        self._turn_clock = self.call_later(
-            self._config.sessions.turn_timeout_seconds, self._turn_timed_out, turn_id
-        )
+    def _approval_expired(self, approval_id: str) -> None:
+        self._carry_out(self._core.approval_expired(approval_id, time.time()))
+
+    def _tell_router(self, message: Message) -> None:
+        self.send(self._router, message)
 
     def _turn_timed_out(self, turn_id: str) -> None:
         self._carry_out(self._core.turn_timed_out(turn_id, time.time()))
 
     async def _find_outcome(self, effect: FindOutcome) -> None:
-        deliver = effect.deliver
-        try:
-            event = await self._replays.find_event(self._key, effect.ended_seq)
-        except AskRefused as refusal:
-            logger.warning("the outcome of a repeated message cannot be read: %s", refusal)
-            return  # without an end there is no answer: the channel tells that the message was not taken
-        self._voice.tell(
-            deliver.channel,
-            Accepted(
-                session=self._key,
-                delivery_id=deliver.delivery_id,
-                message_id=deliver.message_id,
-                duplicate=effect.receipt,
-                turn_done=event if isinstance(event, TurnDone) else None,
-            ),
-        )
+        outcome = await self._replays.outcome(effect)
+        if outcome is not None:
+            self._voice.tell(effect.deliver.channel, outcome)
 
     def _command_done(self, message_id: str, text: str, records: Sequence[Record]) -> None:
         self._carry_out(self._core.command_done(message_id, text, time.time(), drafts=records))
@@ -430,12 +436,17 @@ class SessionActor(AsyncActor):
 
     def _doing(self) -> str:
         if self._core.turn is not None:
-            return f"turn {time.monotonic() - self._turn_began_at:.0f} s"
+            return self._approvals.doing or f"turn {self._turn_clock.seconds:.0f} s"
         if self._core.compaction.runs:
             return "compacting"
         return "idle" if self._core.idle else "writing"
 
     # Leaving
+
+    async def on_stop(self) -> None:
+        """Leaves nothing of the audit unwritten."""
+        if self._early is None:
+            self._tools.close()
 
     def _note_idleness(self) -> None:
         if self._early is not None:

@@ -6,8 +6,10 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from openclaw_actors.core.answering import usage_text
 from openclaw_actors.core.commands import Command
 from openclaw_actors.core.effects import RunCommand
+from openclaw_actors.core.principals import principal_of
 from openclaw_actors.core.records import HistoryRestored, Record
 from openclaw_actors.core.session import SessionCore
 from openclaw_actors.errors import AskRefused
@@ -16,7 +18,9 @@ from openclaw_actors.messages import (
     BranchList,
     BranchSession,
     BranchSummary,
+    DayUsage,
     DeleteBranch,
+    GetDayUsage,
     ListBranches,
     Message,
     ReadBranch,
@@ -76,6 +80,8 @@ class SessionCommands:
     async def _result(self, command: Command) -> Result:
         if command.name == "skills":
             return (self._skills() if self._skills is not None else _NO_SKILLS), ()
+        if command.name == "usage":
+            return await self._usage()
         if command.name in ("new", "reset"):
             return await self._new()
         if self._core.turn is not None and not (
@@ -85,6 +91,13 @@ class SessionCommands:
         if command.name == "undo":
             return await self._undo()
         return await self._branch(command.argument)
+
+    async def _usage(self) -> Result:
+        principal = principal_of(self._session)
+        found: DayUsage = await self._ask_store(GetDayUsage(principal=principal))
+        running = self._core.turn.usage.total if self._core.turn is not None else 0
+        today = found.principals.get(principal, 0) + running
+        return usage_text(self._core.state, self._core.limits, today), ()
 
     async def _new(self) -> Result:
         if not self._core.state.window:

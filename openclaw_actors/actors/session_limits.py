@@ -82,6 +82,11 @@ def session_limits(config: GatewayConfig) -> SessionLimits:
         ),
         token_budget=config.sessions.token_budget,
         rate_limit_per_minute=config.sessions.rate_limit_per_minute,
+        turn_token_budget=config.sessions.turn_token_budget,
+        tokens_per_day=config.llm.tokens_per_day_per_principal,
+        max_model_calls=config.tooling.max_iterations,
+        max_equal_calls=config.tooling.max_identical_calls,
+        approval_timeout_s=config.tooling.approval_timeout_seconds,
         accept_timeout_s=config.websocket.accept_timeout_seconds,
         max_answer_chars=min(_MAX_ANSWER_CHARS, config.memory.max_record_bytes // _BYTES_PER_CHAR),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,13 +12,19 @@ from typing import Any
 from openclaw_actors import logs
 from openclaw_actors.actors.directory import ServiceDirectory
 from openclaw_actors.actors.session_mcp import SessionMcp
+from openclaw_actors.actors.session_subagents import SubAgentCalls
 from openclaw_actors.actorsystem import AsyncActor, become_subreaper
-from openclaw_actors.config import GatewayConfig
+from openclaw_actors.config import GatewayConfig, find_paths
 from openclaw_actors.config.secrets import SecretUnresolved, resolve
-from openclaw_actors.core.effects import CallTool, CancelTools
-from openclaw_actors.messages import Message, ToolCall, ToolSpec
+from openclaw_actors.core.approvals import refusal_text
+from openclaw_actors.core.effects import CallTool, CancelTools, NotRun
+from openclaw_actors.linewriter import LineWriter
+from openclaw_actors.messages import ChatMessage, Completed, Message, ToolCall, ToolSpec
+from openclaw_actors.tools.audit import AUDIT_NAME, Audit
 from openclaw_actors.tools.base import ToolFailed
+from openclaw_actors.tools.hooks import Hooks, load_hooks
 from openclaw_actors.tools.launch import ProgramLimits
+from openclaw_actors.tools.policy import needs_approval
 from openclaw_actors.tools.programs import Programs
 from openclaw_actors.tools.registry import toolbox_of
 from openclaw_actors.tools.runner import ToolRunner
@@ -27,6 +33,7 @@ from openclaw_actors.tools.skill import SkillReader
 __all__ = ["SessionTools"]
 
 _SERVICE_TIMEOUT_S = 30.0
+_AUDIT_S = 0.5
 
 
 class SessionTools:
@@ -52,6 +59,7 @@ class SessionTools:
         skills: SkillReader | None = None,
     ) -> None:
         self.session = session
+        self.sub_agents: SubAgentCalls
         self.config = config
         self._actor = actor
         self._directory = directory
@@ -59,8 +67,17 @@ class SessionTools:
         self._skills = skills
         self._mcp = SessionMcp(actor, self, directory) if config.mcp.servers else None
         self._toolbox = toolbox_of(self, skills, self._mcp)
+        logs_dir = find_paths(config.state_dir, config.memory.storage_path, os.environ).logs
+        self._audit_lines = LineWriter(logs.SharedFile(logs_dir / AUDIT_NAME).write, what="audit")
         self._runner = ToolRunner(
-            self._toolbox, spawn=self._spawn, done=done, parallel=config.tooling.parallel_tool_execution
+            self._toolbox,
+            spawn=self._spawn,
+            done=done,
+            hooks=Hooks(
+                load_hooks(config.tooling.hooks), spawn=self._spawn, noted=Audit(self._audit_lines).note
+            ),
+            session=session,
+            parallel=config.tooling.parallel_tool_execution,
         )
 
     @property
@@ -78,12 +95,40 @@ class SessionTools:
         if self._mcp is not None:
             self._mcp.learn()
 
-    def carry_out(self, effect: CallTool | CancelTools) -> None:
-        """Run a tool when its turn has come, or end all of a turn's."""
-        if isinstance(effect, CallTool):
-            self._runner.start(effect.turn_id, effect.call)
-        else:
-            self._runner.cancel(effect.turn_id)
+    def carry_out(self, effect: CallTool | CancelTools | NotRun) -> None:
+        """Run a tool when its turn has come, end all of a turn's, or note one that did not run."""
+        match effect:
+            case CallTool():
+                self._runner.start(effect.turn_id, effect.call)
+            case CancelTools():
+                self._runner.cancel(effect.turn_id)
+            case NotRun():
+                self._runner.not_run(effect.turn_id, effect.call, effect.status, effect.text)
+
+    async def complete(
+        self, turn_id: str, call_id: str, messages: Sequence[ChatMessage], tools: Sequence[ToolSpec]
+    ) -> Completed:
+        """See `DelegateHost.complete`."""
+        return await self.sub_agents.complete(turn_id, call_id, messages, tools)
+
+    async def run_for(self, turn_id: str, call: ToolCall) -> tuple[str, str]:
+        """See `DelegateHost.run_for`."""
+        if self.needs_approval(call.name):
+            decision = await self.sub_agents.decision(turn_id, call)
+            if decision != "approved":
+                text = refusal_text(decision, self.config.tooling.approval_timeout_seconds)
+                self._runner.not_run(turn_id, call, "denied", text)
+                return "denied", text
+        return await self._runner.outcome(turn_id, call)
+
+    def needs_approval(self, name: str) -> bool:
+        """Whether a person is asked before this tool runs; one that does not exist asks nobody."""
+        tool = self._toolbox.find(name)
+        return tool is not None and needs_approval(self.config.tooling, tool)
+
+    def close(self) -> None:
+        """Wait a moment for what is still to be written to the audit."""
+        self._audit_lines.close(_AUDIT_S)
 
     @cached_property
     def programs(self) -> Programs:

@@ -16,6 +16,7 @@ from openclaw_actors.messages import (
     Refused,
     SessionEvents,
     StopOutcome,
+    ToolApprovalRequired,
     TurnDone,
 )
 
@@ -77,9 +78,10 @@ class Voice:
         self._newest = next((each for each in reversed(events) if hasattr(each, "seq")), self._newest)
         message = SessionEvents(session=self._key, incarnation=self._incarnation, events=events)
         ends = [event for event in events if isinstance(event, TurnDone)]
+        says = bool(ends) or any(isinstance(event, ToolApprovalRequired) for event in events)
         self._newest_end = ends[-1] if ends else self._newest_end
         for channel in self.followers:
-            if ends or channel != self._outbox:  # which has no use for anything but ends
+            if says or channel != self._outbox:  # which has no use for anything but ends and questions
                 self.tell(channel, message)
 
     def tell(self, channel: str, message: Message) -> None:

@@ -69,6 +69,7 @@ from openclaw_actors.messages import (
     SessionEvents,
     SessionLost,
     SetDoNotText,
+    ToolApprovalRequired,
     TurnDone,
     Undelivered,
 )
@@ -190,8 +191,11 @@ class SmsOutbox(AsyncActor):
 
     @handles(SessionEvents)
     def session_spoke(self, message: SessionEvents, sender: Address) -> None:
-        """A turn ended: its text is the reply."""
-        if any(isinstance(event, TurnDone) and event.text.strip() for event in message.events):
+        """A turn ended: its text is the reply; or a tool asks whether it may run."""
+        if any(
+            isinstance(event, ToolApprovalRequired) or (isinstance(event, TurnDone) and event.text.strip())
+            for event in message.events
+        ):
             self._happened(Due((message.session,)))
 
     @handles(SessionLost)

@@ -23,6 +23,7 @@ from openclaw_actors.actors.operations import Operations
 from openclaw_actors.actors.rundir import mark_stopping
 from openclaw_actors.actors.service import Service
 from openclaw_actors.actors.session_operations import SessionOperations, SessionRequest
+from openclaw_actors.actors.supervisor_approvals import OperatorApprovals
 from openclaw_actors.actors.supervisor_mcp import McpServers, restart_limits, start_timeout_s
 from openclaw_actors.actors.supervisor_outbox import OutboxRequests
 from openclaw_actors.actorsystem import ActorFailed, AsyncActor, address_key, handles
@@ -89,7 +90,7 @@ _SECRETS: Mapping[str, tuple[str, ...]] = {
 """How the keys of a service's secrets begin."""
 
 
-class Supervisor(OutboxRequests, McpServers, AsyncActor):
+class Supervisor(OperatorApprovals, OutboxRequests, McpServers, AsyncActor):
     """Owns the tree of actors."""
 
     process_name = "supervisor"
@@ -493,5 +494,6 @@ class Supervisor(OutboxRequests, McpServers, AsyncActor):
 
     def _rotate_log(self) -> None:
         limits = self._config.logging
-        logs.rotate_if_needed(self._log_path, max_bytes=limits.max_bytes, backups=limits.backups)
+        for path in (self._log_path, self._log_path.with_name("audit.jsonl")):
+            logs.rotate_if_needed(path, max_bytes=limits.max_bytes, backups=limits.backups)
         self.call_later(_ROTATE_EVERY_S, self._rotate_log)

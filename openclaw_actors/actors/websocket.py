@@ -26,6 +26,7 @@ from openclaw_actors.errors import ConfigError, FrameTooLarge
 from openclaw_actors.messages import (
     Accepted,
     Address,
+    ApprovalOutcome,
     Deliver,
     Directory,
     Drain,
@@ -250,6 +251,12 @@ class WebSocketChannel(AsyncActor):
         """What a stop has stopped."""
         if self._core is not None:
             self._core.stop_outcome(message)
+
+    @handles(ApprovalOutcome)
+    def decided(self, message: ApprovalOutcome, sender: Address) -> None:
+        """What became of a decision about a tool."""
+        if self._core is not None:
+            self._core.approval_outcome(message)
 
     # Pages
 

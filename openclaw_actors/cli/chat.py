@@ -31,7 +31,7 @@ DUMB_TERMINALS = ("", "dumb", "unknown")
 HELP = """\
 /status        what the conversation does now
 /stop [all]    end the running turn; with `all` also what waits behind it
-/approve       let the tool run that asks; /deny refuses
+/approve [ID]  let the tool run that asks; /deny refuses
 /session ID    go to another conversation
 /help          this
 /quit          leave; Ctrl-D does too
@@ -163,6 +163,8 @@ class Chat:
         if text.startswith("//"):
             return self._link.say(text[1:])
         name, _, rest = text.strip().partition(" ")
+        if name in ("/approve", "/deny") and (rest or not self._approvals):
+            return self._link.say(text)  # which of them is meant, or that none waits, the gateway knows
         if not name.startswith("/") or name in SENT_AS_TEXT or _is_for_gateway(name, text):
             return self._link.say(text)
         self._obey(name, rest.strip())
@@ -210,10 +212,12 @@ class Chat:
         self._link.perform(self.conversation.stop(queue=queue))
 
     def _decide(self, *, approved: bool) -> None:
-        if not self._approvals:
-            self.remark("(nothing asks)")
-            return
         self._link.perform(self.conversation.decide(self._approvals.pop(0), approved=approved))
+
+    @property
+    def asked(self) -> bool:
+        """Whether a tool waits for the person."""
+        return bool(self._approvals)
 
     def say_what_is_lost(self) -> None:
         """Before the conversation is left: say which messages the gateway does not have for sure."""

@@ -76,13 +76,13 @@ async def _converse(chat: Chat) -> None:
         line = await lines.get()
         if line is None:
             return
-        if chat.entered(line):
-            await _until_answered(chat)
+        chat.entered(line)
+        await _until_answered(chat)
 
 
 async def _until_answered(chat: Chat) -> None:
-    """Wait for the answers: the next message must not meet a full queue."""
-    while chat.conversation.waiting:
+    """Wait for the answers: the next message must not meet a full queue. A tool that asks is answered by a line."""
+    while chat.conversation.waiting and not chat.asked:
         chat.changed.clear()
         await chat.changed.wait()
 

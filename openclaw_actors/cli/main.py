@@ -47,11 +47,13 @@ _COMMANDS = {
     "sessions": ("openclaw_actors.cli.sessions", "See, stop, export, delete and restore conversations."),
     "actors": ("openclaw_actors.cli.actors", "Restart or stop an actor."),
     "drain": ("openclaw_actors.cli.drain", "Refuse new messages, and finish what was accepted."),
+    "approvals": ("openclaw_actors.cli.approvals", "List and decide what tools wait for."),
     "doctor": (
         "openclaw_actors.cli.doctor.command",
         "Check everything and explain; --fix repairs what is safe.",
     ),
     "outbox": ("openclaw_actors.cli.outbox", "List, retry and purge replies that were not sent by SMS."),
+    "usage": ("openclaw_actors.cli.usage", "Show what was used: tokens and time."),
     "config": ("openclaw_actors.cli.config", "Check and show the configuration."),
 }
 

@@ -50,7 +50,7 @@ class Transcript:
                 return self.line(f"[{effect.name}: {effect.status}]")
             case ApprovalAsked():
                 asked = f"{effect.name} {_shortened(effect.arguments)}"
-                return self.line(f"May this run? {asked}   (/approve or /deny)")
+                return self.line(f"May this run? {asked}   (/approve or /deny {effect.approval_id})")
             case TurnEnded():
                 return self._turn_ended(effect)
             case Noticed(code="session_restarted"):

@@ -56,6 +56,10 @@ class ToolingConfig(Section, frozen=True):
     parallel_tool_execution: bool = True
     require_tool_approval: bool = False
     approval_required_tools: tuple[Text, ...] = ("shell", "write_file")
+    approval_timeout_seconds: Timeout = 300.0
+    hooks: tuple[Annotated[str, Meta(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")], ...] = ()
+    max_iterations: Annotated[int, Meta(ge=1, le=1_000)] = 10
+    max_identical_calls: Annotated[int, Meta(ge=0, le=1_000)] = 5
 
 
 class ContextConfig(Section, frozen=True):

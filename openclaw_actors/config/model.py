@@ -62,10 +62,6 @@ DERIVED: Mapping[str, str] = MappingProxyType(
 """Keys whose default follows from other keys; `null` in the file means: derive it."""
 
 NOT_YET: tuple[str, ...] = (
-    "tooling.approval",
-    "tooling.require_tool_approval",
-    "tooling.approval_required_tools",
-    "delegation",
     "plugins.enabled",
     "plugins.prefer",
     "plugins.overrides",

@@ -76,6 +76,7 @@ class SessionsConfig(Section, frozen=True):
     ping_interval_seconds: Timeout = 5.0
     ping_timeout_seconds: Timeout = 10.0
     token_budget: Count = 0
+    turn_token_budget: Count = 1_000_000
     rate_limit_per_minute: Count = 0
     max_memory_mb: Count = 512
 
@@ -184,6 +185,8 @@ class LlmConfig(Section, frozen=True):
     max_response_bytes: Bytes = 16_777_216
     fallbacks: tuple[LlmModel, ...] = ()
     models: dict[ModelName, LlmModel] = {}
+    tokens_per_day: Count = 0
+    tokens_per_day_per_principal: Count = 0
     demo_faults: bool = False
 
 

@@ -36,6 +36,14 @@ class SessionLimits:
     accept_timeout_s: float = 10.0
     max_model_calls: int = 10
     """Model calls in one turn."""
+    max_equal_calls: int = 5
+    """With so many calls of one tool with the same arguments in one turn the model is told; 0: never."""
+    turn_token_budget: int = 1_000_000
+    """Of one turn; 0: unlimited."""
+    tokens_per_day: int = 0
+    """Of one principal, as the model's actor counts them; 0: unlimited."""
+    approval_timeout_s: float = 300.0
+    """How long a tool waits for a person."""
     max_restarts_of_turn: int = 2
     """How often a turn starts again after its stream broke or the model's actor died."""
     max_answer_chars: int = 4_000_000

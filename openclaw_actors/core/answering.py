@@ -11,7 +11,7 @@ from openclaw_actors.core.drafts import settings_changed
 from openclaw_actors.core.records import Record
 from openclaw_actors.core.window import turns_in
 
-__all__ = ["Answer", "answer", "busy_mode"]
+__all__ = ["Answer", "answer", "busy_mode", "usage_text"]
 
 _MAX_MODEL_CHARS = 200
 _BUSY_MODES = {
@@ -45,8 +45,6 @@ def answer(command: Command, state: Conversation, limits: SessionLimits, *, turn
     match command.name:
         case "help":
             return Answer(help_text())
-        case "usage":
-            return Answer(_usage(state, limits))
         case "status":
             return Answer(_status(state, limits, turn_runs=turn_runs))
         case "model":
@@ -57,12 +55,20 @@ def answer(command: Command, state: Conversation, limits: SessionLimits, *, turn
             return None
 
 
-def _usage(state: Conversation, limits: SessionLimits) -> str:
+def usage_text(state: Conversation, limits: SessionLimits, today: int) -> str:
+    """What a conversation has used, and what may be used.
+
+    Args:
+        today: tokens that its principal has used today, in all conversations.
+    """
     usage = state.usage
+    daily = f" of {limits.tokens_per_day:,}" if limits.tokens_per_day else ""
+    turn = f"\nOne turn may use {limits.turn_token_budget:,}." if limits.turn_token_budget else ""
     budget = f" of {limits.token_budget:,}" if limits.token_budget else ""
     return (
         f"This conversation has used {usage.total:,}{budget} tokens in {state.turns:,} turns "
-        f"({usage.input_tokens:,} in, {usage.output_tokens:,} out)."
+        f"({usage.input_tokens:,} in, {usage.output_tokens:,} out).\n"
+        f"Today you have used {today:,}{daily} in all conversations.{turn}"
     )
 
 

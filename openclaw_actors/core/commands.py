@@ -22,6 +22,8 @@ _HELP = {
         "keep this conversation as it stands, or go back",
     ),
     "compact": ("", "let a summary stand for the older part of this conversation"),
+    "approve": ("[ID]", "let the tool run that asks"),
+    "deny": ("[ID]", "do not let it run"),
     "model": ("[NAME | default]", "which model answers here"),
     "queue": (f"[{' | '.join(BUSY_MODES)}]", "what becomes of a message while an answer is being given"),
     "skills": ("", "which skills there are; a message that begins with /skill NAME asks for one"),

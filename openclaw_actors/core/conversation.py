@@ -11,6 +11,8 @@ import hashlib
 import msgspec
 
 from openclaw_actors.core.records import (
+    ApprovalAsked,
+    ApprovalDecided,
     AssistantSpoke,
     HistoryCompacted,
     HistoryRestored,
@@ -19,6 +21,7 @@ from openclaw_actors.core.records import (
     NumbersSkipped,
     Record,
     SettingsChanged,
+    SubAgentCalled,
     ToolFinished,
     ToolStarted,
     TurnBegan,
@@ -31,6 +34,7 @@ from openclaw_actors.messages.events import Usage
 from openclaw_actors.messages.history import HistoryTurn, Step, ToolOutcome
 
 __all__ = [
+    "Approval",
     "Conversation",
     "HistoryTurn",
     "OpenMessage",
@@ -46,6 +50,9 @@ __all__ = [
 
 _BETWEEN_MESSAGES = "\n\n"
 REMEMBERED_IDS = 1_024
+_MAX_ARGUMENT_CHARS = 4_000
+REMEMBERED_APPROVALS = 64
+"""So many decided ones are known, to tell who decides once more."""
 REMEMBERED_SECONDS = 7 * 24 * 3600.0
 MOST_TOKENS = (1 << 63) - 1
 REMEMBERED_IDS_AT_MOST = 100_000
@@ -78,6 +85,20 @@ class OpenMessage(msgspec.Struct):
     """Another message's turn answers it."""
 
 
+class Approval(msgspec.Struct):
+    """A tool that waits for a person's decision, or waited for one."""
+
+    turn_id: str
+    call_id: str
+    name: str
+    asked_at: float
+    expires_at: float
+    arguments: str = ""
+    """As the model gave them; cut where they are very long."""
+    decision: str = ""
+    """`approved`, `denied`, `expired`, or `ended` with its turn; empty: it waits."""
+
+
 class RememberedId(msgspec.Struct, array_like=True):
     """What a repeated message id is answered from."""
 
@@ -108,6 +129,8 @@ class Conversation(msgspec.Struct):
     """Accepted messages without an answer, in order; the first is the one that runs."""
     commands: list[OpenMessage] = msgspec.field(default_factory=list)
     """Commands that were accepted and are not carried out, in order."""
+    approvals: dict[str, Approval] = msgspec.field(default_factory=dict)
+    """By id, oldest first: all that wait, and the last that were decided."""
     settings: dict[str, str] = msgspec.field(default_factory=dict)
     """What a person wants otherwise in this conversation: `model`, `queue`."""
     remembered: dict[str, RememberedId] = msgspec.field(default_factory=dict)
@@ -170,8 +193,8 @@ def apply(state: Conversation, record: Record, *, window_turns: int) -> None:
             _change_window(state, record, window_turns)
         case MessagesAbsorbed():
             _absorb(state, record)
-        case SettingsChanged():
-            _change_settings(state, record)
+        case SettingsChanged() | ApprovalAsked() | ApprovalDecided():
+            _change(state, record)
         case _:
             _advance_turn(state, record)
 
@@ -219,6 +242,9 @@ def _end_turn(state: Conversation, record: TurnEnded, window_turns: int) -> None
     if command is not None:
         state.commands.remove(command)
         return
+    for approval in state.approvals.values():
+        if not approval.decision and approval.turn_id == record.turn_id:
+            approval.decision = "ended"
     message = next((open_ for open_ in state.open if open_.message_id == record.message_id), None)
     if message is None:
         return
@@ -248,6 +274,24 @@ def _change_window(
         )
 
 
+def _ask_or_decide(state: Conversation, record: ApprovalAsked | ApprovalDecided) -> None:
+    if isinstance(record, ApprovalDecided):
+        if record.approval_id in state.approvals:
+            state.approvals[record.approval_id].decision = record.decision
+        return
+    state.approvals[record.approval_id] = Approval(
+        turn_id=record.turn_id,
+        call_id=record.call_id,
+        name=record.name,
+        asked_at=record.at,
+        expires_at=record.expires_at,
+        arguments=record.arguments[:_MAX_ARGUMENT_CHARS],
+    )
+    decided = [name for name, approval in state.approvals.items() if approval.decision]
+    for name in decided[:-REMEMBERED_APPROVALS]:
+        del state.approvals[name]
+
+
 def _absorb(state: Conversation, record: MessagesAbsorbed) -> None:
     into = next((each for each in state.open if each.message_id == record.into), None)
     if into is None:
@@ -262,7 +306,10 @@ def _absorb(state: Conversation, record: MessagesAbsorbed) -> None:
         into.text = _BETWEEN_MESSAGES.join([*texts, into.text])
 
 
-def _change_settings(state: Conversation, record: SettingsChanged) -> None:
+def _change(state: Conversation, record: SettingsChanged | ApprovalAsked | ApprovalDecided) -> None:
+    if not isinstance(record, SettingsChanged):
+        _ask_or_decide(state, record)
+        return
     for name, value in record.values.items():
         if value is None:
             state.settings.pop(name, None)
@@ -271,7 +318,7 @@ def _change_settings(state: Conversation, record: SettingsChanged) -> None:
 
 
 def _advance_turn(
-    state: Conversation, record: TurnBegan | AssistantSpoke | ToolStarted | ToolFinished
+    state: Conversation, record: TurnBegan | AssistantSpoke | SubAgentCalled | ToolStarted | ToolFinished
 ) -> None:
     message = next((each for each in state.open if turn_id_of(each.message_id) == record.turn_id), None)
     if message is None:
@@ -285,6 +332,8 @@ def _advance_turn(
             message.deaths = 0
             message.usage = _sum(message.usage, record.usage)
             message.steps.append(Step(text=record.text, calls=record.tool_calls))
+        case SubAgentCalled():
+            message.usage = _sum(message.usage, record.usage)
         case ToolStarted() if message.steps:
             message.steps[-1].started.add(record.call_id)
         case ToolFinished() if message.steps:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal
 
 import msgspec
 
-from openclaw_actors.core.conversation import Conversation, OpenMessage
+from openclaw_actors.core.conversation import Approval, Conversation, OpenMessage
 from openclaw_actors.core.records import (
+    ApprovalAsked,
+    ApprovalDecided,
     AssistantSpoke,
     MessagesAbsorbed,
     Record,
     SettingsChanged,
+    SubAgentCalled,
     ToolFinished,
     ToolStarted,
     TurnBegan,
@@ -25,11 +30,16 @@ from openclaw_actors.messages.model import Completed, ToolCall
 
 __all__ = [
     "absorbed",
+    "approval_asked",
+    "approval_decided",
+    "approval_mark",
     "asked_for_tools",
     "ends_of",
     "numbered",
     "settings_changed",
+    "sub_agent_called",
     "tool_finished",
+    "tool_started",
     "turn_began",
     "turn_ended",
     "user_said",
@@ -106,8 +116,49 @@ def tool_finished(turn_id: str, call: ToolCall, status: str, text: str) -> ToolF
     )
 
 
-def asked_for_tools(turn_id: str, answer: Completed) -> list[Record]:
-    """The model's answer that asks for tools, and the start of each of them."""
+def tool_started(turn_id: str, call: ToolCall) -> ToolStarted:
+    """A tool is about to run."""
+    return ToolStarted(
+        number=0,
+        at=0.0,
+        seq=0,
+        turn_id=turn_id,
+        call_id=call.call_id,
+        name=call.name,
+        arguments=call.arguments,
+    )
+
+
+def approval_decided(
+    approval_id: str, approval: Approval, decision: Literal["approved", "denied", "expired", "ended"], by: str
+) -> ApprovalDecided:
+    """What became of a tool that waited for a person."""
+    return ApprovalDecided(
+        number=0,
+        at=0.0,
+        turn_id=approval.turn_id,
+        approval_id=approval_id,
+        call_id=approval.call_id,
+        decision=decision,
+        by=by,
+    )
+
+
+def asked_for_tools(
+    turn_id: str,
+    answer: Completed,
+    *,
+    refused: Mapping[str, str],
+    needs_approval: Callable[[str], bool],
+    expires_at: float,
+) -> list[Record]:
+    """The model's answer that asks for tools, and for each of them its start, its refusal, or the question for it.
+
+    Args:
+        refused: calls that are not run, by id, and what the model is told instead.
+        needs_approval: whether the tool of this name waits for a person.
+        expires_at: until when it does.
+    """
     spoke = AssistantSpoke(
         number=0,
         at=0.0,
@@ -116,19 +167,35 @@ def asked_for_tools(turn_id: str, answer: Completed) -> list[Record]:
         tool_calls=answer.tool_calls,
         usage=answer.usage,
     )
-    starts = [
-        ToolStarted(
-            number=0,
-            at=0.0,
-            seq=0,
-            turn_id=turn_id,
-            call_id=call.call_id,
-            name=call.name,
-            arguments=call.arguments,
-        )
-        for call in answer.tool_calls
-    ]
-    return [spoke, *starts]
+    begun: list[Record] = []
+    for call in answer.tool_calls:
+        if call.call_id in refused:
+            begun.append(tool_finished(turn_id, call, "error", refused[call.call_id]))
+        elif needs_approval(call.name):
+            begun.append(approval_asked(turn_id, call, expires_at))
+        else:
+            begun.append(tool_started(turn_id, call))
+    return [spoke, *begun]
+
+
+def approval_asked(turn_id: str, call: ToolCall, expires_at: float) -> ApprovalAsked:
+    """A person is asked whether a tool may run."""
+    return ApprovalAsked(
+        number=0,
+        at=0.0,
+        seq=0,
+        turn_id=turn_id,
+        approval_id="",
+        call_id=call.call_id,
+        name=call.name,
+        arguments=call.arguments,
+        expires_at=expires_at,
+    )
+
+
+def sub_agent_called(turn_id: str, call_id: str, usage: Usage) -> SubAgentCalled:
+    """What a sub-agent's model call has used."""
+    return SubAgentCalled(number=0, at=0.0, turn_id=turn_id, call_id=call_id, usage=usage)
 
 
 def absorbed(into: OpenMessage, messages: Sequence[OpenMessage], code: str) -> list[Record]:
@@ -144,6 +211,11 @@ def settings_changed(**values: str | None) -> SettingsChanged:
     return SettingsChanged(number=0, at=0.0, values=values)
 
 
+def approval_mark(session: str) -> str:
+    """How the id of each of a session's approvals begins: so its session is found without a table of all."""
+    return hashlib.blake2b(session.encode("utf-8", "surrogatepass"), digest_size=3).hexdigest()
+
+
 def numbered(drafts: Sequence[Record], state: Conversation, now: float) -> tuple[Record, ...]:
     """The drafts as the records that follow the state.
 
@@ -154,10 +226,12 @@ def numbered(drafts: Sequence[Record], state: Conversation, now: float) -> tuple
     records: list[Record] = []
     for draft in drafts:
         number += 1
-        changes: dict[str, int | float] = {"number": number, "at": now}
+        changes: dict[str, int | float | str] = {"number": number, "at": now}
         if hasattr(draft, "seq"):
             seq += 1
             changes["seq"] = seq
+        if isinstance(draft, ApprovalAsked):
+            changes["approval_id"] = f"{approval_mark(state.key)}-{seq}"
         records.append(msgspec.structs.replace(draft, **changes))
     return tuple(records)
 

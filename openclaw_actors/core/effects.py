@@ -14,12 +14,14 @@ from openclaw_actors.messages.history import HistoryTurn
 from openclaw_actors.messages.model import ToolCall
 
 __all__ = [
+    "ApprovalsChanged",
     "CallModel",
     "CallTool",
     "CancelModel",
     "CancelTools",
     "Effect",
     "FindOutcome",
+    "NotRun",
     "Publish",
     "RunCommand",
     "StartTurnClock",
@@ -106,6 +108,21 @@ class CancelTools:
 
 
 @dataclass(frozen=True, slots=True)
+class NotRun:
+    """A tool that the model asked for ended without having run, or nobody knows how it ran: for the audit."""
+
+    turn_id: str
+    call: ToolCall
+    status: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalsChanged:
+    """Other tools wait for a person than before: look at their deadlines, and hold the turn's clock while any does."""
+
+
+@dataclass(frozen=True, slots=True)
 class RunCommand:
     """Do what a person told the gateway, and report `command_done`; it may be asked again after a crash."""
 
@@ -140,6 +157,8 @@ Effect: TypeAlias = (
     | SummariseHistory
     | CallTool
     | CancelTools
+    | NotRun
+    | ApprovalsChanged
     | RunCommand
     | StartTurnClock
     | FindOutcome

@@ -7,12 +7,15 @@ import msgspec
 from openclaw_actors.messages.events import (
     DurableEvent,
     MessageAccepted,
+    ToolApprovalRequired,
     ToolResult,
     ToolStart,
     TurnDone,
     TurnStarted,
 )
 from openclaw_actors.messages.records import (
+    ApprovalAsked,
+    ApprovalDecided,
     AssistantSpoke,
     HistoryCompacted,
     HistoryRestored,
@@ -21,6 +24,7 @@ from openclaw_actors.messages.records import (
     NumbersSkipped,
     Record,
     SettingsChanged,
+    SubAgentCalled,
     ToolFinished,
     ToolStarted,
     TurnBegan,
@@ -29,6 +33,8 @@ from openclaw_actors.messages.records import (
 )
 
 __all__ = [
+    "ApprovalAsked",
+    "ApprovalDecided",
     "AssistantSpoke",
     "HistoryCompacted",
     "HistoryRestored",
@@ -37,6 +43,7 @@ __all__ = [
     "NumbersSkipped",
     "Record",
     "SettingsChanged",
+    "SubAgentCalled",
     "ToolFinished",
     "ToolStarted",
     "TurnBegan",
@@ -102,6 +109,15 @@ def event_of(record: Record) -> DurableEvent | None:
                 name=record.name,
                 status=record.status,
                 text=record.text,
+            )
+        case ApprovalAsked():
+            return ToolApprovalRequired(
+                seq=record.seq,
+                turn_id=record.turn_id,
+                approval_id=record.approval_id,
+                call_id=record.call_id,
+                name=record.name,
+                arguments=record.arguments,
             )
         case TurnEnded():
             return TurnDone(

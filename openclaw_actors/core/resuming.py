@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from openclaw_actors.core.approvals import only_waits, waiting
 from openclaw_actors.core.conversation import Conversation
-from openclaw_actors.core.drafts import tool_finished, turn_began, turn_ended
+from openclaw_actors.core.drafts import approval_decided, tool_finished, turn_began, turn_ended
 from openclaw_actors.core.records import Record, turn_id_of
 
 __all__ = ["taken_up"]
@@ -30,15 +31,31 @@ def taken_up(state: Conversation, *, deaths: int, live_channels: Collection[str]
         return [turn_ended(each, "interrupted", _GONE) for each in state.open]
     if message.attempt == 0:
         return []
-    died = message.deaths + min(deaths, 1)
+    died = message.deaths + (0 if only_waits(state) else min(deaths, 1))  # a wait has killed nobody
     if died >= _POISON_DEATHS:
         return [turn_ended(message, "failed", _QUARANTINED, code="quarantined")]
     interrupted: list[Record] = []
     if message.steps:
         step = message.steps[-1]
+        asked = {each.call_id for each in waiting(state).values()}
         interrupted = [
             tool_finished(turn_id_of(message.message_id), call, "interrupted", _TOOL_INTERRUPTED)
             for call in step.calls
-            if call.call_id not in step.outcomes
+            if call.call_id not in step.outcomes and call.call_id not in asked
         ]
-    return [*interrupted, turn_began(message.message_id, attempt=message.attempt + 1, deaths=died)]
+    return [
+        *_asked_by_sub_agents(state),
+        *interrupted,
+        turn_began(message.message_id, attempt=message.attempt + 1, deaths=died),
+    ]
+
+
+def _asked_by_sub_agents(state: Conversation) -> list[Record]:
+    """The ends of questions whose sub-agent died with its process: nobody waits for their answers."""
+    steps = state.open[0].steps
+    ours = {call.call_id for call in steps[-1].calls} if steps else set()
+    return [
+        approval_decided(approval_id, approval, "ended", "restart")
+        for approval_id, approval in waiting(state).items()
+        if approval.call_id not in ours
+    ]

@@ -33,6 +33,7 @@ from openclaw_actors.core.routing import (
     refuse_all,
 )
 from openclaw_actors.core.supervision import RestartPolicy
+from openclaw_actors.messages.approvals import DecideApproval
 from openclaw_actors.messages.base import Message
 from openclaw_actors.messages.conversation import (
     Deliver,
@@ -103,6 +104,14 @@ class RouterCore:
             return []
         followed = self._follow(entry, message.channel)
         return followed + self._hold_or_send(entry, message, now)
+
+    def decide(self, message: DecideApproval, now: float) -> list[RouterEffect]:
+        """Somebody lets a tool run that waits, or does not."""
+        entry = self.entry_of(message.session, now)
+        if self._no_place_to_wait(entry):
+            del self.entries[entry.key]
+            return []
+        return self._hold_or_send(entry, message, now)
 
     def unfollow(self, message: Unfollow) -> list[RouterEffect]:
         """Nobody on this channel follows the session any more."""

@@ -11,7 +11,9 @@ from collections.abc import Sequence
 from typing import Literal
 
 from openclaw_actors.core.admission import SessionLimits
+from openclaw_actors.core.advancing import advanced
 from openclaw_actors.core.answering import answer
+from openclaw_actors.core.approvals import ApprovalDesk, only_waits
 from openclaw_actors.core.busy import history_changes, next_turn, steered, was_just_stopped, without_next_turn
 from openclaw_actors.core.commands import parse_command, stops
 from openclaw_actors.core.compaction import Compactor
@@ -25,15 +27,11 @@ from openclaw_actors.core.drafts import (
 )
 from openclaw_actors.core.effects import (
     CallModel,
-    CallTool,
     CancelModel,
     CancelTools,
     Effect,
     Publish,
     RunCommand,
-    StartTurnClock,
-    TellChannel,
-    TellRouter,
     TryAgainLater,
     WriteRecords,
 )
@@ -42,17 +40,18 @@ from openclaw_actors.core.recent import RecentEvents
 from openclaw_actors.core.records import (
     MessagesAbsorbed,
     Record,
-    ToolFinished,
-    ToolStarted,
     TurnBegan,
     TurnEnded,
     UserSaid,
     event_of,
 )
 from openclaw_actors.core.resuming import taken_up
+from openclaw_actors.core.runaway import LOOP, looping, over_budget
+from openclaw_actors.core.stopping import ended_by_stop, told_of_stop
 from openclaw_actors.core.turn import Turn
 from openclaw_actors.core.unstored import Unstored
-from openclaw_actors.messages.conversation import Deliver, StopOutcome, StopTurn
+from openclaw_actors.messages.approvals import DecideApproval
+from openclaw_actors.messages.conversation import Deliver, StopTurn
 from openclaw_actors.messages.events import ErrorEvent, Event, Notice, TurnStatus
 from openclaw_actors.messages.model import CallFailed, Completed, ToolCall
 
@@ -82,6 +81,7 @@ class SessionCore:
         self.intake = Intake(limits, incarnation)
         self.recent = RecentEvents(limits.recent_events, limits.recent_bytes, state.seq)
         self.compaction = Compactor(state, limits.compaction, limits.token_budget, incarnation)
+        self.approvals = ApprovalDesk(state, limits.approval_timeout_s)
         self.turn: Turn | None = None
         self.draining = False
         self.degraded = False
@@ -98,17 +98,12 @@ class SessionCore:
 
     @property
     def idle(self) -> bool:
-        """Nothing runs, waits or is being written; while draining, accepted messages may wait for the next start."""
-        if (
-            self.turn is not None
-            or self._writing is not None
-            or self._unstored.due
-            or self._facts
-            or self._stops
-            or self.state.commands
-            or len(self.intake)
-            or self.compaction.runs
-        ):
+        """Nothing runs, waits or is being written; while draining, what waits may do so until the next start."""
+        if self._facts or self._stops or self._writing is not None or self.state.commands:
+            return False
+        if len(self.approvals) or len(self.intake) or self._unstored.due or self.compaction.runs:
+            return False
+        if self.turn is not None and not (self.draining and only_waits(self.state)):
             return False
         return self.draining or not self.state.open
 
@@ -152,6 +147,23 @@ class SessionCore:
         self._stops.append(request)
         self._admits_first |= request.queue and len(self.intake) > 0
         return self._silence(now) + self.compaction.stop(now) + self._pump(now)
+
+    def decided(self, request: DecideApproval, now: float) -> list[Effect]:
+        """Somebody lets a tool run that waits, or does not."""
+        self.approvals.ask(request)
+        return self._pump(now)
+
+    def approval_expired(self, approval_id: str, now: float) -> list[Effect]:
+        """Nobody has decided in time."""
+        self.approvals.expire(approval_id)
+        return self._pump(now)
+
+    def noted(self, turn_id: str, drafts: Sequence[Record], now: float) -> list[Effect]:
+        """Something went on within a tool of the running turn."""
+        if self.turn is None or self.turn.turn_id != turn_id or self.turn.ending:
+            return []
+        self._facts += drafts
+        return self._pump(now)
 
     def written(self, now: float, *, durable: bool) -> list[Effect]:
         """The records under way are stored; or, not `durable`, held by the store until it can write."""
@@ -257,7 +269,7 @@ class SessionCore:
         if turn is None:
             return []
         if len(turn) + len(text) > self.limits.max_answer_chars:
-            return self._too_long(now)
+            return self._give_up(_TOO_LONG, "too_long", now)
         chunk = turn.say(text)
         return [Publish((chunk,))] if chunk is not None else []
 
@@ -272,7 +284,7 @@ class SessionCore:
         missing = turn.missing_of(answer.text)
         asked = sum(len(call.arguments) for call in answer.tool_calls)
         if len(turn) + len(missing) + asked > self.limits.max_answer_chars:
-            return self._too_long(now)
+            return self._give_up(_TOO_LONG, "too_long", now)
         rest = turn.say(missing)
         effects: list[Effect] = [Publish((rest,))] if rest is not None else []
         turn.call_id = None
@@ -283,8 +295,21 @@ class SessionCore:
         elif turn.calls >= self.limits.max_model_calls:
             self._end("failed", _TOO_MANY_CALLS, code="tool_iterations")
         else:
-            self._facts += asked_for_tools(turn.turn_id, answer)
+            self._ask_for_tools(turn, answer, now)
         return effects + self._pump(now)
+
+    def _ask_for_tools(self, turn: Turn, answer: Completed, now: float) -> None:
+        repeats = looping(self._running_message().steps, answer.tool_calls, self.limits.max_equal_calls)
+        if repeats.ends:
+            self._end("failed", LOOP, code="loop")
+            return
+        self._facts += asked_for_tools(
+            turn.turn_id,
+            answer,
+            refused=repeats.refused,
+            needs_approval=self.approvals.needed_for,
+            expires_at=now + self.limits.approval_timeout_s,
+        )
 
     def model_failed(self, failure: CallFailed, now: float) -> list[Effect]:
         """There will be no answer to the model call."""
@@ -341,13 +366,11 @@ class SessionCore:
         """The turn's deadline passed."""
         if self.turn is None or self.turn.turn_id != turn_id or self.turn.ending:
             return []
-        effects = self._silence(now)
-        self._end("failed", _TURN_TIMEOUT, code="timeout")
-        return effects + self._pump(now)
+        return self._give_up(_TURN_TIMEOUT, "timeout", now)
 
-    def _too_long(self, now: float) -> list[Effect]:
+    def _give_up(self, text: str, code: str, now: float) -> list[Effect]:
         effects = self._silence(now)
-        self._end("failed", _TOO_LONG, code="too_long")
+        self._end("failed", text, code=code)
         return effects + self._pump(now)
 
     def drain(self, now: float) -> list[Effect]:
@@ -372,6 +395,7 @@ class SessionCore:
                 return [*effects, self._write(said, "drop", now)]
         if not self._admits_first:
             effects += self._answer_stops()
+            effects += self._answer_decisions(now)
         if self._facts:
             drafts, self._facts = self._facts, []
             if any(isinstance(draft, TurnEnded) for draft in drafts):
@@ -405,28 +429,9 @@ class SessionCore:
     # The turn
 
     def _advance(self, record: Record, now: float) -> list[Effect]:
-        running = self.state.open[0] if self.state.open else None
-        match record:
-            case TurnBegan() if running is not None and running.message_id == record.message_id:
-                before = self.turn
-                self.turn = Turn.of(running, restarts=before.restarts if before is not None else 0)
-                if before is not None and before.message_id == record.message_id:
-                    self.turn.usage = before.usage  # what the attempt that broke has used is used
-                    self.turn.waited_s = before.waited_s
-                self.turn.ending = self._has_end(record.message_id)
-                said = self.turn.said_so_far()
-                again: list[Effect] = [Publish((said,))] if said is not None else []
-                return [*again, StartTurnClock(self.turn.turn_id)]
-            case TurnEnded() if self.turn is not None and self.turn.message_id == record.message_id:
-                self.turn = None
-            case ToolFinished() if self.turn is not None and running is not None and running.steps:
-                step = running.steps[-1]
-                self.turn.due = len(step.outcomes) == len(step.calls)
-            case ToolStarted() if self.turn is not None and not self.turn.ending:
-                call = ToolCall(call_id=record.call_id, name=record.name, arguments=record.arguments)
-                self.turn.goes_out(now)
-                return [CallTool(record.turn_id, call)]
-        return []
+        has_end = isinstance(record, TurnBegan) and self._has_end(record.message_id)
+        self.turn, effects = advanced(self.state, self.turn, record, now, has_end=has_end)
+        return effects
 
     def _call_model_if_due(self, now: float) -> list[Effect]:
         turn = self.turn
@@ -436,6 +441,9 @@ class SessionCore:
             return []
         if taken := steered(self.state, self.limits):
             self._facts += taken
+            return self._pump(now)
+        if (spent := over_budget(self.limits, turn=turn.usage, session=self.state.usage)) is not None:
+            self._end("failed", spent, code="budget")
             return self._pump(now)
         turn.due = False
         turn.calls += 1
@@ -505,6 +513,13 @@ class SessionCore:
             drafts, begun = self.compaction.asked(message)
             self._facts += drafts
             return begun
+        if command.name in ("approve", "deny"):
+            approved = command.name == "approve"
+            drafts, _, text = self.approvals.decide(
+                command.argument, self._facts, now, approved=approved, by=message.channel
+            )
+            self._facts += [*drafts, turn_ended(message, "completed", text)]
+            return effects
         told = answer(command, self.state, self.limits, turn_runs=self.turn is not None)
         if told is not None:
             self._facts += [*told.drafts, turn_ended(message, "completed", told.text)]
@@ -558,29 +573,19 @@ class SessionCore:
         for request in stops:
             before = sum(isinstance(fact, TurnEnded) for fact in self._facts)
             self._facts += self.compaction.take_ends()
-            self._end_for_stop(queue=request.queue)
+            runs = self.turn is not None
+            if self.turn is not None:
+                self._end("stopped", self.turn.text)
+            self._facts += ended_by_stop(self.state, self._facts, queue=request.queue, turn_runs=runs)
             stopped = sum(isinstance(fact, TurnEnded) for fact in self._facts) - before
-            outcome = StopOutcome(
-                session=self.state.key,
-                stopped=stopped,
-                channel=request.channel,
-                connection=request.connection,
-            )
-            tell: list[Effect] = [TellRouter(outcome)]
-            if request.channel is not None:
-                tell.append(TellChannel(request.channel, outcome))
+            told = told_of_stop(self.state.key, request, stopped)
             if stopped:
-                self._after_write += tell
+                self._after_write += told
             else:
-                effects += tell
+                effects += told
         return effects
 
-    def _end_for_stop(self, *, queue: bool) -> None:
-        if self.turn is not None:
-            self._end("stopped", self.turn.text)
-        ended = {fact.message_id for fact in self._facts if isinstance(fact, TurnEnded)}
-        waiting = [message for message in self.state.open if message.message_id not in ended]
-        if self.turn is not None and not queue:
-            return
-        for message in waiting if queue else waiting[:1]:
-            self._facts.append(turn_ended(message, "stopped", ""))
+    def _answer_decisions(self, now: float) -> list[Effect]:
+        at_once, later = self.approvals.settle(self._facts, now)
+        self._after_write += later
+        return at_once

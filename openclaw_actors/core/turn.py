@@ -26,7 +26,7 @@ class Turn:
     due: bool = True
     """The next model call may go out: the attempt began, or the last answer's tools have all ended."""
     calls: int = 0
-    """Model calls of this attempt."""
+    """Model calls of this turn, so far as they are recorded, and of this attempt."""
     restarts: int = 0
     """How often the turn started again without the session having died."""
     ending: bool = False
@@ -51,6 +51,7 @@ class Turn:
             restarts=restarts,
             usage=message.usage,
             waited_s=0.0 if message.attempt <= 1 else None,
+            calls=len(message.steps),
         )
         for step in message.steps:
             turn.say(step.text)

@@ -30,6 +30,15 @@ from openclaw_actors.messages.admin import (
     StopActor,
     StopSession,
 )
+from openclaw_actors.messages.approvals import (
+    ApprovalList,
+    ApprovalOutcome,
+    ApprovalStatus,
+    ApprovalsWaiting,
+    DecideApproval,
+    GetApprovals,
+    WaitingApproval,
+)
 from openclaw_actors.messages.archive import (
     ArchiveList,
     ArchiveRestored,
@@ -174,12 +183,17 @@ from openclaw_actors.messages.persistence import (
     StoreHealthRequest,
 )
 from openclaw_actors.messages.search import SearchWeb, WebFound, WebHit
+from openclaw_actors.messages.usage import DayUsage, GetDayUsage, UsageNoted
 
 __all__ = [
     "Accepted",
     "Address",
     "Append",
     "Appended",
+    "ApprovalList",
+    "ApprovalOutcome",
+    "ApprovalStatus",
+    "ApprovalsWaiting",
     "ArchiveList",
     "ArchiveRestored",
     "ArchiveSession",
@@ -201,6 +215,8 @@ __all__ = [
     "Complete",
     "Completed",
     "Contact",
+    "DayUsage",
+    "DecideApproval",
     "DeleteBranch",
     "DeleteNote",
     "DeleteSession",
@@ -224,8 +240,10 @@ __all__ = [
     "FlushStore",
     "Followers",
     "GatewayHealth",
+    "GetApprovals",
     "GetChildren",
     "GetContact",
+    "GetDayUsage",
     "GetEvents",
     "GetHealth",
     "GetMcpTools",
@@ -335,7 +353,9 @@ __all__ = [
     "Undelivered",
     "Unfollow",
     "Usage",
+    "UsageNoted",
     "Value",
+    "WaitingApproval",
     "WebFound",
     "WebHit",
 ]

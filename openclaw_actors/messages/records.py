@@ -6,7 +6,7 @@ A record is the truth about something that happened. `number` rises by one from 
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from openclaw_actors.messages.base import Value
 from openclaw_actors.messages.events import TurnStatus, Usage
@@ -14,6 +14,8 @@ from openclaw_actors.messages.history import HistoryTurn
 from openclaw_actors.messages.model import ToolCall
 
 __all__ = [
+    "ApprovalAsked",
+    "ApprovalDecided",
     "AssistantSpoke",
     "HistoryCompacted",
     "HistoryRestored",
@@ -22,6 +24,7 @@ __all__ = [
     "NumbersSkipped",
     "Record",
     "SettingsChanged",
+    "SubAgentCalled",
     "ToolFinished",
     "ToolStarted",
     "TurnBegan",
@@ -105,6 +108,39 @@ class ToolFinished(_Record, tag="tool_finished"):
     text: str
 
 
+class ApprovalAsked(_Record, tag="approval_asked"):
+    """A tool waits for a person's decision; it has not started."""
+
+    seq: int
+    turn_id: str
+    approval_id: str
+    call_id: str
+    name: str
+    arguments: str
+    expires_at: float
+    """Unix time, seconds: then it is denied."""
+
+
+class ApprovalDecided(_Record, tag="approval_decided"):
+    """The one decision about a tool that waited; what follows from it stands in the same commit."""
+
+    turn_id: str
+    approval_id: str
+    call_id: str
+    decision: Literal["approved", "denied", "expired", "ended"]
+    by: str = ""
+    """Where it came from: a channel's name, `operator`, or `clock`."""
+
+
+class SubAgentCalled(_Record, tag="sub_agent"):
+    """A sub-agent's model call was answered, or failed: its tokens are the turn's."""
+
+    turn_id: str
+    call_id: str
+    """Of the tool by which it works, and which of its calls it was."""
+    usage: Usage
+
+
 class TurnEnded(_Record, tag="turn_ended"):
     """The one end of a message's turn."""
 
@@ -173,6 +209,9 @@ Record: TypeAlias = (
     | AssistantSpoke
     | ToolStarted
     | ToolFinished
+    | SubAgentCalled
+    | ApprovalAsked
+    | ApprovalDecided
     | TurnEnded
     | MessagesAbsorbed
     | SettingsChanged

@@ -16,6 +16,7 @@ from openclaw_actors.core.records import Record, UserSaid, encode_record
 from openclaw_actors.store.entry import Append, Entry, refuse, settle
 from openclaw_actors.store.options import Counters, StoreOptions
 from openclaw_actors.store.outbox import due_changes
+from openclaw_actors.store.usage import UsageLedger
 from openclaw_actors.store.writer import Job
 
 __all__ = ["AppendPath", "Stored"]
@@ -38,6 +39,7 @@ class AppendPath:
         submit: hands jobs to the writer, whose reports come back through `report`.
         ready: called when an entry takes its next operation.
         named: names in the list of open turns.
+        usage: where what turns have used is noted.
     """
 
     def __init__(
@@ -47,7 +49,9 @@ class AppendPath:
         submit: Callable[[list[Job]], None],
         ready: Callable[[Entry], None],
         named: dict[str, None],
+        usage: UsageLedger,
     ) -> None:
+        self._usage = usage
         self._options = options
         self._counters = counters
         self._submit = submit
@@ -177,6 +181,7 @@ class AppendPath:
         now = time.time()
         for record in append.records:
             self._counters.turns.note(entry.state, record, now)
+            self._usage.note(entry.state, record)
             apply(entry.state, record, window_turns=self._options.window_turns)
         entry.writer_token = append.token
 

@@ -57,6 +57,7 @@ from openclaw_actors.store.paging import Page, read_page
 from openclaw_actors.store.sessions import Sessions
 from openclaw_actors.store.snapshots import Snapshots
 from openclaw_actors.store.turns import TurnList, has_no_journal, read_names
+from openclaw_actors.store.usage import UsageLedger
 from openclaw_actors.store.writer import Job, Writer
 
 __all__ = ["FileStore", "Opened"]
@@ -66,6 +67,8 @@ logger = logging.getLogger(__name__)
 _T = TypeVar("_T")
 _READERS = 4
 _POLL_S = 0.02
+_USAGE_S = 0.05
+"""So long the lines of the usage ledger are gathered: no receipt waits for the thread that writes them."""
 
 
 class Opened(NamedTuple):
@@ -111,7 +114,12 @@ class FileStore:
         self._listing = Listing(options, finder)
         self._sessions = Sessions(options, self.counters, finder.find, self._readers)
         self.census = Census(self._listing.count, self._readers, self.counters)
-        self._appends = AppendPath(options, self.counters, self._writer.submit, self._ready, self._names)
+        self.usage = UsageLedger(
+            options.path, options.model, later=lambda call: self._loop.call_later(_USAGE_S, call)
+        )
+        self._appends = AppendPath(
+            options, self.counters, self._writer.submit, self._ready, self._names, self.usage
+        )
         self._snapshots = Snapshots(options, self.counters, files, self._readers, self._ready)
         self._notes = Notes(options.path, files)
         self._branches = Branches(options.path, files)
@@ -463,6 +471,7 @@ class FileStore:
         self.problem = problem
 
     def _end_threads(self, *, wait: bool = False) -> None:
+        self.usage.close()
         self.contacts.close()
         self._readers.shutdown(wait=False, cancel_futures=True)
         self._keeper.shutdown(wait=wait, cancel_futures=True)

@@ -29,6 +29,7 @@ class StoreOptions:
         max_kept_bytes: of everything that waits in memory for a disk that fails; beyond it, appends are refused.
         lock_timeout_s: how long to wait for the store's previous owner.
         counts: where is counted what happens in the store; nobody else's while it is open.
+        model: what answers where a conversation wants nothing else, for the usage ledger.
     """
 
     path: Path
@@ -44,6 +45,7 @@ class StoreOptions:
     max_record_bytes: int = 33_554_432
     max_kept_bytes: int = 268_435_456
     lock_timeout_s: float = 10.0
+    model: str = ""
     counts: MutableMapping[str, float] | None = field(default=None, compare=False)
 
 

@@ -1,6 +1,7 @@
 """Decides what of the stored replies has to be sent: which sessions have any, which is next, how far each has come.
 
-A reply is the text of a turn's end. It becomes due in the same commit as its record, before it; so whatever crash
+A reply is the text of a turn's end, or the question whether a tool may run. It becomes due in the same commit as its
+record, before it; so whatever crash
 comes, the list of what is undelivered may name too many, never too few.
 
 Lives in the event loop; the file is the writer's.
@@ -14,12 +15,14 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import msgspec
 
-from openclaw_actors.core.records import Record, TurnEnded
+from openclaw_actors.core.approvals import asking_text
+from openclaw_actors.core.records import ApprovalAsked, Record, TurnEnded
 from openclaw_actors.core.routing import outbox_of
-from openclaw_actors.messages.events import TurnDone
+from openclaw_actors.messages.events import ToolApprovalRequired, TurnDone
 from openclaw_actors.messages.outbox import (
     Delivery,
     DeliveryState,
@@ -47,6 +50,8 @@ class DurablePage:
     """Others are acknowledged and wait for the disk."""
 
 
+_Said: TypeAlias = TurnDone | ToolApprovalRequired
+
 Read = Callable[[str, int], Awaitable[DurablePage]]
 
 
@@ -54,7 +59,11 @@ def due_changes(session: str, records: Sequence[Record]) -> tuple[Change, ...]:
     """What has to be noted before these records are written; a session without an outbox has nothing due."""
     if outbox_of(session) is None:
         return ()
-    ends = [record for record in records if isinstance(record, TurnEnded) and record.text.strip()]
+    ends = [
+        record
+        for record in records
+        if isinstance(record, ApprovalAsked) or (isinstance(record, TurnEnded) and record.text.strip())
+    ]
     if not ends:
         return ()
     return tuple(
@@ -150,16 +159,16 @@ class Outbox:
             Step(session=delivery.session, delivery=gone), Gone(session=delivery.session, seq=delivery.seq)
         )
 
-    async def _end_at(self, session: str, seq: int) -> TurnDone | None:
+    async def _end_at(self, session: str, seq: int) -> _Said | None:
         page = (await self._read(session, seq - 1)).page
         first = page.events[0] if page.events else None
-        return first if isinstance(first, TurnDone) and first.seq == seq else None
+        return first if isinstance(first, _Said) and first.seq == seq else None
 
-    async def _first_end(self, session: str, after: int) -> tuple[TurnDone | None, bool]:
+    async def _first_end(self, session: str, after: int) -> tuple[_Said | None, bool]:
         while True:
             read = await self._read(session, after)
             for event in read.page.events:
-                if isinstance(event, TurnDone) and event.text.strip():
+                if isinstance(event, _Said) and _text_of(event).strip():
                     return event, read.pending
             if read.page.complete:
                 return None, read.pending
@@ -221,13 +230,21 @@ class Outbox:
         return chosen
 
 
-def _reply(session: str, done: TurnDone, delivery: Delivery | None, box: Box) -> NextReply:
+def _text_of(said: _Said) -> str:
+    if isinstance(said, TurnDone):
+        return said.text
+    return asking_text(said.approval_id, said.name, said.arguments)
+
+
+def _reply(session: str, done: _Said, delivery: Delivery | None, box: Box) -> NextReply:
     if box.doubtful:
         delivery = delivery or Delivery(
             session=session, seq=done.seq, state="prepared", at=box.at, since=box.at
         )
         delivery = msgspec.structs.replace(delivery, doubtful=True)
-    return NextReply(session=session, seq=done.seq, text=done.text, delivery=delivery, known_sids=box.sids)
+    return NextReply(
+        session=session, seq=done.seq, text=_text_of(done), delivery=delivery, known_sids=box.sids
+    )
 
 
 def _done(chosen: Sequence[Delivery]) -> OutboxDone:

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
+from openclaw_actors.core.principals import principal_of
 from openclaw_actors.errors import AskRefused
 from openclaw_actors.messages import (
     Deleted,
@@ -49,7 +50,7 @@ class MemoryTool(Tool[MemoryArguments]):
     async def run(self, arguments: MemoryArguments) -> str:
         key = _checked(arguments.key)
         try:
-            owner = _owner_of(self.host.session)
+            owner = principal_of(self.host.session)
             mine = f"memory:{_part(owner)}:{key}"
             if arguments.action == "write":
                 await self.host.ask_store(SaveNote(key=mine, text=arguments.content))
@@ -132,12 +133,6 @@ def _checked(key: str) -> str:
         if part in key:
             raise ToolFailed(f"Error: 'key' must not hold {part!r}.")
     return key
-
-
-def _owner_of(session: str) -> str:
-    """Whose a session is: a principal's over every port, or a telephone number's."""
-    channel, _, rest = session.partition(":")
-    return rest.partition(":")[0] if channel == "websocket" else f"{channel}:{rest}"
 
 
 def _part(text: str) -> str:

@@ -9,6 +9,7 @@ from openclaw_actors.messages import ToolSpec
 from openclaw_actors.tools.base import Tool, ToolHost, schema_of
 from openclaw_actors.tools.code_exec import CodeExecTool
 from openclaw_actors.tools.database import DatabaseTool
+from openclaw_actors.tools.delegate import DelegateArguments, tools_of_delegation
 from openclaw_actors.tools.edits import EditFileTool, WriteFileTool
 from openclaw_actors.tools.files import ListFilesTool, ReadFileTool
 from openclaw_actors.tools.git import GitTool
@@ -91,6 +92,7 @@ _NATIVE: Mapping[str, type[Tool[Any]]] = {
 for _tool in (*_ALWAYS, *_NATIVE.values()):
     schema_of(_tool.arguments)
 schema_of(SkillTool.arguments)
+schema_of(DelegateArguments)
 
 
 def toolbox_of(
@@ -104,5 +106,5 @@ def toolbox_of(
     """
     native = host.config.plugins.native
     enabled = (tool for section, tool in _NATIVE.items() if getattr(native, section).enabled)
-    tools = [tool(host) for tool in (*_ALWAYS, *enabled)]
+    tools = [*(tool(host) for tool in (*_ALWAYS, *enabled)), *tools_of_delegation(host)]
     return Toolbox(tools if skills is None else [*tools, SkillTool(host, skills)], source)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeAlias
 
 import msgspec
 
+from openclaw_actors.core.principals import principal_of
 from openclaw_actors.messages import ToolCall
 from openclaw_actors.tools.base import Effect, Tool, ToolFailed
+from openclaw_actors.tools.hooks import HookedCall, HookedResult, Hooks, current_call
 from openclaw_actors.tools.registry import Toolbox
 
 __all__ = ["ToolRunner"]
@@ -38,6 +41,8 @@ class ToolRunner:
     Args:
         spawn: starts a task of the session's actor.
         done: told of each tool's end, once, unless it was cancelled.
+        hooks: asked before each call, and told of its end.
+        session: the key of the session that they belong to.
         parallel: whether any two may run at once.
     """
 
@@ -47,8 +52,12 @@ class ToolRunner:
         *,
         spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]],
         done: Done,
+        hooks: Hooks | None = None,
+        session: str = "",
         parallel: bool,
     ) -> None:
+        self._hooks = hooks or Hooks((), spawn=spawn, noted=lambda call, result: None)
+        self._session = session
         self._toolbox = toolbox
         self._spawn = spawn
         self._done = done
@@ -67,10 +76,19 @@ class ToolRunner:
         before = [
             task for task, others_beside in self._running.get(turn_id, []) if not (beside and others_beside)
         ]
-        task = self._spawn(self._run(turn_id, call, tool, before))
+        task = self._spawn(self._run(turn_id, call, before))
         running = self._running.setdefault(turn_id, [])
         running.append((task, beside))
         task.add_done_callback(lambda ended: self._forget(turn_id, ended))
+
+    def not_run(self, turn_id: str, call: ToolCall, status: str, text: str) -> None:
+        """A call ended without having run here: the hooks are told."""
+        self._hooks.ended(self._hooked(turn_id, call), HookedResult(status=status, text=text, seconds=0.0))
+
+    def _hooked(self, turn_id: str, call: ToolCall) -> HookedCall:
+        return HookedCall(
+            session=self._session, principal=principal_of(self._session), turn_id=turn_id, call=call
+        )
 
     def cancel(self, turn_id: str) -> None:
         """End a turn's tools; nothing of them is told any more."""
@@ -84,15 +102,35 @@ class ToolRunner:
         else:
             self._running.pop(turn_id, None)
 
-    async def _run(
-        self, turn_id: str, call: ToolCall, tool: Tool[Any] | None, before: list[asyncio.Task[None]]
-    ) -> None:
+    async def _run(self, turn_id: str, call: ToolCall, before: list[asyncio.Task[None]]) -> None:
         if before:
             await asyncio.wait(before)
-        status, text = ("error", _UNKNOWN) if tool is None else await self._outcome(call, tool)
+        status, text = await self.outcome(turn_id, call)
+        self._done(turn_id, call, status, text)
+
+    async def outcome(self, turn_id: str, call: ToolCall) -> Outcome:
+        """Run a tool at once; the hooks are asked before and told afterwards."""
+        hooked = self._hooked(turn_id, call)
+        tool = self._toolbox.find(call.name)
+        began_at = time.monotonic()
+        token = current_call.set(hooked)
+        try:
+            status, text = ("error", _UNKNOWN) if tool is None else await self._hooked_outcome(hooked, tool)
+        except asyncio.CancelledError:
+            stopped = HookedResult(status="stopped", text="", seconds=time.monotonic() - began_at)
+            self._hooks.ended(hooked, stopped)
+            raise
+        finally:
+            current_call.reset(token)
         if len(text) > _MAX_RESULT_CHARS:
             text = text[:_MAX_RESULT_CHARS] + _CUT.format(chars=len(text))
-        self._done(turn_id, call, status, text)
+        result = HookedResult(status=status, text=text, seconds=time.monotonic() - began_at)
+        self._hooks.ended(hooked, result)
+        return status, text
+
+    async def _hooked_outcome(self, hooked: HookedCall, tool: Tool[Any]) -> Outcome:
+        denial = await self._hooks.denial(hooked)
+        return ("denied", denial) if denial is not None else await self._outcome(hooked.call, tool)
 
     async def _outcome(self, call: ToolCall, tool: Tool[Any]) -> Outcome:
         try:

@@ -38,7 +38,10 @@ class SkillTool(Tool[SkillArguments]):
     """Gives the instructions of one skill."""
 
     name = "skill"
-    description = "Reads the instructions of a skill. Use it before you begin with something that an available skill is for."
+    description = (
+        "Reads the instructions of a skill. "
+        "Use it before you begin with something that an available skill is for."
+    )
     effect = Effect.READS
     arguments = SkillArguments
 

@@ -10,7 +10,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[2] / "openclaw_actors"
 
-LEAVES = {"messages", "config", "errors", "logs", "proctree"}
+LEAVES = {"messages", "config", "errors", "linewriter", "logs", "proctree"}
 SIDE_BY_SIDE = {"actorsystem", "channels", "agent", "providers", "tools", "store"}
 MAY_IMPORT: dict[str, set[str]] = {
     # The last layer imports nothing of ours; the exceptions are what everything may raise.

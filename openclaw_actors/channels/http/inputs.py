@@ -13,6 +13,7 @@ from openclaw_actors.channels.http.declaring import Input
 __all__ = [
     "EXPORT_TYPES",
     "ActorPath",
+    "ApprovalPath",
     "ArchivePath",
     "ArchivesQuery",
     "DeleteQuery",
@@ -132,6 +133,12 @@ class OutboxPath(Input):
     key: SessionKey
     seq: Annotated[
         int, Meta(ge=1, le=_MANY, description="The number of the turn's end whose text is the reply.")
+    ]
+
+
+class ApprovalPath(Input):
+    approval: Annotated[
+        str, Meta(min_length=1, max_length=_MAX_NAME_CHARS, description="An approval's id, as in the list.")
     ]
 
 

@@ -9,6 +9,7 @@ from openclaw_actors.channels.http.declaring import Operation
 from openclaw_actors.channels.http.inputs import (
     EXPORT_TYPES,
     ActorPath,
+    ApprovalPath,
     ArchivePath,
     ArchivesQuery,
     DeleteQuery,
@@ -33,6 +34,7 @@ from openclaw_actors.messages.admin import (
     SessionList,
     SessionRestored,
 )
+from openclaw_actors.messages.approvals import ApprovalList
 from openclaw_actors.messages.archive import ArchiveList, ArchivesPurged
 from openclaw_actors.messages.outbox import OutboxDone, OutboxPage
 from openclaw_actors.messages.persistence import EventsPage
@@ -233,6 +235,31 @@ OPERATIONS: tuple[Operation, ...] = (
         parameters=ArchivePath,
         answer=ArchivesPurged,
         refusals=(409,),
+    ),
+    Operation(
+        name="list_approvals",
+        method="GET",
+        path="/api/approvals",
+        summary="Tools that wait for a person's decision, the longest waiting first.",
+        tag="approvals",
+        answer=ApprovalList,
+    ),
+    *(
+        Operation(
+            name=name,
+            method="POST",
+            path=f"/api/approvals/{{approval}}/{name.partition('_')[0]}",
+            summary=summary,
+            detail="The first decision counts; a later one is refused and told what was decided.",
+            tag="approvals",
+            parameters=ApprovalPath,
+            answer=Done,
+            refusals=(409,),
+        )
+        for name, summary in (
+            ("approve_tool", "Let a tool run."),
+            ("deny_tool", "Do not let a tool run; the model is told."),
+        )
     ),
     Operation(
         name="list_outbox",

@@ -7,7 +7,16 @@ from collections.abc import Callable
 
 from openclaw_actors.channels.websocket.envelope import EnvelopeType, encode_envelope
 from openclaw_actors.channels.websocket.wire import text_frame
-from openclaw_actors.messages import AssistantChunk, Event, ToolResult, ToolStart, TurnDone, TurnStarted
+from openclaw_actors.core.approvals import asking_text
+from openclaw_actors.messages import (
+    AssistantChunk,
+    Event,
+    ToolApprovalRequired,
+    ToolResult,
+    ToolStart,
+    TurnDone,
+    TurnStarted,
+)
 
 __all__ = ["INTERRUPTED_TEXT", "Answers"]
 
@@ -111,6 +120,8 @@ class Answers:
             self._started(event)
         elif isinstance(event, (ToolStart, ToolResult)):
             self._tool(event)
+        elif isinstance(event, ToolApprovalRequired):
+            self._asked(event)
         elif isinstance(event, TurnDone):
             self._done(event)
 
@@ -141,6 +152,16 @@ class Answers:
             self._send("tool_start", event.name, own.in_reply_to)
         else:
             self._send("tool_result", event.text, own.in_reply_to)
+
+    def _asked(self, event: ToolApprovalRequired) -> None:
+        own = self._turns.get(event.turn_id)
+        if own is None:
+            return
+        text = asking_text(event.approval_id, event.name, event.arguments)
+        if self.enveloped:
+            self._send("error", text, own.in_reply_to)
+        else:
+            self._emit(text_frame(text.encode("utf-8", "replace")))
 
     def _done(self, done: TurnDone) -> None:
         self._turns.pop(done.turn_id, None)

@@ -14,6 +14,7 @@ from openclaw_actors.channels.follow import Follow
 from openclaw_actors.channels.hold import Held, Hold
 from openclaw_actors.channels.sessions import session_key
 from openclaw_actors.channels.websocket.connection import Connection
+from openclaw_actors.channels.websocket.decisions import Decisions
 from openclaw_actors.channels.websocket.fanout import Fanout
 from openclaw_actors.channels.websocket.outputs import Outputs
 from openclaw_actors.channels.websocket.replays import Replays
@@ -24,6 +25,7 @@ from openclaw_actors.core.rate import RateWindows
 from openclaw_actors.core.series import Tally, series
 from openclaw_actors.messages import (
     Accepted,
+    ApprovalOutcome,
     Deliver,
     EndSession,
     ErrorEvent,
@@ -49,6 +51,7 @@ REFUSAL_TEXTS = {
 _MAX_FOLLOWED = 1_024
 _MAX_CONTROL = 10_000
 _NOT_STOPPED = "The stop could not be carried out in time. Please retry."
+_NOT_DECIDED = "The decision could not be taken in time. Please retry."
 _NOTHING_TO_STOP = "There is nothing to stop."
 _TRUNCATED = "The text was longer than {limit} characters and was cut there."
 
@@ -92,6 +95,7 @@ class WebSocketCore:
         self.hold = Hold(max_per_session=limits.max_pending + 1, timeout_s=limits.accept_timeout_s)
         self.subscriptions = Subscriptions()
         self.replays = Replays(channel, self._route, outputs.page_sent)
+        self.decisions = Decisions(channel, self._route, timeout_s=limits.accept_timeout_s)
         self.fanout = Fanout(outputs, self.subscriptions, self.replays, self._tell_held_back)
         self.counters = Tally() if counters is None else counters
         self.draining = False
@@ -239,6 +243,7 @@ class WebSocketCore:
 
     def session_lost(self, message: SessionLost, now: float) -> None:
         self.fanout.lost(message, now)
+        self.decisions.send_again(message.session)
 
     def stop_outcome(self, outcome: StopOutcome) -> None:
         self._stops.pop((outcome.session, outcome.connection or ""), None)
@@ -246,6 +251,18 @@ class WebSocketCore:
         if outcome.stopped == 0 and connection is not None and connection.answers is None:
             session_id = outcome.session.split(":", 2)[-1]
             self.notify(connection, Notice(code="nothing_to_stop", text=_NOTHING_TO_STOP), session_id)
+
+    def approval_outcome(self, outcome: ApprovalOutcome) -> None:
+        """What became of a decision; that a tool runs now, or not, its session's followers see anyway."""
+        self.decisions.settled(outcome.session, outcome.approval_id, outcome.connection or "")
+        connection = self.connections.get(outcome.connection or "")
+        if connection is None or connection.answers is not None or outcome.status == "decided":
+            return
+        session_id = outcome.session.split(":", 2)[-1]
+        event: Notice | ErrorEvent = Notice(code="already_decided", text=outcome.text)
+        if outcome.status == "unknown":
+            event = ErrorEvent(code="bad_field", text=outcome.text)
+        self.notify(connection, event, session_id)
 
     def router_replaced(self, now: float) -> None:
         """A router that knows nothing of us serves now: it gets all that is held, in order, then the replays."""
@@ -261,6 +278,7 @@ class WebSocketCore:
             self._route(Unfollow(session=session, channel=self.channel))
         for stop, _ in self._stops.values():
             self._route(stop)
+        self.decisions.send_again()
         ended, self._ended = self._ended, []
         for message in ended:
             self._route(message)
@@ -289,6 +307,12 @@ class WebSocketCore:
             if connection is not None and connection.answers is None:
                 error = ErrorEvent(code="not_accepted", text=_NOT_STOPPED)
                 self.notify(connection, error, stop.session.split(":", 2)[-1])
+
+        for decision in self.decisions.late(now):
+            connection = self.connections.get(decision.connection or "")
+            if connection is not None:
+                error = ErrorEvent(code="not_accepted", text=_NOT_DECIDED)
+                self.notify(connection, error, decision.session.split(":", 2)[-1])
 
     def drain(self) -> None:
         """Take no more messages; tell who can understand it."""

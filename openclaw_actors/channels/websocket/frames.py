@@ -127,8 +127,11 @@ def _carry_out(
         case Stop():
             core.stop(connection, request.session_id, queue=request.queue, now=now)
         case ToolApprovalDecision():
-            text = bad_field("approvalId", request.approval_id, "must name an approval that is waiting")
-            core.notify(connection, ErrorEvent(code="bad_field", text=text), None)
+            if not core.decisions.decide(
+                connection, request.approval_id, request.session_id, now, approved=request.approved
+            ):
+                text = bad_field("approvalId", request.approval_id, "must name an approval that is waiting")
+                core.notify(connection, ErrorEvent(code="bad_field", text=text), request.session_id)
 
 
 def _error(

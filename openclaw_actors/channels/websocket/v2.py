@@ -51,6 +51,8 @@ class Stop(Value):
 class ToolApprovalDecision(Value):
     approval_id: str
     approved: bool
+    session_id: str | None = None
+    """None: one of those that the connection follows."""
 
 
 class Heartbeat(Value):
@@ -141,13 +143,14 @@ def _stop(fields: Mapping[str, Any], default_session: str | None) -> Request:
     return Stop(session_id=_session_id(fields, default_session), queue=bool(queue))
 
 
-def _decision(fields: Mapping[str, Any], _: str | None) -> Request:
+def _decision(fields: Mapping[str, Any], default_session: str | None) -> Request:
     approved = fields.get("approved")
     if not isinstance(approved, bool):
         raise _Problem("bad_field", bad_field("approved", approved, "must be true or false"))
     approval_id = _id(fields, "approvalId", required=True)
     assert approval_id is not None
-    return ToolApprovalDecision(approval_id=approval_id, approved=approved)
+    session_id = default_session if fields.get("sessionId") is None else _session_id(fields, None)
+    return ToolApprovalDecision(approval_id=approval_id, approved=approved, session_id=session_id)
 
 
 def _heartbeat(_: Mapping[str, Any], __: str | None) -> Request:

@@ -70,3 +70,16 @@ def test_a_power_cut_between_twilio_s_question_and_ours_costs_no_answer(
     wait_until(lambda: entries(gateway) == [], what="all is sent")
     assert twilio.bodies(A) == bodies
     assert gateway.stop() == 0
+
+
+def test_a_tool_asks_by_sms_and_is_answered_so(make_gateway: GatewayFactory, twilio: FakeTwilio) -> None:
+    gateway = make_gateway(config={**settings(twilio), "tooling": {"approval": "always"}}).start()
+    assert receive(gateway, '/demo tool memory {"action": "read", "key": "k"}', "SM1") == 200
+    [question] = twilio.wait_for_bodies(A, 1)
+    assert question.startswith('The tool memory asks for your approval: {"action": "read", "key": "k"}')
+    assert receive(gateway, "/deny", "SM2") == 200
+    told = twilio.wait_for_bodies(A, 3)[1:]
+    assert told[0] == "memory was denied."
+    assert "denied by user" in told[1]
+    wait_until(lambda: entries(gateway) == [], what="all is sent")
+    assert gateway.stop() == 0

@@ -17,6 +17,7 @@ from openclaw_actors.messages import (
     AssistantChunk,
     Deliver,
     Event,
+    ToolApprovalRequired,
     ToolResult,
     ToolStart,
     TurnDone,
@@ -302,3 +303,20 @@ def test_numbers_and_keys_that_json_allows() -> None:
         request = parse(f'{{"type":"user_message","sessionId":"s","text":"{lone}"}}')
         assert isinstance(request, BadFrame)
         assert request.code == "bad_json"
+
+
+@pytest.mark.parametrize("enveloped", [True, False])
+def test_a_tool_that_asks_says_how_to_answer_and_the_answer_still_has_its_end(*, enveloped: bool) -> None:
+    asks = ToolApprovalRequired(
+        seq=3, turn_id="t", approval_id="9f3c1a-3", call_id="1", name="shell", arguments="{}"
+    )
+    text = "The tool shell asks for your approval: {}\nAnswer /approve 9f3c1a-3 or /deny 9f3c1a-3"
+    events: list[Event] = [started(), asks, done("fine")]
+    if enveloped:
+        assert told(events) == [("error", text), ("assistant_chunk", "fine"), ("assistant_done", "")]
+    else:
+        assert told(events, enveloped=False) == [text, "fine"]
+    foreign = ToolApprovalRequired(
+        seq=3, turn_id="other", approval_id="9f3c1a-3", call_id="1", name="shell", arguments="{}"
+    )
+    assert told([foreign], enveloped=enveloped) == []

@@ -8,15 +8,18 @@ from collections import deque
 from collections.abc import Callable, Iterable
 
 from openclaw_actors.core.admission import SessionLimits
+from openclaw_actors.core.approvals import waiting
 from openclaw_actors.core.conversation import Conversation, apply
 from openclaw_actors.core.drafts import ends_of
 from openclaw_actors.core.effects import (
+    ApprovalsChanged,
     CallModel,
     CallTool,
     CancelModel,
     CancelTools,
     Effect,
     FindOutcome,
+    NotRun,
     Publish,
     RunCommand,
     StartTurnClock,
@@ -26,13 +29,23 @@ from openclaw_actors.core.effects import (
     TryAgainLater,
     WriteRecords,
 )
-from openclaw_actors.core.records import Record, TurnEnded, UserSaid, event_of
+from openclaw_actors.core.records import (
+    ApprovalDecided,
+    Record,
+    ToolFinished,
+    ToolStarted,
+    TurnEnded,
+    UserSaid,
+    event_of,
+)
 from openclaw_actors.core.session import SessionCore
 from openclaw_actors.messages import (
     Accepted,
+    ApprovalOutcome,
     AssistantChunk,
     CallFailed,
     Completed,
+    DecideApproval,
     Deliver,
     Refused,
     Settled,
@@ -81,6 +94,12 @@ class World:
         self.said: list[object] = []
         self.stops: list[StopTurn] = []
         self.outcomes: list[StopOutcome] = []
+        self.asking: frozenset[str] = frozenset()
+        """Tools that wait for a person."""
+        self.undecided: dict[str, DecideApproval] = {}
+        """Decisions whose outcome was not told; the channel repeats them to the next incarnation."""
+        self.told: list[ApprovalOutcome] = []
+        self.not_run: list[NotRun] = []
         self.found: list[FindOutcome] = []
         self.effects = 0
         self.before: Callable[[int, Effect], None] = lambda number, effect: None
@@ -99,9 +118,12 @@ class World:
         self.retry = False
         self.token += 1
         self.core = SessionCore(self.stored(), self.token, self.limits)
+        self.core.approvals.needed_for = lambda name: name in self.asking
         self.do(self.core.resume(deaths=deaths, live_channels=channels, now=self.now))
         for each in list(self.unsettled.values()):
             self.do(self.core.delivered(each, self.now))
+        for decision in list(self.undecided.values()):
+            self.do(self.core.decided(decision, self.now))
 
     def crash(self, *, deaths: int = 0) -> None:
         """The process is gone. A stop that it had not confirmed is recorded in its place, as the router does it."""
@@ -203,6 +225,18 @@ class World:
         tool = self.tools.popleft()
         self.do(self.core.tool_done(tool.turn_id, tool.call, "ok", "result", self.now))
 
+    @property
+    def asked(self) -> list[str]:
+        """The ids of what waits for a person, by the journal."""
+        return list(waiting(self.stored()))
+
+    def decides(self, approval_id: str, *, approved: bool) -> None:
+        decision = DecideApproval(
+            approval_id=approval_id, approved=approved, session=KEY, by="websocket", channel="websocket"
+        )
+        self.undecided[approval_id] = decision
+        self.do(self.core.decided(decision, self.now))
+
     def command_ends(self, *drafts: Record) -> None:
         command = self.commands.popleft()
         text = f"did {command.command.name}"
@@ -221,6 +255,8 @@ class World:
                 self.command_ends()
             elif self.tools:
                 self.tool_ends()
+            elif self.asked:
+                self.decides(self.asked[0], approved=True)
             elif self.call is not None:
                 self.model_answers("the answer")
             elif self.summary is not None:
@@ -269,11 +305,19 @@ class World:
                 self.call = None
             case CallTool():
                 assert any(getattr(record, "call_id", "") == effect.call.call_id for record in self.journal)
+                decisions = [
+                    r.decision
+                    for r in self.journal
+                    if isinstance(r, ApprovalDecided) and r.call_id == effect.call.call_id
+                ]
+                assert decisions == (["approved"] if effect.call.name in self.asking else [])
                 self.tools.append(effect)
             case CancelTools():
                 self.tools.clear()
-            case StartTurnClock():
+            case StartTurnClock() | ApprovalsChanged():
                 pass
+            case NotRun():
+                self.not_run.append(effect)
             case TryAgainLater():
                 self.retry = True
             case FindOutcome():
@@ -295,6 +339,12 @@ class World:
                     self.accepted.append(message.message_id)
             case Refused():
                 self.refused[message.delivery_id] = message
+            case ApprovalOutcome():
+                decided = [r.approval_id for r in self.journal if isinstance(r, ApprovalDecided)]
+                if message.status == "decided":
+                    assert message.approval_id in decided, "a decision that is not durable was confirmed"
+                self.undecided.pop(message.approval_id, None)
+                self.told.append(message)
             case StopOutcome():
                 stopped = sum(
                     isinstance(each, TurnEnded) and each.status == "stopped" for each in self.journal
@@ -337,6 +387,12 @@ class World:
         ended = [record.message_id for record in self.ends()]
         assert len(set(ended)) == len(ended)
         assert set(ended) <= set(recorded)
+        decided = [record.approval_id for record in self.journal if isinstance(record, ApprovalDecided)]
+        assert len(set(decided)) == len(decided), "two decisions about one tool"
+        started = [record.call_id for record in self.journal if isinstance(record, ToolStarted)]
+        assert len(set(started)) == len(started), "a tool started twice"
+        finished = [record.call_id for record in self.journal if isinstance(record, ToolFinished)]
+        assert len(set(finished)) == len(finished), "a tool ended twice"
         apart = {each.message_id for each in self.journal if isinstance(each, UserSaid) and each.command}
         apart |= {each.message_id for each in self.ends() if each.code == "steered"}
         in_order = [each for each in ended if each not in apart]
@@ -348,4 +404,6 @@ class World:
         assert sorted(record.message_id for record in self.ends()) == sorted(self.recorded())
         assert not self.unsettled
         assert not self.stops
+        assert not self.undecided
+        assert not self.asked
         assert set(self.accepted) <= set(self.recorded())

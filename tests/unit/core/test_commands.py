@@ -6,9 +6,11 @@ import pytest
 
 from openclaw_actors.agent.prompt import build_prompt
 from openclaw_actors.core.admission import SessionLimits
+from openclaw_actors.core.answering import usage_text
 from openclaw_actors.core.commands import BUSY_MODES, Command, parse_command, stops
+from openclaw_actors.core.conversation import Conversation
 from openclaw_actors.core.records import HistoryRestored, TurnBegan, UserSaid
-from openclaw_actors.messages import MessageAccepted, TurnDone
+from openclaw_actors.messages import MessageAccepted, TurnDone, Usage
 from tests.unit.core.session_world import World, delivery
 
 
@@ -169,7 +171,7 @@ def test_neither_budget_nor_rate_nor_a_full_queue_is_in_the_way_of_a_command() -
     assert [refused.code for refused in world.refused.values()][1:] == ["budget"]
     world.deliver(delivery("c2", "/usage"))
     world.settle()
-    assert "of 3 tokens" in answer_of(world, "c2")
+    assert answer_of(world, "c2") == "did usage"
 
 
 def test_a_new_conversation_ends_the_turn_and_nothing_begins_before_it_is_new() -> None:
@@ -361,3 +363,19 @@ def test_what_was_steered_stands_in_later_prompts_where_it_was_said() -> None:
     roles = [message.role for message in build_prompt(world.stored())]
     assert roles == ["system", "user", "assistant", "tool", "user", "assistant", "user", "assistant"]
     assert isinstance(world.done()[0], TurnDone)
+
+
+def test_what_was_used_is_told_with_what_may_be() -> None:
+    state = Conversation(
+        key="websocket:local:main", turns=2, usage=Usage(input_tokens=1_000, output_tokens=10)
+    )
+    limits = SessionLimits(token_budget=5_000, tokens_per_day=9_000, turn_token_budget=700)
+    assert usage_text(state, limits, 2_000) == (
+        "This conversation has used 1,010 of 5,000 tokens in 2 turns (1,000 in, 10 out).\n"
+        "Today you have used 2,000 of 9,000 in all conversations.\n"
+        "One turn may use 700."
+    )
+    assert usage_text(state, SessionLimits(turn_token_budget=0), 5) == (
+        "This conversation has used 1,010 tokens in 2 turns (1,000 in, 10 out).\n"
+        "Today you have used 5 in all conversations."
+    )

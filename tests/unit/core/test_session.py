@@ -501,16 +501,31 @@ def test_a_crash_at_any_effect_loses_doubles_and_reorders_nothing(moment: str) -
             assert world.ends()[1].status == "stopped", "a stop did not survive"
 
 
+COMMANDS = ("/stop", "/approve", "/deny", "/new", "/status", "/queue steer", "/branch x")
+
+
 class SessionMachine(RuleBasedStateMachine):
     """Anything may happen at any time, a crash above all."""
 
     @initialize(mode=st.sampled_from(BUSY_MODES))
     def begin(self, mode: BusyMode) -> None:
         self.world = World(SessionLimits(max_pending=4, max_batch_chars=60, busy_mode=mode))
+        self.world.asking = frozenset({"b"})
         self.names = 0
         self.texts: dict[str, str] = {}
 
-    @rule(command=st.sampled_from(["", "", "", "", "/stop", "/new", "/status", "/queue steer", "/branch x"]))
+    @precondition(lambda self: self.world.asked)
+    @rule(approved=st.booleans(), which=st.integers(0, 3))
+    def decide(self, approved: bool, which: int) -> None:
+        asked = self.world.asked
+        self.world.decides(asked[which % len(asked)], approved=approved)
+
+    @precondition(lambda self: self.world.asked)
+    @rule()
+    def let_expire(self) -> None:
+        self.world.do(self.world.core.approval_expired(self.world.asked[0], self.world.now))
+
+    @rule(command=st.sampled_from([*[""] * 5, *COMMANDS]))
     def say(self, command: str) -> None:
         self.names += 1
         name = f"m{self.names}"

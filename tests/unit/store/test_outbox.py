@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from openclaw_actors.core.records import ApprovalAsked
 from openclaw_actors.messages.outbox import Delivery, NextReply
 from openclaw_actors.store import FileStore
 from openclaw_actors.store.files import Files
@@ -300,5 +301,31 @@ def test_the_list_of_sessions_begins_with_the_longest_waiting(tmp_path: Path) ->
             await talk(store, 0)
             assert store.outbox.undelivered(1).sessions == (OTHER,)
             assert store.outbox.undelivered(9).sessions == (OTHER, S)
+
+    run(scene())
+
+
+def test_the_question_whether_a_tool_may_run_is_sent_too(tmp_path: Path) -> None:
+    async def scene() -> None:
+        with opened(tmp_path) as store:
+            token = (await store.open_session(S)).token
+            question = ApprovalAsked(
+                number=3,
+                at=1_000.0,
+                seq=3,
+                turn_id="turn-m0",
+                approval_id="9f3c1a-3",
+                call_id="c",
+                name="shell",
+                arguments="{}",
+                expires_at=2_000.0,
+            )
+            await store.append(S, token, (user(1, 1, "m0"), began(2, 2, "m0"), question), keep=True)
+            text = "The tool shell asks for your approval: {}\nAnswer /approve 9f3c1a-3 or /deny 9f3c1a-3"
+            assert await following(store) == (3, text)
+            await store.outbox.record(delivery(3, "sent", done=True))
+            assert await following(store) == (0, "")
+            await store.append(S, token, (ended(4, 4, "m0"),), keep=True)
+            assert (await following(store))[0] == 4
 
     run(scene())

@@ -1,0 +1,75 @@
+"""Measures how long a turn runs; it stands still while a person is asked something."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+__all__ = ["TurnClock"]
+
+
+class TurnClock:
+    """The deadline of the running turn.
+
+    Args:
+        call_later: the actor's timer.
+        limit_s: how long a turn may run.
+        passed: told of the turn whose time is over.
+        began: told when another turn begins.
+    """
+
+    def __init__(
+        self,
+        call_later: Callable[..., asyncio.TimerHandle],
+        limit_s: float,
+        passed: Callable[[str], None],
+        *,
+        began: Callable[[], None],
+    ) -> None:
+        self.began_at = 0.0
+        """Monotonic; 0: no turn ran yet."""
+        self.correlation_id: str | None = None
+        """Of the turn."""
+        self._call_later = call_later
+        self._limit_s = limit_s
+        self._passed = passed
+        self._began = began
+        self._turn_id = ""
+        self._left_s = 0.0
+        self._runs_since = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def seconds(self) -> float:
+        """Since the turn began, the time in which people were asked included."""
+        return time.monotonic() - self.began_at if self.began_at else 0.0
+
+    def start(self, turn_id: str, correlation_id: str) -> None:
+        """A turn began, or goes on as its next attempt."""
+        if turn_id == self._turn_id:
+            return
+        self._turn_id = turn_id
+        self.correlation_id = correlation_id
+        self._left_s = self._limit_s
+        self.began_at = time.monotonic()
+        self._began()
+        self._run()
+
+    def hold(self) -> None:
+        """A person is asked: the time does not count."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+            self._left_s = max(0.0, self._left_s - (time.monotonic() - self._runs_since))
+
+    def go_on(self) -> None:
+        """Nobody is asked any more."""
+        if self._timer is None and self._turn_id:
+            self._run()
+
+    def _run(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._runs_since = time.monotonic()
+        self._timer = self._call_later(self._left_s, self._passed, self._turn_id)
