@@ -62,13 +62,14 @@ class ModelLedger:
             )
 
     def spent(self, request: Complete, usage: Usage, status: str, seconds: float) -> None:
-        """A call was made. Those of sessions reach the ledger with their turns' ends, the others from here."""
+        """A call was made. Those of turns reach the ledger with their ends; summaries and all others do from here."""
         if not usage.total:
             return
         now = time.time()
         self._budget.spend(principal_of(request.session), usage, now)
         store = self._directory.address("persistence")
-        if not request.session.startswith(_NO_SESSION) or store is None:
+        of_turn = request.purpose != "summary" and not request.session.startswith(_NO_SESSION)
+        if of_turn or store is None:
             return
         self._actor.send(
             store,

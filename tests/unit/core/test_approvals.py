@@ -212,7 +212,7 @@ def test_what_waits_is_listed_with_what_it_would_do() -> None:
 def test_a_drain_does_not_wait_for_a_person() -> None:
     world = asked("B")
     assert not world.core.idle
-    world.core.drain()
+    world.core.drain(world.now)
     assert world.core.idle
     world.open()
     world.settle()

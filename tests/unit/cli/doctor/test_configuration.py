@@ -15,13 +15,13 @@ RECORD = RunRecord(boot="b", pid=os.getpid(), started_ticks=0, run_dir="/x", sta
 
 
 def test_every_problem_and_warning_is_told_with_a_remedy(world: World) -> None:
-    world.configure({"prot": 1, "port": "x", "max_concurrent_sessions": 5, "skills": {"enabled": False}})
+    world.configure({"prot": 1, "port": "x", "max_concurrent_sessions": 5, "plugins": {"prefer": "bridge"}})
     found = world.see(configuration.look)
     errors = [each for each in found if each.level == "error"]
     assert len(errors) == 3
     assert all(each.remedy for each in errors)
     assert "prot is not a key" in told(found, "error")
-    assert "skills has no effect yet" in told(found, "warning")
+    assert "plugins.prefer has no effect yet" in told(found, "warning")
 
 
 def test_a_file_that_is_not_there_or_no_yaml_is_told_and_nothing_is_repaired(world: World) -> None:
