@@ -185,7 +185,8 @@ class HttpContext:
             max_bytes: its limit; `http.max_body_bytes` by default.
 
         Raises:
-            HttpError: 413, it is larger; 408, it did not come within `http.body_timeout_seconds`.
+            HttpError: 413, it is larger; 408, it did not come within `http.body_timeout_seconds`; 400, it is not
+                encoded as it says, or its client went away before its end.
         """
         limit = self.config.http.max_body_bytes if max_bytes is None else max_bytes
         seconds = self.config.http.body_timeout_seconds
@@ -207,6 +208,17 @@ class HttpContext:
                 "body_timeout",
                 f"The body did not come within {seconds:g} seconds.",
                 {"Connection": "close"},
+            ) from None
+        except web.RequestPayloadError:
+            raise HttpError(
+                400,
+                "bad_request",
+                "The body is not encoded as Content-Encoding and Transfer-Encoding say.",
+                {"Connection": "close"},
+            ) from None
+        except ConnectionError:  # nobody reads the answer, and it is no error of ours
+            raise HttpError(
+                400, "bad_request", "The connection was lost before the end of the body."
             ) from None
         return bytes(body)
 

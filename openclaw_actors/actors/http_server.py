@@ -128,7 +128,7 @@ class _Strangers(logging.LoggerAdapter[logging.Logger]):
     """What is no HTTP is no error of ours: a stranger must not fill the log with tracebacks."""
 
     def exception(self, msg: object, *args: object, exc_info: Any = True, **options: Any) -> None:
-        if isinstance(exc_info, HttpProcessingError):
+        if isinstance(exc_info, HttpProcessingError | web.RequestPayloadError):
             self.debug(msg, *args)
         else:
             super().exception(msg, *args, exc_info=exc_info, **options)

@@ -50,6 +50,7 @@ _REPLIED = ("rate_limited", "budget")
 _STATUS_OF_REFUSAL = {"busy": 429, "message_id_conflict": 200, "quarantined": 200}
 """The others are 503: Twilio is to try again, or elsewhere."""
 _NOT_NOW = 503
+_BAD = 400
 
 
 class TwilioRoutes:
@@ -85,7 +86,7 @@ class TwilioRoutes:
         except HttpError as error:
             if error.status == TOO_LARGE.status:
                 return TOO_LARGE
-            self._count(error.code)
+            self._count("bad_form" if error.status == _BAD else error.code)
             raise
         assert self._rules is not None
         step = self._rules.decide(

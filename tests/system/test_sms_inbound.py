@@ -64,6 +64,15 @@ class Sms:
             answer = connection.getresponse()
             return answer.status, answer.read().decode()
 
+    def give_up(self, body: bytes) -> None:
+        """Begin a request, and go away in the middle of its body."""
+        host, _, port = self.gateway.http_url.rpartition("//")[2].partition(":")
+        with closing(http.client.HTTPConnection(host, int(port), timeout=15)) as connection:
+            connection.putrequest("POST", PATH)
+            connection.putheader("Content-Type", FORM)
+            connection.putheader("Content-Length", str(len(body) + 1))
+            connection.endheaders(body)
+
     def post(
         self,
         text: str,
@@ -133,6 +142,8 @@ def test_a_signed_message_is_in_the_journal_when_twilio_is_told_so(make_sms: Mak
         assert sms.post("x", sid="SM2", Junk="x" * 66_000, chunked=chunked) == (413, "Request too large.")
     assert sms.request(b"{}", {"Content-Type": "application/json"}) == (400, "Expected form content.")
     assert sms.request(b"", {}, method="GET")[0] == 405
+    assert sms.request(b"no gzip", {"Content-Type": FORM, "Content-Encoding": "gzip"})[0] == 400
+    sms.give_up(b"From=")
 
     status, document = sms.post("Help", sid="SM3")
     assert status == 200
@@ -148,6 +159,7 @@ def test_a_signed_message_is_in_the_journal_when_twilio_is_told_so(make_sms: Mak
     assert counted['messages_duplicate_total{channel="sms"}'] == 1
     assert counted['rate_limit_hits_total{channel="sms"}'] == 1
     assert counted['messages_rejected_total{channel="sms",reason="bad_signature"}'] == 2
+    assert "Traceback" not in sms.gateway.log_text(), "what strangers send is no error of ours"
     assert counted['messages_rejected_total{channel="sms",reason="body_too_large"}'] == 2
     assert "so on" not in sms.gateway.log_text()
     assert TOKEN not in sms.gateway.log_text()

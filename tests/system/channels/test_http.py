@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+from functools import partial
 from typing import Any
 
 import aiohttp
@@ -20,6 +21,10 @@ async def get(channel: Channel, path: str, *, method: str = "GET", **options: An
     ):
         body = await answer.read()
         return answer.status, answer.headers, json.loads(body) if body else None
+
+
+async def does(channel: Channel, what: str) -> bool:
+    return (await channel.ping()).doing == what
 
 
 def test_health_says_how_long_the_gateway_lives(start_channel: ChannelFactory) -> None:
@@ -88,6 +93,39 @@ def test_a_head_that_is_too_large_is_refused(start_channel: ChannelFactory) -> N
             ):
                 assert answer.status == 400
             assert (await get(channel, "/health"))[0] == 200
+
+    asyncio.run(scene())
+
+
+TWILIO = {"enabled": True, "webhook_public_base_url": "https://sms.example.org"}
+TWILIO_SECRETS = {"channels.sms.twilio.auth_token_ref": "raw:the-token"}
+TAKE_BODIES = {
+    "/v1/chat/completions": "application/json",
+    "/api/drain": "application/json",
+    "/twilio/sms/inbound": "application/x-www-form-urlencoded",
+}
+
+
+def test_a_body_that_cannot_be_read_is_the_clients_error(start_channel: ChannelFactory) -> None:
+    async def scene() -> None:
+        async with start_channel(
+            "http", secrets=TWILIO_SECRETS, channels={"sms": {"twilio": TWILIO}}
+        ) as channel:
+            host, _, port = channel.host_port.rpartition(":")
+            for path, media_type in TAKE_BODIES.items():
+                headers = {"Content-Encoding": "gzip", "Content-Type": media_type}
+                status, _, body = await get(channel, path, method="POST", data=b"no gzip", headers=headers)
+                assert (status, body["error"]["code"]) == (400, "bad_request"), path
+                # And one whose client goes away in the middle.
+                _, writer = await asyncio.open_connection(host, int(port))
+                head = f"POST {path} HTTP/1.1\r\nHost: {channel.host_port}\r\nContent-Type: {media_type}\r\n"
+                writer.write(f"{head}Content-Length: 100\r\n\r\nabc".encode())
+                await writer.drain()
+                await eventually(partial(does, channel, "1 connection"))
+                writer.close()
+                await eventually(partial(does, channel, "0 connections"))
+            assert (await get(channel, "/health"))[0] == 200
+            assert channel.counted('messages_rejected_total{channel="sms",reason="bad_form"}') == 2
 
     asyncio.run(scene())
 
