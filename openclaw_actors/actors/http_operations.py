@@ -204,7 +204,9 @@ class OperationRoutes:
 
 def _sentence(refusal: AskRefused) -> str:
     text = refusal.text or refusal.code
-    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")
+    if text.partition(" ")[0].isalpha():  # else it begins with a key
+        text = text[:1].upper() + text[1:]
+    return text if text.endswith((".", "!", "?")) else f"{text}."
 
 
 def _error(

@@ -217,7 +217,7 @@ class Archiving:
         if entry.state.number or entry.dirty or entry.cut:
             raise StoreRefusal(
                 "exists",
-                f"{entry.key} has a conversation again; --replace archives that one first",
+                f"{entry.key} has a conversation again; `replace` (--replace) archives that one first",
             )
         self._issue(entry)
         entry.live = False

@@ -63,6 +63,7 @@ def test_a_conversation_goes_to_the_archive_and_comes_back_whole(shared: Gateway
     assert talk(shared, "/demo recall")[-1]["text"].startswith("turns=0")
     refused = api("POST", session_path(MAIN, "/restore"), {})
     assert (refused.status, refused.code) == (409, "exists")
+    assert refused.body["error"]["text"].startswith(f"{MAIN} has a conversation again; `replace`")
     for wrong in (MAIN, "20260101T000000Z-00000000"):
         other = api("POST", session_path(MAIN, "/restore"), {"archive": wrong})
         assert (other.status, other.code) == (404, "unknown")

@@ -156,14 +156,18 @@ def test_what_is_not_as_declared_never_reaches_the_handler(
 def test_a_refusal_becomes_its_status(code: str, status: int) -> None:
     assert refusal_status(code) == status
 
+    said = ["it is not there", "sms:+1 is not there"]
+
     async def handler(call: Call) -> Thing:
-        raise AskRefused(code, "it is not there")
+        raise AskRefused(code, said.pop(0))
 
     async def scene(client: TestClient[Any, Any], context: HttpContext) -> None:
         answer = await client.post("/things/x")
         assert answer.status == status
         assert await answer.json() == {"error": {"code": code, "text": "It is not there."}}
         assert ("Retry-After" in answer.headers) is (status == 503)
+        answer = await client.post("/things/x")
+        assert (await answer.json())["error"]["text"] == "sms:+1 is not there.", "a key stays as it is"
 
     served(THING, handler, scene)
 
