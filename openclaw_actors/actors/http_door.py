@@ -9,7 +9,6 @@ from aiohttp import web
 from openclaw_actors.actors.http_context import HttpContext, HttpError
 from openclaw_actors.channels.http.browsers import BrowserRule
 from openclaw_actors.core.rate import RateWindows
-from openclaw_actors.core.series import series
 
 __all__ = ["Door"]
 
@@ -85,9 +84,6 @@ class Door:
         """
         caller = f"{principal} {self._context.address_of(request)}"
         if self._callers is not None and not self._callers.hit(caller, time.monotonic()):
-            self._context.counters[
-                series("messages_rejected_total", channel="http", reason="rate_limited")
-            ] += 1
             raise self._too_many(self._too_fast)
 
     def cors(self, request: web.Request) -> dict[str, str]:

@@ -48,6 +48,7 @@ from openclaw_actors.channels.openai.responses import (
 from openclaw_actors.channels.sessions import session_key
 from openclaw_actors.channels.websocket.wire import encode_json
 from openclaw_actors.config.models import choices_of
+from openclaw_actors.core.series import series
 from openclaw_actors.messages import Complete, Sampling
 
 __all__ = ["OpenAIRoutes"]
@@ -58,6 +59,10 @@ _JSON = "application/json"
 _PLAIN = "".join(map(chr, range(0x20, 0x7F)))
 """What may stand in a header as it is."""
 _TOO_FAST = "You're sending messages too quickly. Please wait a moment and try again."
+_REJECTED = {"invalid_json": "bad_json"} | {
+    code: code for code in ("session_id_invalid", "draining", "rate_limited")
+}
+"""What is refused here, before anybody else is asked, as the counters name it; the rest is `bad_field`."""
 _LOOK_EVERY_S = 0.5
 """How often a client that hears nothing is looked after."""
 
@@ -147,17 +152,24 @@ class OpenAIRoutes:
 
     async def _chat(self, request: web.Request, caller: _Caller) -> web.StreamResponse:
         body = await self._context.body_of(request)
-        chat = parse_chat(body)
-        model = self._models.find(chat.model)
-        session_id = parse_session(_header(request, SESSION_HEADER), chat.user)
-        if self._context.draining:
-            raise NotTaken("draining", REFUSAL_TEXTS["draining"])
-        self._door.count(request, caller.principal)
+        text, key = "", None
+        try:
+            chat = parse_chat(body)
+            model = self._models.find(chat.model)
+            session_id = parse_session(_header(request, SESSION_HEADER), chat.user)
+            if self._context.draining:
+                raise NotTaken("draining", REFUSAL_TEXTS["draining"])
+            self._door.count(request, caller.principal)
+            if session_id is not None:
+                text = chat.new_text(self._max_chars)
+                key = parse_key(_header(request, IDEMPOTENCY_HEADER))
+        except (ApiProblem, NotTaken, HttpError) as refusal:
+            reason = _REJECTED.get(refusal.code or "", "bad_field")
+            self._context.counters[series("messages_rejected_total", channel="http", reason=reason)] += 1
+            raise
         if session_id is None:
             return await self._without_session(request, chat, model, caller)
         session = session_key(caller.principal, session_id)
-        text = chat.new_text(self._max_chars)
-        key = parse_key(_header(request, IDEMPOTENCY_HEADER))
         message_id = key or self._repeats.message_id(
             session,
             body,
@@ -250,7 +262,8 @@ async def _pass_on(
 def _check_method(request: web.Request, method: str) -> None:
     if method and request.method != method and (request.method, method) != ("HEAD", "GET"):
         text = f"{request.method} is not allowed here; use {method}."
-        raise HttpError(405, "method_not_allowed", text, {"Allow": method})
+        allowed = "GET, HEAD, OPTIONS" if method == "GET" else f"{method}, OPTIONS"
+        raise HttpError(405, "method_not_allowed", text, {"Allow": allowed})
 
 
 def _answering(completion_id: str, model: str, chat: ChatRequest) -> Answering:

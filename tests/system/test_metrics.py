@@ -10,6 +10,7 @@ import signal
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
@@ -162,9 +163,23 @@ def kill_supervisor(gateway: Gateway, look: Scrape) -> None:
     assert look['actor_restarts_total{actor="persistence"}'] == 1
 
 
+def post(gateway: Gateway, path: str, body: Any) -> int:
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    request = urllib.request.Request(gateway.http_url + path, data, {"Content-Type": "application/json"})
+    try:
+        with urllib.request.urlopen(request, timeout=15.0) as answer:
+            status: int = answer.status
+            return status
+    except urllib.error.HTTPError as refused:
+        return refused.code
+
+
 def test_refused_messages_are_counted_by_why(make_gateway: GatewayFactory) -> None:
-    limits = {"messages_per_minute_per_connection": 4}
-    gateway = make_gateway(config={"websocket": limits}).start()
+    limits = {
+        "websocket": {"messages_per_minute_per_connection": 4},
+        "http": {"chat_requests_per_minute": 1, "requests_per_minute_per_client": 1},
+    }
+    gateway = make_gateway(config=limits).start()
 
     async def talk() -> None:
         async with Client(gateway.ws_url) as client:
@@ -183,6 +198,19 @@ def test_refused_messages_are_counted_by_why(make_gateway: GatewayFactory) -> No
         assert look[key] == 1, reason
     assert look['rate_limit_hits_total{channel="websocket"}'] == 1
     assert look['messages_accepted_total{channel="websocket"}'] == 1
+
+    hello = {"user": "main", "messages": [{"role": "user", "content": "hello"}]}
+    assert post(gateway, "/v1/chat/completions", b"{") == 400
+    assert post(gateway, "/v1/chat/completions", {**hello, "user": ""}) == 400
+    assert post(gateway, "/v1/chat/completions", {**hello, "messages": []}) == 400
+    assert [post(gateway, "/v1/chat/completions", hello) for _ in range(2)] == [200, 429]
+    assert [post(gateway, "/api/drain", {}) for _ in range(2)] == [200, 429]
+    assert post(gateway, "/v1/chat/completions", hello) == 503
+    look = Scrape(gateway)()
+    for reason in ("bad_json", "session_id_invalid", "bad_field", "rate_limited", "draining"):
+        key = series("messages_rejected_total", channel="http", reason=reason)
+        assert look[key] == 1, reason
+    assert look['rate_limit_hits_total{channel="http"}'] == 2
     gateway.stop()
     gateway.restart()
     assert 0 < Scrape(gateway)()["drain_seconds"] < 15, "of the drain before"

@@ -173,6 +173,8 @@ def test_every_refusal_is_openais_error(
             assert (answer.status, error["code"]) == (status, code)
             assert error.keys() == {"message", "type", "param", "code"}
             assert answer.headers["x-request-id"]
+            if status == 405:
+                assert answer.headers["Allow"] == "POST, OPTIONS"
 
     asyncio.run(scene())
 
