@@ -29,9 +29,12 @@ from openclaw_actors.store.framing import seal, unseal
 from openclaw_actors.store.legacy_contacts import OldContacts, read_old_contacts
 from openclaw_actors.store.names import name_limit, plain_name
 
-__all__ = ["MAX_PHONE_CHARS", "Change", "Contacts", "StoredContact"]
+__all__ = ["IN_DOUBT", "MAX_PHONE_CHARS", "Change", "Contacts", "StoredContact"]
 
 logger = logging.getLogger(__name__)
+
+IN_DOUBT = "contacts-in-doubt.json"
+"""The file in the store's directory that says so, for as long as it is there."""
 
 MAX_PHONE_CHARS = 64
 FORMAT = 1
@@ -87,7 +90,7 @@ class Contacts:
         self._files = files
         self._limit = name_limit(self._directory)
         self._old = root / "contacts.json"
-        self._mark = root / "contacts-in-doubt.json"
+        self._mark = root / IN_DOUBT
         self.all_in_doubt = os.path.lexists(self._mark)
         """Damage leaves it open who said STOP, so whoever is not known counts as one who did."""
         self._known: OrderedDict[str, StoredContact] = OrderedDict()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 __all__ = ["look"]
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from openclaw_actors.cli.doctor.context import Context
 from openclaw_actors.cli.doctor.finding import Finding, counted, error, info, ok, warning
@@ -68,11 +68,26 @@ def _findings(status: Status) -> Iterator[Finding]:
                 why="it does not keep up; what is sent to it waits",
                 remedy="openclaw-actors status --watch; if it does not fall, openclaw-actors actors restart NAME",
             )
+    yield from _outbox(status.counters)
     if status.draining:
-        yield info("the gateway drains: it is about to end")
+        yield info(
+            "the gateway drains: it takes no new messages",
+            why="somebody said `drain`, or it is about to end",
+            remedy="openclaw-actors drain --cancel, unless it is to end",
+        )
     if not status.problems:
         yield ok(
             f"up {age(status.uptime_seconds)}: {counted(len(services), 'service')}, {counted(len(sessions), 'session')}"
+        )
+
+
+def _outbox(counters: Mapping[str, float]) -> Iterator[Finding]:
+    dead, ambiguous = int(counters.get("sms_dead_letters", 0)), int(counters.get("sms_ambiguous", 0))
+    if dead or ambiguous:
+        yield warning(
+            f"replies by SMS are set aside: {dead} that Twilio does not take, {ambiguous} that may have been sent",
+            why="nobody tries them again by itself",
+            remedy="openclaw-actors outbox list says why; then openclaw-actors outbox retry, or purge",
         )
 
 

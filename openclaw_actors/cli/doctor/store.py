@@ -17,6 +17,7 @@ from openclaw_actors.cli.doctor.gateway import Gateway, reason_of
 from openclaw_actors.cli.doctor.runner import blocking
 from openclaw_actors.cli.tables import size
 from openclaw_actors.errors import OpenClawError, StateDirError
+from openclaw_actors.store.contacts import IN_DOUBT
 from openclaw_actors.store.listing import quarantined_files
 from openclaw_actors.store.ownership import DIRECTORIES, FORMAT
 from openclaw_actors.store.turns import read_names
@@ -38,9 +39,23 @@ async def look(context: Context) -> list[Finding]:
     found = []
     if not context.config.memory.fsync:
         found.append(warning("memory.fsync is false", why=_NO_FSYNC, remedy="memory.fsync: true"))
+    found += await blocking(_of_contacts)(context)
     if context.gateway is not None:
         return [*found, *await _by_asking(context.gateway, context)]
     return [*found, *await blocking(_by_reading)(context)]
+
+
+def _of_contacts(context: Context) -> list[Finding]:
+    mark = context.paths.memory / IN_DOUBT
+    if not os.path.lexists(mark):
+        return []
+    return [
+        warning(
+            f"damage to contacts.json leaves it open who said STOP ({mark})",
+            why="whoever the gateway did not know before counts as one who did: no turn, no answer by SMS",
+            remedy=f"find out who said STOP (Twilio does not deliver to them anyway); then rm {mark}, and start again",
+        )
+    ]
 
 
 async def _by_asking(gateway: Gateway, context: Context) -> list[Finding]:

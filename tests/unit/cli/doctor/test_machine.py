@@ -220,6 +220,17 @@ def test_actors_that_were_restarted_fail_or_do_not_keep_up(world: World) -> None
     assert "b has 500 messages" in warnings
 
 
+def test_replies_that_were_set_aside_and_a_drain_that_can_be_cancelled(world: World) -> None:
+    status = tree(node("sms"))
+    status = msgspec.structs.replace(
+        status, counters={"sms_dead_letters": 2.0, "sms_ambiguous": 1.0}, draining=True
+    )
+    found = see_tree(world, status)
+    assert "2 that Twilio does not take, 1 that may have been sent" in told(found, "warning")
+    assert any("outbox list" in each.remedy for each in found)
+    assert any("drain --cancel" in each.remedy for each in found)
+
+
 def test_a_supervisor_that_does_not_answer(world: World) -> None:
     assert "does not answer: no answer in time" in told(see_tree(world, AskTimeout()), "error")
 

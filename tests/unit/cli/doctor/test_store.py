@@ -114,6 +114,22 @@ def test_quarantined_files_are_named_and_stay(filled: World) -> None:
     assert "began anew" not in contacts.why
 
 
+async def take_over_contacts(memory: Path) -> None:
+    opened = FileStore.open(StoreOptions(path=memory))
+    await opened.contacts.get("+15550001111")
+    opened.close()
+
+
+def test_contacts_in_doubt_are_told(filled: World) -> None:
+    """As the store leaves it behind after real damage."""
+    memory = filled.state / "memory"
+    (memory / "contacts.json").write_text("damaged")
+    asyncio.run(take_over_contacts(memory))
+    (told_of,) = (each for each in filled.see(store.look) if "who said STOP" in each.what)
+    assert told_of.level == "warning"
+    assert f"rm {memory / 'contacts-in-doubt.json'}" in told_of.remedy
+
+
 def test_temporary_files_are_removed_where_no_gateway_can_be(filled: World) -> None:
     filled.make("run")
     left = filled.state / "memory" / "sessions" / ".YQ.json.12-3.tmp"
