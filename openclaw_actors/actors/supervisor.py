@@ -393,7 +393,7 @@ class Supervisor(OperatorApprovals, OutboxRequests, McpServers, AsyncActor):
         ):
             raise AskRefused(
                 "not_possible",
-                f"{name} cannot be stopped, because everything else needs it; "
+                f"{name} cannot be stopped, only channels and conversations can; "
                 f"'actors restart {name}' restarts it, 'stop' ends the gateway",
             )
         service = self._services.get(name)
