@@ -13,9 +13,11 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from chaos.campaign import Outcome, Plan, run
+from chaos.crashes import run_crashes
 from chaos.faults import FAULTS
 
 _MOST_SHOWN = 10
@@ -24,6 +26,8 @@ _MOST_SHOWN = 10
 def main(arguments: Sequence[str] | None = None) -> int:
     """Returns 0 when every promise was kept, 1 if one was broken."""
     options = _parser().parse_args(arguments)
+    if options.store:
+        return _store(options.seed, options.store, options.json)
     plan = Plan(
         seed=options.seed,
         seconds=options.seconds,
@@ -49,6 +53,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     else:
         sys.stdout.write(f"state, logs and campaign.log are kept in {directory}\n")
     return 0 if outcome.kept else 1
+
+
+def _store(seed: int, seconds: float, json_file: Path | None) -> int:
+    """Takes the power away from the store alone."""
+    sys.stderr.write(f"seed {seed}\n")
+    found = run_crashes(seed, seconds=seconds)
+    if json_file:
+        json_file.write_text(json.dumps({"seed": seed, **asdict(found)}, indent=2) + "\n")
+    sys.stdout.write(
+        f"seed {seed}: {found.workloads} workloads of {found.operations} system calls that change files; the power "
+        f"failed at {found.points} moments\nand left {found.states} different states of the disk, "
+        f"{found.again} of them by failing again in the recovery\n\n"
+        f"{'BROKEN' if found.problems else 'kept  '}  nothing that was confirmed is lost, nothing else is there\n"
+    )
+    for problem in found.problems:
+        sys.stdout.write(f"          {problem}\n")
+    return 1 if found.problems else 0
 
 
 def _report(plan: Plan, outcome: Outcome) -> str:
@@ -93,6 +114,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--every", type=_positive, default=1.0, help="mean seconds between two faults (1)")
     parser.add_argument(
         "--only", action="append", choices=FAULTS, metavar="FAULT", help=f"one of {', '.join(FAULTS)}"
+    )
+    parser.add_argument(
+        "--store",
+        type=_positive,
+        metavar="SECONDS",
+        help="take the power away from the store instead, at every moment of as many workloads as fit into the time",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the outcome there, too")
     parser.add_argument("--keep", action="store_true", help="keep the directory, whatever the verdict")

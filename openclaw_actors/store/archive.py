@@ -94,8 +94,10 @@ class Archive:
         self._files = files
         self.numbers = numbers
         self._moving = self._directory / "moving.json"
-        self._moves = Documents("move", _Move, files, max_bytes=MAX_ABOUT_BYTES)
-        self._abouts = Documents("description of an archive", About, files, max_bytes=MAX_ABOUT_BYTES)
+        self._moves = Documents("move", _Move, files, max_bytes=MAX_ABOUT_BYTES, staging=self._directory)
+        self._abouts = Documents(
+            "description of an archive", About, files, max_bytes=MAX_ABOUT_BYTES, staging=self._directory
+        )
 
     # Moving
 

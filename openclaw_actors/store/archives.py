@@ -27,8 +27,6 @@ from openclaw_actors.store.sessions import Sessions
 
 __all__ = ["Archives"]
 
-_NO_LIMIT = 1 << 62
-
 
 class Archives:
     """Looks into the archive. Lives in the event loop.
@@ -122,7 +120,8 @@ class Archives:
             if not found:
                 raise StoreRefusal("unknown", f"no session or archive {wanted.name}")
             about, archive = found[0].summary(), found[0].archive
-            (journal, _), end, kept = self._archive.paths(found[0]), _NO_LIMIT, []
+            # Behind its end may stand what a restoration that was interrupted has left.
+            (journal, _), end, kept = self._archive.paths(found[0]), found[0].size_bytes, []
         page = await self._read(lambda: read_records(journal, end, kept, cursor, max_bytes=wanted.max_bytes))
         return RecordsPage(
             session=about.session,

@@ -77,7 +77,9 @@ class Branches:
         self._directory = root / "branches"
         self._retired = root / "legacy"
         self._files = files
-        self._documents = Documents("branch", Branch, files, max_bytes=MAX_BRANCH_BYTES)
+        self._documents = Documents(
+            "branch", Branch, files, max_bytes=MAX_BRANCH_BYTES, staging=self._directory
+        )
 
     def save(self, session: str, name: str, number: int, window: list[HistoryTurn]) -> Branch:
         """Raises StoreRefusal: `bad_key`, `too_many`, `too_large`, `persistence_failed`; OSError."""

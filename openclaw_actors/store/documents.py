@@ -30,13 +30,15 @@ class Documents(Generic[_T]):
         kind: what a person calls them.
         type_: of their content.
         max_bytes: of one of them.
+        staging: where they are written first; a directory that is cleared at start of what a crash left there.
     """
 
-    def __init__(self, kind: str, type_: type[_T], files: Files, *, max_bytes: int) -> None:
+    def __init__(self, kind: str, type_: type[_T], files: Files, *, max_bytes: int, staging: Path) -> None:
         self._kind = kind
         self._decoder = msgspec.json.Decoder(type_)
         self._files = files
         self._max_bytes = max_bytes
+        self._staging = staging
 
     def read(self, path: Path) -> _T | None:
         """The document; None if there is none.
@@ -79,7 +81,7 @@ class Documents(Generic[_T]):
                 "too_large", f"the {self._kind} has {len(data)} bytes; {self._max_bytes} are allowed"
             )
         try:
-            self._files.replace(path, data)
+            self._files.replace(path, data, staging=self._staging)
         except OSError as error:
             raise StoreRefusal(
                 "persistence_failed", f"the disk does not take the {self._kind}: {error.strerror}"

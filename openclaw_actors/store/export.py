@@ -62,7 +62,7 @@ def read_records(
     """A page; at least one record, however large it is, if there is any left.
 
     Args:
-        end: the journal's valid length now; for an archive's it may be beyond its last byte.
+        end: the journal's valid length now.
         unwritten: what follows it in memory.
         cursor: None for the first page.
 

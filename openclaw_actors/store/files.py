@@ -115,9 +115,15 @@ class Files:
         """A name beside `path` that nobody else uses."""
         return path.with_name(f".{path.name}.{os.getpid()}-{next(self._numbers)}.tmp")
 
-    def replace(self, path: Path, data: bytes, *, flush_directory: bool = True) -> None:
-        """Puts a whole file in the place of `path`: the old content or the new one, whatever happens."""
-        temporary = self.temporary(path)
+    def replace(
+        self, path: Path, data: bytes, *, flush_directory: bool = True, staging: Path | None = None
+    ) -> None:
+        """Puts a whole file in the place of `path`: the old content or the new one, whatever happens.
+
+        Args:
+            staging: the directory where it is written first, on the same file system; None: beside `path`.
+        """
+        temporary = self.temporary(path if staging is None else staging / path.name)
         descriptor = self.open(temporary, create=True)
         try:
             try:

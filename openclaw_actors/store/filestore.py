@@ -154,8 +154,8 @@ class FileStore:
         opening = lock.acquire(timeout_s=options.lock_timeout_s)
         try:
             check_format(options.path, files)
-            for name in DIRECTORIES:
-                files.remove_leftovers(options.path / name)
+            for directory in (options.path, *(options.path / name for name in DIRECTORIES)):
+                files.remove_leftovers(directory)
             return cls(options, files, lock, opening)
         except OSError as error:
             lock.release()

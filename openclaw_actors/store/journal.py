@@ -22,7 +22,7 @@ from openclaw_actors.core.conversation import Conversation, OutOfOrder, apply
 from openclaw_actors.core.records import Record
 from openclaw_actors.core.window import trim_window
 from openclaw_actors.store.failures import StoreRefusal
-from openclaw_actors.store.framing import crc_of, seal, unseal
+from openclaw_actors.store.framing import START, crc_of, seal, unseal
 from openclaw_actors.store.snapshot import Snapshot, is_snapshot, read_snapshot, too_short
 
 __all__ = [
@@ -43,6 +43,8 @@ __all__ = [
 
 FORMAT = 1
 _LONGEST_HEADER = 65_536
+_SECTOR = 512
+"""No disk writes one of these by halves."""
 
 
 class Damaged(Exception):
@@ -232,13 +234,12 @@ def _snapshot_key(path: Path) -> str | None:
 
 
 def _without_header(descriptor: int, size: int, snapshot: Path, key: str) -> Loaded:
-    """Only a first commit that never ended leaves no header: its beginning, or nothing but zeros."""
-    beginning = os.pread(descriptor, size, 0)
-    unfinished = b"\n" not in beginning and (
-        beginning.startswith(b'{"crc":"'[: len(beginning)]) or not beginning.strip(b"\0")
-    )
+    """Only a first commit that never ended leaves no header: any of its sectors may have got to the disk or not."""
+    first = os.pread(descriptor, _SECTOR, 0)
+    unfinished = b"\n" not in first and (first.startswith(START[: len(first)]) or not first.strip(b"\0"))
     if is_snapshot(snapshot) or not unfinished:
         raise Damaged("the journal's first line is damaged")
+    _check_torn(descriptor, 0, size, 0)
     return Loaded(state=Conversation(key=key), torn=size > 0)
 
 

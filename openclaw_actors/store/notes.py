@@ -47,7 +47,7 @@ class Notes:
         self._retired = root / "legacy"
         self._files = files
         self._limit = name_limit(self._directory)
-        self._documents = Documents("note", Note, files, max_bytes=MAX_NOTE_BYTES)
+        self._documents = Documents("note", Note, files, max_bytes=MAX_NOTE_BYTES, staging=self._directory)
 
     def save(self, key: str, text: str) -> None:
         """Raises StoreRefusal: `bad_key`, `too_large`, `persistence_failed`, `corrupt`; OSError."""

@@ -49,7 +49,9 @@ class NumbersBook:
     def __init__(self, root: Path, files: Files) -> None:
         self._directory = root / "archive"
         self._files = files
-        self._documents = Documents("count of events", Numbers, files, max_bytes=_MAX_BYTES)
+        self._documents = Documents(
+            "count of events", Numbers, files, max_bytes=_MAX_BYTES, staging=self._directory
+        )
 
     def of(self, key: str) -> Numbers:
         """How far a key's events were numbered.

@@ -194,6 +194,21 @@ def test_first_commit_that_a_crash_tore_keeps_the_numbers(tmp_path: Path) -> Non
     run(scene())
 
 
+def test_archive_that_a_crash_left_with_a_torn_end_is_read_to_its_last_record(tmp_path: Path) -> None:
+    async def scene() -> None:
+        with opened(tmp_path) as store:
+            await converse(store, 2)
+            await store.archiving.archive(KEY, ONE)
+            with (tmp_path / "memory" / "archive" / hashed_name(KEY) / ONE / "session.jsonl").open(
+                "ab"
+            ) as file:
+                file.write(b'{"crc":"0000')  # it was being restored, behind a newer conversation
+            page = await store.archives.read_records(ReadRecords(name=ONE))
+            assert [record.number for record in page.records] == [1, 2, 3, 4, 5, 6]
+
+    run(scene())
+
+
 def test_open_turns_are_ended_and_their_ends_told(tmp_path: Path) -> None:
     async def scene() -> None:
         with opened(tmp_path) as store:

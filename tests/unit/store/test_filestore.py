@@ -576,7 +576,7 @@ class TestEnd:
         async def scene() -> None:
             with opened(tmp_path):
                 pass
-            for name in ("sessions", "notes", "branches"):
+            for name in (".", "sessions", "notes", "branches"):
                 (tmp_path / "memory" / name / ".abc.json.77-1.tmp").write_text("half")
             with opened(tmp_path):
                 assert list((tmp_path / "memory").rglob("*.tmp")) == []

@@ -79,6 +79,27 @@ def test_nothing_but_zeros_is_a_first_commit_that_never_ended(tmp_path: Path) ->
     assert read(tmp_path).number == 0
 
 
+LONG = "websocket:local:" + "k" * 600
+
+
+@pytest.mark.parametrize("key", [KEY, LONG])
+def test_sectors_of_a_first_commit_come_to_the_disk_in_any_order(tmp_path: Path, key: str) -> None:
+    records = (user(1, 1, "m0", "x" * 700), *turn(0)[1:])
+    data = lines_of([records], key)[0]
+    size = 512 * -(-len(data) // 512)
+    for missing in range(0, size, 512):
+        left = (data[:missing] + b"\0" * 512 + data[missing + 512 :])[: len(data)]
+        write(tmp_path, left, key)
+        assert read(tmp_path, key).number == 0, f"without the sector at {missing}"
+
+
+def test_zeros_at_the_beginning_of_what_was_acknowledged_are_damage(tmp_path: Path) -> None:
+    data = b"".join(lines_of([turn(0, text="x" * 600), turn(1)]))
+    write(tmp_path, b"\0" * 512 + data[512:])
+    with pytest.raises(Damaged):
+        read(tmp_path)
+
+
 def test_whole_lines_of_an_unfinished_commit_do_not_make_a_torn_one_damage(tmp_path: Path) -> None:
     *before, last = lines_of(COMMITS)
     first, second, third = last.splitlines(keepends=True)
