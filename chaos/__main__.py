@@ -18,7 +18,7 @@ from pathlib import Path
 
 from chaos.campaign import Outcome, Plan, run
 from chaos.crashes import run_crashes
-from chaos.faults import FAULTS
+from chaos.faults import FAULTS, GROUPS, faults_named
 
 _MOST_SHOWN = 10
 
@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         seed=options.seed,
         seconds=options.seconds,
         sessions=options.sessions,
-        faults=options.only or tuple(FAULTS),
+        faults=faults_named(options.only or ()),
         every_s=options.every,
     )
     directory = Path(tempfile.mkdtemp(prefix="oca-"))
@@ -113,7 +113,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--sessions", type=int, default=20, help="conversations at once (20)")
     parser.add_argument("--every", type=_positive, default=1.0, help="mean seconds between two faults (1)")
     parser.add_argument(
-        "--only", action="append", choices=FAULTS, metavar="FAULT", help=f"one of {', '.join(FAULTS)}"
+        "--only",
+        action="append",
+        choices=(*FAULTS, *GROUPS),
+        metavar="FAULT",
+        help=f"one of {', '.join((*GROUPS, *FAULTS))}",
     )
     parser.add_argument(
         "--store",

@@ -99,7 +99,7 @@ class Talker:
             return self._dice.choice(("/demo crash", "/demo spin", "/demo eat 4000", "/demo fail 2"))
         if self._dice.random() < 0.2:
             return f"/demo slow {self._dice.choice((0.3, 1, 2))}"
-        return f"say {self._said} {'x' * self._dice.choice((1, 10, 1000))}"
+        return f"say {self.conversation.id} {self._said} {'x' * self._dice.choice((1, 10, 1000))}"
 
     async def say(self, text: str) -> None:
         """Say something; it is sent when all before it has its receipt."""

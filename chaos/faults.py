@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import json
 import random
 import signal
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
+
+from websockets.asyncio.client import connect
+from websockets.exceptions import WebSocketException
+from websockets.typing import Subprotocol
 
 from chaos.client import Talker
 from chaos.gateway import Gateway
 from chaos.processes import hit, named
+from chaos.provider import MODES
+from chaos.trouble import few_descriptors
 
-__all__ = ["FAULTS", "Scene", "commit"]
+__all__ = ["FAULTS", "GROUPS", "Scene", "commit", "faults_named"]
 
 SERVICES = ("PersistenceActo", "ModelActor", "SessionRouter", "WebSocketChanne", "HttpChannel")
 SESSION = "SessionActor"
@@ -90,6 +98,92 @@ async def _garbage(scene: Scene) -> str:
     return "garbage on the WebSocket's port"
 
 
+async def _flood(scene: Scene) -> str:
+    """More than anybody reads: no receipt is waited for, and no answer is read."""
+    count = scene.dice.randint(200, 1000)
+    words = {"type": "user_message", "sessionId": f"flood-{scene.dice.randrange(4)}", "text": "x" * 500}
+    try:
+        async with (
+            asyncio.timeout(5),
+            connect(scene.gateway.url, subprotocols=[Subprotocol("openclaw.v2")], proxy=None) as connection,
+        ):
+            for _ in range(count):
+                await connection.send(json.dumps(words))
+            connection.transport.abort()
+    except (OSError, TimeoutError, WebSocketException, EOFError):
+        return "a flood, which was cut off"
+    return f"a flood of {count} messages, and nobody to hear the answers"
+
+
+async def _fragments(scene: Scene) -> str:
+    """A message in frames of one character each, which never ends."""
+
+    async def pieces() -> AsyncIterator[str]:
+        for piece in '{"type":"user_message","sessionId":"fragments","text":"' + "y" * 2000:
+            yield piece
+        connection.transport.abort()
+
+    try:
+        async with (
+            asyncio.timeout(5),
+            connect(scene.gateway.url, subprotocols=[Subprotocol("openclaw.v2")], proxy=None) as connection,
+        ):
+            await connection.send(pieces())
+    except (OSError, TimeoutError, WebSocketException, EOFError):
+        pass  # as it should be
+    return "two thousand frames of one character, and no end"
+
+
+def _descriptors(name: str) -> Fault:
+    async def strike(scene: Scene) -> str:
+        pids = named(scene.gateway.processes(), name)
+        if not pids:
+            return f"nobody is called {name}"
+        seconds = scene.dice.uniform(0.5, 2.0)
+        try:
+            with few_descriptors(pids[0]) as count:
+                await asyncio.sleep(seconds)
+        except OSError as error:
+            return f"the limit of {name} could not be set: {error}"
+        return f"{name} had no more than {count} descriptors for {seconds:.1f} s"
+
+    return strike
+
+
+def _provider(mode: str) -> Fault:
+    async def strike(scene: Scene) -> str:
+        assert scene.gateway.provider is not None
+        count = scene.dice.randint(1, 3)
+        await scene.gateway.provider.behave(mode, count)
+        return f"the provider: {mode}, {count} times"
+
+    return strike
+
+
+async def _full(scene: Scene) -> str:
+    assert scene.gateway.disk is not None
+    if scene.gateway.disk.missing:
+        return f"left out: {scene.gateway.disk.missing}"
+    seconds = scene.dice.uniform(0.3, 3.0)
+    with scene.gateway.disk.full():
+        await asyncio.sleep(seconds)
+    return f"the disk was full for {seconds:.1f} s"
+
+
+def _disk(what: str, *, code: int = errno.EIO, fail: int = 0, short: int = 0, slow_ms: int = 0) -> Fault:
+    async def strike(scene: Scene) -> str:
+        layer = scene.gateway.layer
+        assert layer is not None
+        if layer.missing:
+            return f"left out: {layer.missing}"
+        seconds = scene.dice.uniform(0.3, 3.0)
+        with layer.troubled(code=code, fail=fail, short=short, slow_ms=slow_ms):
+            await asyncio.sleep(seconds)
+        return f"the disk {what} for {seconds:.1f} s"
+
+    return strike
+
+
 FAULTS: dict[str, tuple[int, Fault]] = {
     **{f"kill-{name}": (3, _signal(name, signal.SIGKILL)) for name in SERVICES},
     **{f"stop-{name}": (1, _signal(name, signal.SIGSTOP)) for name in SERVICES},
@@ -103,8 +197,27 @@ FAULTS: dict[str, tuple[int, Fault]] = {
     "cut": (8, _cut),
     "stall": (4, _stall),
     "garbage": (2, _garbage),
+    "flood": (1, _flood),
+    "fragments": (1, _fragments),
+    **{f"descriptors-{name}": (1, _descriptors(name)) for name in SERVICES},
+    **{f"provider-{mode}": (2, _provider(mode)) for mode in MODES},
+    "disk-full": (2, _full),
+    "disk-readonly": (2, _disk("could only be read", code=errno.EROFS, fail=100)),
+    "disk-errors": (2, _disk("had errors", fail=30)),
+    "disk-short": (2, _disk("took the half of it", fail=0, short=60)),
+    "disk-slow": (2, _disk("was slow", slow_ms=100)),
 }
 """By name: how often, relative to the others, and what."""
+
+GROUPS = ("provider", "disk")
+"""Of faults, by how their names begin. They have to be asked for: each wants a gateway of its own kind."""
+
+
+def faults_named(names: Sequence[str]) -> tuple[str, ...]:
+    """Those with these names, or in these groups; without a name all that any gateway can be done."""
+    if not names:
+        return tuple(name for name in FAULTS if name.partition("-")[0] not in GROUPS)
+    return tuple(name for name in FAULTS if name in names or name.partition("-")[0] in names)
 
 
 async def commit(name: str, scene: Scene) -> str:

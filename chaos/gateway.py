@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 
 from chaos.processes import MARK, of_gateway
+from chaos.trouble import BadDisk, BadProvider, SmallDisk
 
 __all__ = ["Gateway"]
 
@@ -31,6 +32,12 @@ _CONFIG: dict[str, Any] = {
     "logging": {"level": "info"},
 }
 """Impatient, so that a minute sees what a day would."""
+_PROVIDER = {
+    "provider": "openai-compatible",
+    "api_key": "raw:none",
+    "retry_count": 8,
+    "retry_backoff_max_seconds": 1,
+}
 
 
 class Gateway:
@@ -38,9 +45,19 @@ class Gateway:
 
     Args:
         directory: for the configuration, the state and what it prints.
+        bad_provider: it asks a provider that can be made to fail, not the demo provider.
+        bad_disk: its store stands on a disk that can be made to fail.
+        config: what it has otherwise than every gateway of a campaign, by section.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        bad_provider: bool = False,
+        bad_disk: bool = False,
+        config: dict[str, dict[str, Any]] | None = None,
+    ) -> None:
         self.directory = directory
         self.mark = uuid.uuid4().hex
         self.starts = 0
@@ -49,8 +66,18 @@ class Gateway:
         self._process: asyncio.subprocess.Process | None = None
         self._ready = asyncio.Event()
         self._over = False
-        config = {**_CONFIG, "port": self._port, "http": {"port": self._http_port}}
-        (directory / "gateway.yaml").write_text(yaml.safe_dump(config))
+        sections = {name: dict(section) for name, section in _CONFIG.items()}
+        for name, section in (config or {}).items():
+            sections.setdefault(name, {}).update(section)
+        self.provider = BadProvider(_free_port()) if bad_provider else None
+        if self.provider is not None:
+            sections["llm"].update(_PROVIDER, endpoint=f"http://127.0.0.1:{self.provider.port}/v1")
+        self.disk = SmallDisk(directory / "disk") if bad_disk else None
+        self.layer = BadDisk(directory, directory / "disk") if bad_disk else None
+        if bad_disk:
+            sections["memory"] = {"storage_path": str(directory / "disk" / "memory")}
+        whole = {**sections, "port": self._port, "http": {"port": self._http_port}}
+        (directory / "gateway.yaml").write_text(yaml.safe_dump(whole))
 
     @property
     def pid(self) -> int:
@@ -63,6 +90,8 @@ class Gateway:
 
     async def keep_running(self) -> None:
         """Start it, and start it again when it has died, until `stop`."""
+        if self.provider is not None:
+            await self.provider.start()
         while not self._over:
             self._ready.clear()
             await self._start()
@@ -77,6 +106,8 @@ class Gateway:
     async def stop(self) -> int | None:
         """Let it drain and end; returns its exit status, None if it had to be killed."""
         self._over = True
+        if self.provider is not None:
+            await self.provider.stop()
         process = self._process
         if process is None or process.returncode is not None:
             return process.returncode if process is not None else 0
@@ -89,6 +120,11 @@ class Gateway:
             await process.wait()
             return None
 
+    def clear(self) -> None:
+        """Take away what surrounded it, when all has ended."""
+        if self.disk is not None:
+            self.disk.remove()
+
     async def _start(self) -> None:
         environment = {name: value for name, value in os.environ.items() if not name.startswith(_UNWANTED)}
         self.starts += 1
@@ -98,13 +134,18 @@ class Gateway:
                 "-m",
                 "openclaw_actors",
                 "start",
-                "--demo",
+                *(() if self.provider else ("--demo",)),
                 "--config",
                 str(self.directory / "gateway.yaml"),
                 "--state-dir",
                 str(self.directory / "state"),
                 cwd=self.directory,
-                env={**environment, MARK: self.mark, "PYTHONPATH": str(ROOT)},
+                env={
+                    **environment,
+                    **(self.layer.environment if self.layer else {}),
+                    MARK: self.mark,
+                    "PYTHONPATH": str(ROOT),
+                },
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=errors,

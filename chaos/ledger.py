@@ -25,6 +25,8 @@ class Message:
     done_at: float | None = None
     refused: str | None = None
     """A refusal after which it is not sent again."""
+    spoiled: bool = False
+    """The provider gave no good answer: it may have failed, but not have ended well with anything else."""
     may_fail: bool = False
     """It asks for a fault of its own conversation."""
 
@@ -143,6 +145,8 @@ def _wrong_answers(conversation: Conversation, journal: Sequence[dict[str, Any]]
     for event in journal:
         message = conversation.messages.get(str(event.get("messageId")))
         if event["type"] != "turn_done" or message is None or message.may_fail:
+            continue
+        if message.spoiled and event["status"] == "failed":
             continue
         if event["status"] != "completed" or (
             message.text.startswith("say ") and event["text"] != f"echo: {message.text}"
