@@ -19,6 +19,7 @@ from pathlib import Path
 from chaos.campaign import Outcome, Plan, run
 from chaos.crashes import run_crashes
 from chaos.faults import FAULTS, GROUPS, faults_named
+from chaos.soak import Row, soak
 
 _MOST_SHOWN = 10
 
@@ -35,6 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         faults=faults_named(options.only or ()),
         every_s=options.every,
     )
+    if options.soak:
+        return _soak(options.seed, options.soak, options.sessions, options.json, keep=options.keep)
     directory = Path(tempfile.mkdtemp(prefix="oca-"))
     sys.stderr.write(f"seed {plan.seed}; the gateway's directory is {directory}\n")
     with (directory / "campaign.log").open("w") as log:
@@ -70,6 +73,49 @@ def _store(seed: int, seconds: float, json_file: Path | None) -> int:
     for problem in found.problems:
         sys.stdout.write(f"          {problem}\n")
     return 1 if found.problems else 0
+
+
+def _soak(seed: int, minutes: float, sessions: int, json_file: Path | None, *, keep: bool) -> int:
+    """Has people come and go, and looks for what grows."""
+    directory = Path(tempfile.mkdtemp(prefix="oca-"))
+    sys.stderr.write(f"seed {seed}; the gateway's directory is {directory}\n")
+    found = asyncio.run(
+        soak(
+            directory,
+            minutes=minutes,
+            sessions=sessions,
+            seed=seed,
+            log=lambda line: sys.stderr.write(line + "\n"),
+        )
+    )
+    growing = [row for row in found.rows if row.grows]
+    if json_file:
+        document = asdict(found)
+        document["rows"] = [{**asdict(row), "verdict": row.verdict} for row in found.rows]
+        json_file.write_text(json.dumps({"seed": seed, **document}, indent=2) + "\n")
+    lines = [
+        f"{sessions} people came {found.visits} times in {found.seconds:.0f} s, of which the first third does "
+        "not count;",
+        f"between {found.fewest_live} and {found.most_live} conversations were awake",
+        "",
+        f"{'':<18} {'':<12} {'at first':>10} {'at last':>10} {'per hour':>10} {'':>3}{'95 %':<9}",
+        *map(_row, found.rows),
+    ]
+    sys.stdout.write("\n".join(lines) + "\n")
+    if growing or keep:
+        sys.stdout.write(f"state and logs are kept in {directory}\n")
+    else:
+        shutil.rmtree(directory)
+    return 1 if growing else 0
+
+
+def _row(row: Row) -> str:
+    slope = row.slope
+    unit, name = (2**20, " MB") if row.what == "memory" else (1, "")
+    return (
+        f"{row.who:<18} {row.what:<12} {slope.first / unit:>7.2f}{name:<3} {slope.last / unit:>7.2f}{name:<3} "
+        f"{slope.per_hour / unit:>+10.2f} ± {slope.margin / unit:<9.2f} {row.verdict}"
+    )
 
 
 def _report(plan: Plan, outcome: Outcome) -> str:
@@ -118,6 +164,12 @@ def _parser() -> argparse.ArgumentParser:
         choices=(*FAULTS, *GROUPS),
         metavar="FAULT",
         help=f"one of {', '.join((*GROUPS, *FAULTS))}",
+    )
+    parser.add_argument(
+        "--soak",
+        type=_positive,
+        metavar="MINUTES",
+        help="do no harm; have people come, fall asleep and return, and look for what grows",
     )
     parser.add_argument(
         "--store",

@@ -6,7 +6,7 @@ import os
 import signal
 from pathlib import Path
 
-__all__ = ["MARK", "descriptors", "hit", "named", "of_gateway", "resident_bytes"]
+__all__ = ["MARK", "descriptors", "hit", "named", "of_gateway", "pss_bytes", "resident_bytes"]
 
 MARK = "OPENCLAW_CHAOS_MARK"
 
@@ -59,3 +59,12 @@ def resident_bytes(pid: int) -> int:
         return 0
     private = [line.split()[1] for line in text.splitlines() if line.startswith("Private_")]
     return sum(map(int, private)) * 1024
+
+
+def pss_bytes(pid: int) -> int:
+    """Its share of memory, what it has in common with others divided among them; 0 for one that is gone."""
+    try:
+        text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    except OSError:
+        return 0
+    return next(int(line.split()[1]) * 1024 for line in text.splitlines() if line.startswith("Pss:"))
