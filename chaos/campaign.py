@@ -9,6 +9,9 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+
+from websockets.exceptions import WebSocketException
 
 from chaos.client import Talker, replay
 from chaos.faults import FAULTS, Scene, commit
@@ -103,8 +106,10 @@ async def _campaign(plan: Plan, gateway: Gateway, log: Callable[[str], None]) ->
     await asyncio.gather(*background, return_exceptions=True)
     conversations = [talker.conversation for talker in talkers]
     _excuse(conversations, gateway)
-    journals = {each.id: await replay(gateway.url, each.id, _REPLAY_WITHIN_S) for each in conversations}
-    outcome.promises = judge(conversations, journals)
+    histories = await asyncio.gather(*(_history(gateway, each, log) for each in conversations))
+    outcome.promises = judge(
+        conversations, {each.id: events for each, events in zip(conversations, histories, strict=True)}
+    )
     outcome.promises.append(Promise("nothing grows", _growth(before, _costs(gateway))))
     status = await gateway.stop()
     left = gateway.processes()
@@ -115,6 +120,17 @@ async def _campaign(plan: Plan, gateway: Gateway, log: Callable[[str], None]) ->
     outcome.promises.append(Promise("a gateway that is stopped leaves nothing", ends))
     _count(outcome, conversations, gateway)
     return outcome
+
+
+async def _history(
+    gateway: Gateway, conversation: Conversation, log: Callable[[str], None]
+) -> list[dict[str, Any]]:
+    """What the gateway says of a conversation; nothing, if it does not say."""
+    try:
+        return await replay(gateway.url, conversation.id, _REPLAY_WITHIN_S)
+    except (OSError, TimeoutError, WebSocketException, ValueError) as error:
+        log(f"the history of {conversation.id} cannot be had: {type(error).__name__} {error}")
+        return []
 
 
 def _excuse(conversations: Sequence[Conversation], gateway: Gateway) -> None:

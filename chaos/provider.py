@@ -65,6 +65,13 @@ class Answering:
             await self._say(piece)
         self._writer.close()
 
+    async def unended(self) -> None:
+        """A part of the answer, and a body that ends in order, as a proxy sends it whose server has died."""
+        await self._head(200, "text/event-stream")
+        for piece in self._pieces[: max(1, len(self._pieces) // 2)]:
+            await self._say(piece)
+        await self._chunk(b"")
+
     async def busy(self) -> None:
         """429 with Retry-After."""
         await self._whole(429, "application/json", b'{"error":{"message":"slow down"}}', "Retry-After: 1")
@@ -101,12 +108,13 @@ _WAYS: dict[str, Callable[[Answering], Awaitable[None]]] = {
     "stall": Answering.stall,
     "garbage": Answering.garbage,
     "half": Answering.half,
+    "unended": Answering.unended,
     "busy": Answering.busy,
     "failing": Answering.failing,
 }
 MODES = (*_WAYS, "refuse")
 """`refuse`: for COUNT seconds nobody listens."""
-_SPOILING = frozenset(("garbage", "half"))
+_SPOILING = frozenset(("garbage", "half", "unended"))
 """Asking again in the same call is no use, or not allowed."""
 
 

@@ -44,3 +44,40 @@ def test_an_oversize_header_that_arrives_in_pieces_is_refused() -> None:
 def test_an_unknown_kind_ends_the_stream() -> None:
     with pytest.raises(BadFrame):
         FrameReader(10).feed(encode(99, 0, b""))
+
+
+@given(stream=st.binary(max_size=400), cuts=st.lists(st.integers(1, 50), min_size=1))
+def test_any_bytes_are_frames_or_the_end_however_they_are_cut(stream: bytes, cuts: list[int]) -> None:
+    whole, whole_ended = _read(stream, [len(stream) or 1])
+    found, ended = _read(stream, cuts)
+    # Frames before what is no frame may be lost with the connection, when they come in the same piece.
+    assert found[: len(whole)] == whole[: len(found)]
+    assert (ended, whole_ended) != (False, True)
+    for kind, number, payload in found:
+        assert encode(kind, number, payload) in stream
+
+
+def _read(stream: bytes, cuts: list[int]) -> tuple[list[tuple[int, int, bytes]], bool]:
+    """The frames, and whether something that is none came behind them."""
+    reader, found, start, turn = FrameReader(64), [], 0, 0
+    while start < len(stream):
+        size = cuts[turn % len(cuts)]
+        try:
+            found += [(f.kind, f.ask_id, bytes(f.payload)) for f in reader.feed(stream[start : start + size])]
+        except BadFrame:
+            return found, True
+        start, turn = start + size, turn + 1
+    return found, False
+
+
+@given(frames=_FRAMES, at=st.integers(0, 2000), bit=st.integers(0, 7))
+def test_a_bit_that_flips_leaves_frames_within_the_limit_or_the_end(
+    frames: list[tuple[Kind, int, bytes]], at: int, bit: int
+) -> None:
+    stream = bytearray(b"".join(encode(*frame) for frame in frames) or b"\0")
+    stream[at % len(stream)] ^= 1 << bit
+    try:
+        found = FrameReader(300).feed(bytes(stream))
+    except BadFrame:
+        return
+    assert all(frame.kind in set(Kind) and len(frame.payload) <= 300 for frame in found)
