@@ -21,7 +21,8 @@ from typing import Any
 from thespian.actors import Actor, ActorExitRequest, ActorSystem, ChildActorExited
 
 from benchmarks.table import Row, as_json, markdown, median
-from openclaw_actors.actorsystem import UnixSystemBase, descendants
+from openclaw_actors.actorsystem import UnixSystemBase
+from openclaw_actors.proctree import descendants
 
 _WINDOWS = (1, 10, 100)
 _WAIT = timedelta(seconds=120)
@@ -191,7 +192,7 @@ def measure(*, runs: int = 5, quick: bool = False, churn: int = 200) -> list[Row
                 name="create one actor beside 100", value=median(created), unit="ms", target=8.0, runs=created
             )
         )
-        sizes = [_pss_kb(pid) / 1024 for pid in descendants() if _is_echo(pid)]
+        sizes = [_pss_kb(pid) / 1024 for pid in descendants(os.getpid()) if _is_echo(pid)]
         rows.append(Row(name="PSS of an idle actor", value=median(sizes), unit="MB", target=4.0))
     with _Ours() as system:
         driver = system.createActor(Driver)
