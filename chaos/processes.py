@@ -62,9 +62,10 @@ def resident_bytes(pid: int) -> int:
 
 
 def pss_bytes(pid: int) -> int:
-    """Its share of memory, what it has in common with others divided among them; 0 for one that is gone."""
+    """Its share of memory, without files; what it has in common with others is divided among them. 0 for one that is
+    gone. Pages of files are left out: their share rises when any program that has them in common ends."""
     try:
-        text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
     except OSError:
         return 0
-    return next(int(line.split()[1]) * 1024 for line in text.splitlines() if line.startswith("Pss:"))
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss_Anon:"))

@@ -27,6 +27,18 @@ def test_a_short_campaign_keeps_every_promise(tmp_path: Path) -> None:
     assert sum(document["faults"].values()) > 5
 
 
+@pytest.mark.timeout(180)
+def test_promises_hold_beside_a_bad_provider_and_on_a_bad_disk(tmp_path: Path) -> None:
+    outcome = tmp_path / "outcome.json"
+    command = [sys.executable, "-m", "chaos", "--seed", "5", "--seconds", "8", "--sessions", "5"]
+    command += ["--every", "0.4", "--only", "provider", "--only", "disk", "--json", str(outcome)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=170, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    document = json.loads(outcome.read_text())
+    assert document["said"] == document["accepted"] > 5
+    assert {name.partition("-")[0] for name in document["faults"]} == {"provider", "disk"}
+
+
 def event(kind: str, seq: int, name: str, **fields: object) -> dict[str, object]:
     return {"type": kind, "seq": seq, "messageId": name, **fields}
 
@@ -67,6 +79,19 @@ def test_the_judge_sees_what_is_broken(journal: list[dict[str, object]], broken:
         conversation.heard(each, 1.0)
     verdict = judge([conversation], {"s": journal})
     assert [promise.name for promise in verdict if not promise.kept] == broken
+
+
+@pytest.mark.parametrize(
+    ("status", "text", "kept"),
+    [("failed", "Sorry", True), ("completed", "echo: say 1", True), ("completed", "echo:", False)],
+)
+def test_the_judge_lets_a_spoiled_answer_fail_but_not_be_another(status: str, text: str, kept: bool) -> None:
+    conversation = Conversation("s")
+    conversation.messages["a"] = Message("a", "say 1", 0.0, spoiled=True)
+    journal = [receipt(1, "a"), event("turn_done", 2, "a", status=status, text=text)]
+    for each in journal:
+        conversation.heard(each, 1.0)
+    assert judge([conversation], {"s": journal})[0].kept is kept
 
 
 def test_the_judge_sees_a_number_that_stands_for_two_things() -> None:
