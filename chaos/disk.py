@@ -21,7 +21,7 @@ from typing import TypeAlias
 
 from chaos.trace import Operation
 
-__all__ = ["Disk", "Tree", "read_tree", "write_tree"]
+__all__ = ["Disk", "Tree", "read_tree", "without_ledger", "write_tree"]
 
 Tree: TypeAlias = dict[str, bytes | None]
 """Content by path; None: a directory. Parents come before what is in them."""
@@ -39,6 +39,7 @@ class _Directory:
     names: dict[str, _File | _Directory] = field(default_factory=dict)
 
 
+_LEDGER = "usage.jsonl"
 _SECTOR = 512
 """A disk writes none of these by halves."""
 
@@ -269,6 +270,11 @@ def read_tree(root: Path) -> Tree:
         str(path.relative_to(root)): None if path.is_dir() else path.read_bytes()
         for path in sorted(root.rglob("*"))
     }
+
+
+def without_ledger(tree: Tree) -> Tree:
+    """The tree without the ledger of usage, which is written behind what is confirmed."""
+    return {path: content for path, content in tree.items() if not path.startswith(_LEDGER)}
 
 
 def write_tree(root: Path, tree: Tree) -> None:

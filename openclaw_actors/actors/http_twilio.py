@@ -68,7 +68,7 @@ class TwilioRoutes:
 
     async def _inbound(self, request: web.Request) -> web.Response:
         answer = await self._answer(request)
-        self._count(answer.reason)
+        self._count_answer(answer.reason)
         if answer.twiml:
             return web.Response(status=answer.status, text=reply_with(answer.text), content_type=TWIML)
         headers = {}
@@ -86,7 +86,7 @@ class TwilioRoutes:
         except HttpError as error:
             if error.status == TOO_LARGE.status:
                 return TOO_LARGE
-            self._count("bad_form" if error.status == _BAD else error.code)
+            self._count_answer("bad_form" if error.status == _BAD else error.code)
             raise
         assert self._rules is not None
         step = self._rules.decide(
@@ -173,7 +173,7 @@ class TwilioRoutes:
             self._rules.taken(inbound)
             return Answer(200, "accepted" if receipt.duplicate is None else "duplicate")
 
-    def _count(self, reason: str) -> None:
+    def _count_answer(self, reason: str) -> None:
         counters = self._context.counters
         if reason == "accepted":
             return  # the store counts it, by its record

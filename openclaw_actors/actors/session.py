@@ -340,6 +340,7 @@ class SessionActor(AsyncActor):
                     self._voice.flush()
                     self._voice.tell(effect.channel, effect.message)
                 case TellRouter():
+                    self._voice.flush()  # it may end this process on what it hears
                     self.send(self._router, effect.message)
                 case CallModel() | SummariseHistory() | CancelModel():
                     self._calls.carry_out(effect)

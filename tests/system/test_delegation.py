@@ -88,7 +88,7 @@ def test_people_are_asked_for_a_sub_agent_s_tools_and_the_turn_pays(make_gateway
             assert said["text"] == "memory was approved and runs."
             done = await client.expect("turn_done")
             assert done["text"] == "delegate_agent: memory: No note found for key: k"
-            assert done["usage"]["inputTokens"] > 3 * plain["usage"]["inputTokens"]
+            assert done["usage"]["inputTokens"] > 2 * plain["usage"]["inputTokens"]
 
             await client.send(delegate("reader", tool("memory", **READ)))
             await client.expect("tool_approval_required")
