@@ -148,14 +148,20 @@ def test_health_costs_little_more_than_the_interpreter(gateway: Gateway) -> None
     command, environment = gateway.cli_command("health")
 
     def cpu_seconds(*arguments: str) -> float:
-        """Not the time on the wall: that of other processes would count too. Their share of the caches still does."""
+        """Not the time on the wall: that of other processes would count too."""
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         subprocess.run(arguments, env=environment, check=True, capture_output=True)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
-    health = min(cpu_seconds(*command) for _ in range(5))
-    assert health - min(cpu_seconds(sys.executable, "-c", "") for _ in range(5)) < 0.45
+    # Whatever runs beside it takes its share of the caches: the least of many is what it costs itself.
+    health, interpreter = cpu_seconds(*command), cpu_seconds(sys.executable, "-c", "")
+    for _ in range(20):
+        if health - interpreter < 0.3:
+            return
+        health = min(health, cpu_seconds(*command))
+        interpreter = min(interpreter, cpu_seconds(sys.executable, "-c", ""))
+    assert health - interpreter < 0.3
 
 
 def test_health_imports_nothing_that_only_others_need(gateway: Gateway) -> None:
