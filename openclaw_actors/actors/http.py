@@ -27,6 +27,7 @@ from openclaw_actors.actorsystem import AsyncActor, handles
 from openclaw_actors.channels.calls import Calls
 from openclaw_actors.channels.watch import Watches
 from openclaw_actors.config import GatewayConfig, decode
+from openclaw_actors.core.refusals import TOO_LARGE, refusal_of
 from openclaw_actors.errors import ConfigError, FrameTooLarge
 from openclaw_actors.messages import (
     Accepted,
@@ -61,8 +62,6 @@ logger = logging.getLogger(__name__)
 _EXIT_AFTER_ANSWER_S = 0.05
 _TICK_S = 0.5
 _MIN_TICK_S = 0.05
-_TOO_LARGE = "The message is too large for this gateway."
-_BUSY = "Server is busy. Please retry."
 
 _GROUPS: tuple[Callable[[HttpContext], RouteGroup], ...] = (
     HealthRoutes,
@@ -215,25 +214,18 @@ class HttpChannel(AsyncActor):
         try:
             self.send(address, message)
         except FrameTooLarge:
-            self._not_sent(message, "not_accepted", _TOO_LARGE)
+            self._not_sent(message, "not_accepted", TOO_LARGE)
 
     def on_overflow(self, address: Address, message: object) -> None:
         """Somebody has more to do than it can: the sender may try again."""
         if isinstance(message, Complete):
             self.loop.call_soon(self._calls.not_sent, message.call_id)
         else:
-            self._not_sent(message, "busy", _BUSY)
+            self._not_sent(message, "busy")
 
-    def _not_sent(self, message: object, code: str, text: str) -> None:
+    def _not_sent(self, message: object, code: str, text: str = "") -> None:
         if isinstance(message, Deliver):
-            refusal = Refused(
-                session=message.session,
-                delivery_id=message.delivery_id,
-                message_id=message.message_id,
-                code=code,
-                text=text,
-            )
-            self.loop.call_soon(self._deliveries.refused, refusal)
+            self.loop.call_soon(self._deliveries.refused, refusal_of(message, code, text))
 
     def on_dead_target(self, address: Address, message: object) -> None:
         """The router is dead; its next incarnation gets what is held, or has got it already."""

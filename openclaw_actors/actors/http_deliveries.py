@@ -9,16 +9,11 @@ from collections.abc import Callable, MutableMapping
 
 from openclaw_actors.channels.hold import Held, Hold
 from openclaw_actors.core.metrics import rejected
+from openclaw_actors.core.refusals import REFUSAL_TEXTS
 from openclaw_actors.core.series import Tally, series
 from openclaw_actors.messages import Accepted, Deliver, Message, Refused
 
-__all__ = ["REFUSAL_TEXTS", "Deliveries", "NotTaken"]
-
-REFUSAL_TEXTS = {
-    "busy": "Server is busy. Please retry.",
-    "draining": "The gateway is shutting down. Please retry in a moment.",
-    "not_accepted": "The message could not be taken in time. Please retry.",
-}
+__all__ = ["Deliveries", "NotTaken"]
 
 
 class NotTaken(Exception):

@@ -15,7 +15,7 @@ from urllib.parse import quote, unquote
 from aiohttp import web
 
 from openclaw_actors.actors.http_context import HttpContext, HttpError
-from openclaw_actors.actors.http_deliveries import REFUSAL_TEXTS, NotTaken
+from openclaw_actors.actors.http_deliveries import NotTaken
 from openclaw_actors.actors.http_door import Door
 from openclaw_actors.actors.http_stream import ClientGone, EventStream, is_gone, with_silences
 from openclaw_actors.actors.http_turns import ReaderTooSlow, TurnGoesOn
@@ -48,6 +48,7 @@ from openclaw_actors.channels.openai.responses import (
 from openclaw_actors.channels.sessions import session_key
 from openclaw_actors.channels.websocket.wire import encode_json
 from openclaw_actors.config.models import choices_of
+from openclaw_actors.core.refusals import REFUSAL_TEXTS
 from openclaw_actors.core.series import series
 from openclaw_actors.messages import Complete, Sampling
 

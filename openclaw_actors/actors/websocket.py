@@ -22,6 +22,7 @@ from openclaw_actors.channels.pages import health_page
 from openclaw_actors.channels.websocket.channel import WebSocketCore
 from openclaw_actors.channels.websocket.handshake import Page, RequestHead
 from openclaw_actors.config import GatewayConfig, decode
+from openclaw_actors.core.refusals import TOO_LARGE, refusal_of
 from openclaw_actors.errors import ConfigError, FrameTooLarge
 from openclaw_actors.messages import (
     Accepted,
@@ -55,8 +56,6 @@ _CLOSE_WITHIN_S = 2.0
 _TICK_S = 0.5
 _MIN_TICK_S = 0.05
 _LOOK_AGAIN_S = 0.02
-_TOO_LARGE = "The message is too large for this gateway."
-_BUSY = "Server is busy. Please retry."
 
 
 class WebSocketChannel(AsyncActor):
@@ -188,22 +187,15 @@ class WebSocketChannel(AsyncActor):
         try:
             self.send(address, message)
         except FrameTooLarge:
-            self._not_sent(message, "not_accepted", _TOO_LARGE)
+            self._not_sent(message, "not_accepted", TOO_LARGE)
 
     def on_overflow(self, address: Address, message: object) -> None:
         """The router has more to do than it can: the sender may try again."""
-        self._not_sent(message, "busy", _BUSY)
+        self._not_sent(message, "busy")
 
-    def _not_sent(self, message: object, code: str, text: str) -> None:
+    def _not_sent(self, message: object, code: str, text: str = "") -> None:
         if isinstance(message, Deliver) and self._core is not None:
-            refusal = Refused(
-                session=message.session,
-                delivery_id=message.delivery_id,
-                message_id=message.message_id,
-                code=code,
-                text=text,
-            )
-            self.loop.call_soon(self._core.refused, refusal)
+            self.loop.call_soon(self._core.refused, refusal_of(message, code, text))
 
     def on_dead_target(self, address: Address, message: object) -> None:
         """The router is dead; its next incarnation is on its way, or here already."""

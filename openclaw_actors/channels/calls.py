@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import TypeAlias
 
+from openclaw_actors.core.refusals import REFUSAL_TEXTS
 from openclaw_actors.messages import CallFailed, CancelCall, Complete, Completed, ModelDelta, Usage
 
 __all__ = ["MAX_BACKLOG_BYTES", "Call", "Calls", "Said"]
@@ -21,9 +22,7 @@ MAX_BACKLOG_BYTES = 4_194_304
 """What may wait for a reader besides the piece that exceeds it; the call of one that is further behind is ended."""
 _PIECE_BYTES = 256
 _LOST = "Sorry, I'm having trouble reaching my AI provider right now. Please try again shortly."
-_BUSY = "Server is busy. Please retry."
 _TOO_LARGE = "The conversation is too large for a model call."
-_DRAINING = "The gateway is shutting down. Please retry in a moment."
 
 
 class Call:
@@ -128,7 +127,7 @@ class Calls:
         """A call could not be handed over."""
         call = self._calls.get(call_id)
         if call is not None:
-            code, text = ("too_large", _TOO_LARGE) if too_large else ("overloaded", _BUSY)
+            code, text = ("too_large", _TOO_LARGE) if too_large else ("overloaded", REFUSAL_TEXTS["busy"])
             call.fail(code, text)
 
     def model_replaced(self, now: float) -> None:
@@ -148,7 +147,7 @@ class Calls:
     def shut_down(self) -> None:
         """Nothing more comes."""
         for call in tuple(self._calls.values()):
-            call.fail("draining", _DRAINING)
+            call.fail("draining", REFUSAL_TEXTS["draining"])
 
     def _ask(self, call: Call, now: float) -> None:
         if self._send(call.request):

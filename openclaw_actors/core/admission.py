@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from openclaw_actors.core.commands import BusyMode
 from openclaw_actors.core.compaction import CompactionLimits
 from openclaw_actors.core.conversation import Conversation, RememberedId, text_digest
+from openclaw_actors.core.refusals import refusal_of
 from openclaw_actors.messages.conversation import Accepted, Deliver, Refused
 from openclaw_actors.messages.events import MessageAccepted
 
@@ -16,10 +17,7 @@ __all__ = ["MAX_PATIENT", "Admission", "Known", "SessionLimits", "Taken"]
 
 MAX_PATIENT = 1_000
 """Messages of senders who cannot try again that may wait in one session, where `max_pending` is less."""
-_BUSY = "Server is busy. Please retry."
-_TOO_FAST = "You're sending messages too quickly. Please wait a moment and try again."
 _CONFLICT = "This message id was used before with another text."
-_DRAINING = "The gateway is shutting down. Please retry in a moment."
 _EXPIRED = "The message could not be taken in time. Please send it again."
 
 
@@ -106,19 +104,19 @@ class Admission:
         if command:
             refusal = self._untimely(deliver, now)
             if refusal is None and len(state.commands) >= self.limits.max_pending:
-                refusal = "busy", _BUSY
-            return Taken(queued=0) if refusal is None else self.refuse(deliver, *refusal)
+                refusal = "busy", ""
+            return Taken(queued=0) if refusal is None else refusal_of(deliver, *refusal)
         ahead = len(state.open) + taken_before
         refusal = self._refusal(deliver, state, waiting=ahead - turn_runs, now=now)
         if refusal is not None:
-            return self.refuse(deliver, *refusal)
+            return refusal_of(deliver, *refusal)
         if self.limits.rate_limit_per_minute:
             self._taken_at.append(now)
         return Taken(queued=ahead)
 
     def _known(self, deliver: Deliver, known: RememberedId) -> Known | Refused:
         if known.digest != text_digest(deliver.text):
-            return self.refuse(deliver, "message_id_conflict", _CONFLICT)
+            return refusal_of(deliver, "message_id_conflict", _CONFLICT)
         receipt = MessageAccepted(
             seq=known.seq,
             message_id=deliver.message_id,
@@ -142,19 +140,19 @@ class Admission:
         if untimely is not None:
             return untimely
         if waiting >= (max(limits.max_pending, MAX_PATIENT) if deliver.patient else limits.max_pending):
-            return "busy", _BUSY
+            return "busy", ""
         if limits.token_budget and state.usage.total >= limits.token_budget:
             return "budget", (
                 f"This session has reached its token budget ({state.usage.total:,}/{limits.token_budget:,} tokens). "
                 "Please start a new conversation."
             )
         if limits.rate_limit_per_minute and self._over_rate(now):
-            return "rate_limited", _TOO_FAST
+            return "rate_limited", ""
         return None
 
     def _untimely(self, deliver: Deliver, now: float) -> tuple[str, str] | None:
         if self.draining:
-            return "draining", _DRAINING
+            return "draining", ""
         if now - deliver.received_at > self.limits.accept_timeout_s:
             return "not_accepted", _EXPIRED
         return None
@@ -164,14 +162,3 @@ class Admission:
         while self._taken_at and not 0.0 <= now - self._taken_at[0] < 60.0:
             self._taken_at.popleft()
         return len(self._taken_at) >= self.limits.rate_limit_per_minute
-
-    @staticmethod
-    def refuse(deliver: Deliver, code: str, text: str) -> Refused:
-        """The refusal of this message."""
-        return Refused(
-            session=deliver.session,
-            delivery_id=deliver.delivery_id,
-            message_id=deliver.message_id,
-            code=code,
-            text=text,
-        )

@@ -10,12 +10,12 @@ Deaths before any record are counted here, in the router's memory: a router that
 
 from __future__ import annotations
 
+from openclaw_actors.core.refusals import QUARANTINED
 from openclaw_actors.core.routing import Entry, RouterEffect, forget, refuse
 
 __all__ = ["blame", "strike"]
 
 _POISON_STRIKES = 2
-_QUARANTINED = "This message ended its session twice and is given up. The conversation goes on."
 
 
 def blame(entry: Entry) -> list[RouterEffect]:
@@ -37,4 +37,4 @@ def strike(entry: Entry, delivery_id: str) -> list[RouterEffect]:
     if strikes < _POISON_STRIKES:
         return []
     forget(entry, delivery_id)
-    return [refuse(message, "quarantined", _QUARANTINED)]
+    return [refuse(message, "quarantined", QUARANTINED)]

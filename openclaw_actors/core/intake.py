@@ -11,6 +11,7 @@ from openclaw_actors.core.conversation import Conversation
 from openclaw_actors.core.drafts import user_said
 from openclaw_actors.core.effects import Effect, FindOutcome, TellChannel, TellRouter
 from openclaw_actors.core.records import UserSaid
+from openclaw_actors.core.refusals import refusal_of
 from openclaw_actors.messages.conversation import Accepted, Deliver, Settled
 
 __all__ = ["Intake"]
@@ -107,9 +108,7 @@ class Intake:
             for deliver in taken
             for effect in (
                 self._settled(deliver, recorded=False),
-                TellChannel(
-                    deliver.channel, self.admission.refuse(deliver, "persistence_failed", _NOT_WRITTEN)
-                ),
+                TellChannel(deliver.channel, refusal_of(deliver, "persistence_failed", _NOT_WRITTEN)),
             )
         ]
 

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 
 from openclaw_actors.core.router import RouterCore
 from openclaw_actors.core.routing import (
-    DRAINING,
     AnswerStop,
     Entry,
     Phase,
@@ -94,7 +93,7 @@ class Moves:
         effects: list[RouterEffect] = [AnswerStop(outcome_of(stop, ended)) for stop in stops]
         if self._router.draining:
             del self._router.entries[entry.key]
-            return effects + refuse_all(entry, "draining", DRAINING)
+            return effects + refuse_all(entry, "draining")
         if wanted:
             entry.enter(Phase.BACKING_OFF, now)
             entry.restart_at = now

@@ -8,11 +8,11 @@ from openclaw_actors.core.approvals import only_waits, waiting
 from openclaw_actors.core.conversation import Conversation
 from openclaw_actors.core.drafts import approval_decided, tool_finished, turn_began, turn_ended
 from openclaw_actors.core.records import Record, turn_id_of
+from openclaw_actors.core.refusals import QUARANTINED
 
 __all__ = ["taken_up"]
 
 _POISON_DEATHS = 2
-_QUARANTINED = "This message ended its session twice and is given up. The conversation goes on."
 _GONE = "The connection that this conversation belonged to is gone."
 _TOOL_INTERRUPTED = "Interrupted: the outcome of this call is unknown."
 
@@ -33,7 +33,7 @@ def taken_up(state: Conversation, *, deaths: int, live_channels: Collection[str]
         return []
     died = message.deaths + (0 if only_waits(state) else min(deaths, 1))  # a wait has killed nobody
     if died >= _POISON_DEATHS:
-        return [turn_ended(message, "failed", _QUARANTINED, code="quarantined")]
+        return [turn_ended(message, "failed", QUARANTINED, code="quarantined")]
     interrupted: list[Record] = []
     if message.steps:
         step = message.steps[-1]

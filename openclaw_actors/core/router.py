@@ -12,7 +12,6 @@ from collections.abc import Iterable
 from openclaw_actors.core.blame import blame, strike
 from openclaw_actors.core.commands import stops
 from openclaw_actors.core.routing import (
-    DRAINING,
     HAS_PROCESS,
     NEVER,
     REACHABLE,
@@ -54,7 +53,6 @@ from openclaw_actors.messages.conversation import (
 
 __all__ = ["RouterCore"]
 
-_BUSY = "Server is busy. Please retry."
 _STAY_S = 0.5
 _MAX_STOPS = 64
 
@@ -77,15 +75,15 @@ class RouterCore:
     def deliver(self, message: Deliver, now: float) -> list[RouterEffect]:
         """A person's message: to its session, which is forked if it does not live."""
         if self.draining or self.closed:
-            return [refuse(message, "draining", DRAINING)]
+            return [refuse(message, "draining")]
         entry = self.entry_of(message.session, now)
         if message.delivery_id in entry.unsettled:
             return []
         if len(entry.unsettled) >= self.limits.max_pending:
-            return [refuse(message, "busy", _BUSY)]
+            return [refuse(message, "busy")]
         if self._no_place_to_wait(entry):
             del self.entries[entry.key]
-            return [refuse(message, "busy", _BUSY)]
+            return [refuse(message, "busy")]
         entry.unsettled[message.delivery_id] = message
         entry.active_at = now
         if stops(message.text) and entry.phase is Phase.LIVE and len(entry.stops) < _MAX_STOPS:
@@ -178,7 +176,7 @@ class RouterCore:
         if entry is None or message.delivery_id not in entry.unsettled:
             return []
         forget(entry, message.delivery_id)
-        return [refuse(message, "busy", _BUSY)]
+        return [refuse(message, "busy")]
 
     def stop_confirmed(self, outcome: StopOutcome, now: float) -> list[RouterEffect]:
         """The session has ended its turn; the record is durable, and who asked knows it."""
@@ -345,7 +343,7 @@ class RouterCore:
         effects: list[RouterEffect] = []
         for entry in self.entries.values():
             if entry.phase is not Phase.LIVE:
-                effects += refuse_all(entry, "draining", DRAINING)
+                effects += refuse_all(entry, "draining")
         return effects
 
     def fill(self, now: float) -> list[RouterEffect]:
@@ -476,7 +474,7 @@ class RouterCore:
         return [EndTurnsOf(entry.key, queue=any(request.queue for request in entry.stops))]
 
     def _gone_in_drain(self, entry: Entry, now: float) -> list[RouterEffect]:
-        refused = refuse_all(entry, "draining", DRAINING)
+        refused = refuse_all(entry, "draining")
         if entry.stops:
             return refused + self._end_turns(entry, now)
         del self.entries[entry.key]

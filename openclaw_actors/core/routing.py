@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import TypeAlias
 
+from openclaw_actors.core.refusals import refusal_of
 from openclaw_actors.core.supervision import RestartLimits, RestartPolicy
 from openclaw_actors.messages.base import Message
-from openclaw_actors.messages.conversation import Deliver, Refused, StopOutcome, StopTurn
+from openclaw_actors.messages.conversation import Deliver, StopOutcome, StopTurn
 
 __all__ = [
-    "DRAINING",
     "HAS_PROCESS",
     "NEVER",
     "REACHABLE",
@@ -35,7 +35,6 @@ __all__ = [
     "refuse_all",
 ]
 
-DRAINING = "The gateway is shutting down. Please retry in a moment."
 NEVER = float("inf")
 _OUTBOXES = (("sms:", "sms"),)
 """Beginning of a session's key -> the service through which its replies leave."""
@@ -242,19 +241,12 @@ def forget(entry: Entry, delivery_id: str) -> None:
     entry.strikes.pop(delivery_id, None)
 
 
-def refuse(message: Deliver, code: str, text: str) -> Tell:
+def refuse(message: Deliver, code: str, text: str = "") -> Tell:
     """Tells its channel that a delivery was not taken."""
-    refused = Refused(
-        session=message.session,
-        delivery_id=message.delivery_id,
-        message_id=message.message_id,
-        code=code,
-        text=text,
-    )
-    return Tell(message.channel, refused)
+    return Tell(message.channel, refusal_of(message, code, text))
 
 
-def refuse_all(entry: Entry, code: str, text: str) -> list[RouterEffect]:
+def refuse_all(entry: Entry, code: str, text: str = "") -> list[RouterEffect]:
     """Refuses all that waits for a session."""
     effects: list[RouterEffect] = [refuse(message, code, text) for message in entry.unsettled.values()]
     entry.unsettled.clear()

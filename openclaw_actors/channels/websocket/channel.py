@@ -22,6 +22,7 @@ from openclaw_actors.channels.websocket.subscriptions import Subscriptions
 from openclaw_actors.channels.websocket.wire import encode_event, session_suffix
 from openclaw_actors.core.metrics import rejected
 from openclaw_actors.core.rate import RateWindows
+from openclaw_actors.core.refusals import REFUSAL_TEXTS
 from openclaw_actors.core.series import Tally, series
 from openclaw_actors.messages import (
     Accepted,
@@ -40,14 +41,8 @@ from openclaw_actors.messages import (
     Unfollow,
 )
 
-__all__ = ["REFUSAL_TEXTS", "ChannelLimits", "WebSocketCore"]
+__all__ = ["ChannelLimits", "WebSocketCore"]
 
-REFUSAL_TEXTS = {
-    "busy": "Server is busy. Please retry.",
-    "draining": "The gateway is shutting down. Please retry in a moment.",
-    "not_accepted": "The message could not be taken in time. Please retry.",
-    "rate_limited": "You're sending messages too quickly. Please wait a moment and try again.",
-}
 _MAX_FOLLOWED = 1_024
 _MAX_CONTROL = 10_000
 _NOT_STOPPED = "The stop could not be carried out in time. Please retry."

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 
 from openclaw_actors.channels.websocket.answers import Answers
-from openclaw_actors.channels.websocket.channel import REFUSAL_TEXTS, WebSocketCore
+from openclaw_actors.channels.websocket.channel import WebSocketCore
 from openclaw_actors.channels.websocket.connection import Connection
 from openclaw_actors.channels.websocket.envelope import parse_envelope
 from openclaw_actors.channels.websocket.v2 import (
@@ -21,6 +21,7 @@ from openclaw_actors.channels.websocket.v2 import (
     parse,
 )
 from openclaw_actors.channels.websocket.wire import text_frame
+from openclaw_actors.core.refusals import REFUSAL_TEXTS
 from openclaw_actors.messages import ErrorEvent
 
 __all__ = ["RATE_LIMIT_EXCEEDED", "received"]
