@@ -5,11 +5,21 @@ No `preexec_fn`: Python code between fork and exec can wait for ever for a lock 
 
 from __future__ import annotations
 
-__all__ = ["GO", "MARK", "ProgramLimits", "environment_of", "launcher", "limit"]
+__all__ = [
+    "GO",
+    "MARK",
+    "ProgramLimits",
+    "close_pipes",
+    "environment_of",
+    "launcher",
+    "limit",
+    "start_leader",
+]
 
 import os
 import pwd
 import resource
+import subprocess
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,6 +71,54 @@ def launcher(arguments: Sequence[str], *, keeps_stdin: bool) -> list[str]:
         keeps_stdin: the program inherits this stdin, instead of an empty one.
     """
     return [_SHELL, "-c", _LAUNCH_WITH_STDIN if keeps_stdin else _LAUNCH, _SHELL, *arguments]
+
+
+def start_leader(
+    arguments: Sequence[str],
+    *,
+    cwd: Path,
+    environment: Mapping[str, str],
+    mark: str,
+    limits: ProgramLimits,
+    keeps_stdin: bool,
+) -> tuple[subprocess.Popen[bytes], int]:
+    """Start a program that waits for `GO` on its stdin, as the leader of a process group of its own.
+
+    Args:
+        arguments, keeps_stdin: as for `launcher`.
+        mark: stands in the environment of all that it starts.
+
+    Returns:
+        The process, with pipes for its three streams, and a descriptor that becomes readable at its end.
+
+    Raises:
+        OSError: it cannot be started; nothing of it is left.
+    """
+    leader = subprocess.Popen(
+        launcher(arguments, keeps_stdin=keeps_stdin),
+        env={**environment, MARK: mark},
+        cwd=cwd,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        process_group=0,
+        bufsize=0,
+    )
+    try:
+        limit(leader.pid, limits)
+        return leader, os.pidfd_open(leader.pid)
+    except OSError:
+        leader.kill()
+        leader.wait()
+        close_pipes(leader)
+        raise
+
+
+def close_pipes(leader: subprocess.Popen[bytes]) -> None:
+    """Close this side of a program's streams."""
+    for pipe in (leader.stdin, leader.stdout, leader.stderr):
+        if pipe is not None:
+            pipe.close()
 
 
 def environment_of(environ: Mapping[str, str], *, passed: Collection[str], temporary: Path) -> dict[str, str]:

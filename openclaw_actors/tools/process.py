@@ -7,14 +7,13 @@ __all__ = ["Cause", "Process", "has_mark", "private_bytes"]
 import asyncio
 import contextlib
 import os
-import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from openclaw_actors.proctree import kill
 from openclaw_actors.tools.clip import Clip
-from openclaw_actors.tools.launch import GO, MARK, ProgramLimits, launcher, limit
+from openclaw_actors.tools.launch import GO, MARK, ProgramLimits, close_pipes, start_leader
 
 Cause: TypeAlias = Literal["exited", "timeout", "memory", "processes"]
 
@@ -61,25 +60,15 @@ class Process:
         self._broken: asyncio.Future[Cause] = self._loop.create_future()
         self._eof = asyncio.Event()
         self._keeps_stdin = keeps_stdin
-        self._leader = subprocess.Popen(
-            launcher(arguments, keeps_stdin=keeps_stdin),
-            env={**environment, MARK: mark},
+        self._leader, self._pidfd = start_leader(
+            arguments,
             cwd=cwd,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            process_group=0,
-            bufsize=0,
+            environment=environment,
+            mark=mark,
+            limits=limits,
+            keeps_stdin=keeps_stdin,
         )
         self.pid = self._leader.pid
-        try:
-            limit(self.pid, limits)
-            self._pidfd = os.pidfd_open(self.pid)
-        except OSError:
-            self._leader.kill()
-            self._leader.wait()
-            self._close_pipes()
-            raise
         self._loop.add_reader(self._pidfd, self._leader_ended)
         assert self._leader.stdout is not None
         assert self._leader.stderr is not None
@@ -133,7 +122,7 @@ class Process:
         """Reap it and let go of everything. Its group's number may be another's from now on."""
         for fd in list(self._reading):
             self._stop_reading(fd)
-        self._close_pipes()
+        close_pipes(self._leader)
         if self.exited.done():
             code = self._leader.wait()
             self.code = code if code >= 0 else 128 - code
@@ -141,11 +130,6 @@ class Process:
             self._loop.remove_reader(self._pidfd)
             os.close(self._pidfd)
             self._leader.returncode = self.code  # nobody can wait for it any more
-
-    def _close_pipes(self) -> None:
-        for pipe in (self._leader.stdin, self._leader.stdout, self._leader.stderr):
-            if pipe is not None:
-                pipe.close()
 
     # What happens to it
 

@@ -7,14 +7,13 @@ __all__ = ["ServerProgram"]
 import asyncio
 import os
 import signal
-import subprocess
 from asyncio.streams import FlowControlMixin
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from openclaw_actors.proctree import kill
 from openclaw_actors.tools.guard import Guard
-from openclaw_actors.tools.launch import GO, MARK, ProgramLimits, launcher, limit
+from openclaw_actors.tools.launch import GO, ProgramLimits, start_leader
 from openclaw_actors.tools.mcp.chatter import Chatter
 
 _UNLIMITED = ProgramLimits(memory_mb=0, processes=0, file_mb=0)
@@ -60,24 +59,15 @@ class ServerProgram:
         self.code: int | None = None
         """Its exit code; negative: the signal that ended it. None while it runs."""
         self._transports: list[asyncio.BaseTransport] = []
-        self._leader = subprocess.Popen(
-            launcher(arguments, keeps_stdin=True),
-            env={**environment, MARK: guard.mark},
+        self._leader, self._pidfd = start_leader(
+            arguments,
             cwd=cwd,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            process_group=0,
-            bufsize=0,
+            environment=environment,
+            mark=guard.mark,
+            limits=_UNLIMITED,
+            keeps_stdin=True,
         )
         self.pid = self._leader.pid
-        try:
-            limit(self.pid, _UNLIMITED)
-            self._pidfd = os.pidfd_open(self.pid)
-        except OSError:
-            self._leader.kill()
-            self._leader.wait()
-            raise
         self._loop.add_reader(self._pidfd, self._leader_ended)
 
     async def open(self) -> None:
