@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
+from openclaw_actors.actors.store_handlers import StoreHandlers
 from openclaw_actors.actors.store_refusals import refusals
 from openclaw_actors.actorsystem import handles
 from openclaw_actors.messages import Address, Contact, GetContact, SetDoNotText, TouchContact
-from openclaw_actors.store import FileStore
 
 __all__ = ["ContactHandlers"]
 
 
-class ContactHandlers:
-    """Handlers that the actor takes over by deriving from this."""
-
-    def _open_store(self) -> FileStore:
-        raise NotImplementedError
+class ContactHandlers(StoreHandlers):
+    """Of contacts."""
 
     @handles(GetContact)
     async def get_contact(self, message: GetContact, sender: Address) -> Contact:

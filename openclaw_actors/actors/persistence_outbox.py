@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from openclaw_actors.actors.store_handlers import StoreHandlers
 from openclaw_actors.actors.store_refusals import refusals
 from openclaw_actors.actorsystem import handles
 from openclaw_actors.errors import AskRefused
@@ -19,18 +20,14 @@ from openclaw_actors.messages import (
     RetryOutbox,
     Undelivered,
 )
-from openclaw_actors.store import FileStore
 
 __all__ = ["OutboxHandlers"]
 
 
-class OutboxHandlers:
-    """Handlers of an actor that has a store."""
+class OutboxHandlers(StoreHandlers):
+    """Of replies that have to be sent."""
 
     _sender_incarnation = 0
-
-    def _open_store(self) -> FileStore:
-        raise NotImplementedError
 
     @handles(ListUndelivered)
     def list_undelivered(self, message: ListUndelivered, sender: Address) -> Undelivered:

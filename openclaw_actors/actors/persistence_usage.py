@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
+from openclaw_actors.actors.store_handlers import StoreHandlers
 from openclaw_actors.actorsystem import handles
 from openclaw_actors.messages import Address, DayUsage, GetDayUsage, UsageNoted
-from openclaw_actors.store import FileStore
 
 __all__ = ["UsageHandlers"]
 
 
-class UsageHandlers:
-    """Handlers of an actor that has a store."""
-
-    def _open_store(self) -> FileStore:
-        raise NotImplementedError
+class UsageHandlers(StoreHandlers):
+    """Of the ledger."""
 
     @handles(GetDayUsage)
     def day_usage(self, message: GetDayUsage, sender: Address) -> DayUsage:

@@ -14,6 +14,7 @@ from typing import Any
 
 from openclaw_actors.actors.directory import ServiceDirectory
 from openclaw_actors.actorsystem import AsyncActor
+from openclaw_actors.core.turn_meter import UNKNOWN_TOOL
 from openclaw_actors.errors import ActorError, ActorGone, AskRefused, FrameTooLarge
 from openclaw_actors.messages import (
     CallMcpTool,
@@ -141,7 +142,7 @@ class SessionMcp:
         for tool in tools:
             if tool.spec.name == name:
                 return await self._call(server, tool.remote_name, arguments, timeout_s)
-        raise ToolFailed("Error: Unknown tool")
+        raise ToolFailed(UNKNOWN_TOOL)
 
     async def _call(self, server: str, tool: str, arguments: bytes, timeout_s: float) -> McpResult:
         await self._until(lambda: self._living(server) is not None)

@@ -15,6 +15,7 @@ from msgspec import Meta
 
 from openclaw_actors.config.features import DelegationConfig, DelegationProfile
 from openclaw_actors.core.runaway import LOOP, looping
+from openclaw_actors.core.turn_meter import UNKNOWN_TOOL
 from openclaw_actors.messages import ChatMessage, Completed, ToolCall, ToolSpec
 from openclaw_actors.messages.history import Step
 from openclaw_actors.tools.base import Arguments, Tool, ToolFailed, ToolHost
@@ -26,7 +27,6 @@ _TOO_DEEP = "Error: Maximum delegation depth ({limit}) reached. Cannot delegate 
 _UNKNOWN = "Error: Unknown agent profile '{name}'. Available: {names}."
 _FAILED = "Error: Sub-agent '{name}' failed: {why}"
 _TOO_MANY_CALLS = "I've reached the maximum number of tool iterations. Please try a simpler request."
-_UNKNOWN_TOOL = "Error: Unknown tool"
 _NOTHING_SAID = "(The sub-agent said nothing.)"
 
 
@@ -178,7 +178,7 @@ class _SubAgent:
 
     async def _run(self, call: ToolCall) -> str:
         if call.name not in self._allowed:
-            return _UNKNOWN_TOOL
+            return UNKNOWN_TOOL
         inner = ToolCall(
             call_id=f"{self._outer.call.call_id}/{call.call_id}", name=call.name, arguments=call.arguments
         )

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from openclaw_actors.core.principals import principal_of
+from openclaw_actors.core.turn_meter import UNKNOWN_TOOL
 from openclaw_actors.messages import ToolCall
 from openclaw_actors.tools.base import Effect, Tool, ToolFailed
 from openclaw_actors.tools.hooks import HookedCall, HookedResult, Hooks, current_call
@@ -20,7 +21,6 @@ __all__ = ["ToolRunner"]
 
 logger = logging.getLogger(__name__)
 
-_UNKNOWN = "Error: Unknown tool"
 _TIMEOUT = "Error: Tool execution timed out."
 _FAILED = "Error: Tool execution failed ({name})."
 _MAX_RESULT_CHARS = 1_000_000
@@ -115,7 +115,9 @@ class ToolRunner:
         began_at = time.monotonic()
         token = current_call.set(hooked)
         try:
-            status, text = ("error", _UNKNOWN) if tool is None else await self._hooked_outcome(hooked, tool)
+            status, text = (
+                ("error", UNKNOWN_TOOL) if tool is None else await self._hooked_outcome(hooked, tool)
+            )
         except asyncio.CancelledError:
             stopped = HookedResult(status="stopped", text="", seconds=time.monotonic() - began_at)
             self._hooks.ended(hooked, stopped)
