@@ -20,17 +20,11 @@ from openclaw_actors.messages import (
     SessionLost,
     Unfollow,
 )
-from tests.unit.channels.world import Journal
+from tests.unit.channels.world import JOURNAL_STEPS, Journal
 
 STEPS = st.lists(
     st.one_of(
-        st.tuples(st.just("start"), st.just(0)),
-        st.tuples(st.just("chunk"), st.integers(1, 3)),
-        st.tuples(st.just("done"), st.just(0)),
-        st.tuples(st.just("accepted"), st.just(0)),
-        st.tuples(st.just("arrive"), st.integers(0, 4)),
-        st.tuples(st.just("pages"), st.integers(1, 3)),
-        st.tuples(st.just("die"), st.integers(0, 4)),
+        *JOURNAL_STEPS,
         st.tuples(st.just("router"), st.just(0)),
         st.tuples(st.just("late"), st.just(0)),
     ),
@@ -101,26 +95,14 @@ def texts(events: list[Event]) -> dict[int, str]:
 
 def step(world: World, journal: Journal, what: str, number: int) -> None:
     match what:
-        case "start" if journal.running is None:
-            journal.turn_started()
-        case "chunk":
-            journal.chunk("abc"[:number])
-        case "done" if journal.running is not None:
-            journal.done()
-        case "accepted":
-            journal.accepted(f"m{len(journal.events)}")
-        case "arrive":
-            journal.arrive(number)
-        case "pages":
-            journal.answer_replays(page_events=number)
-        case "die":
-            journal.die(on_the_wire=number)
         case "router":
             world.take(Replay)
             world.watches.router_replaced(world.now)
         case "late":
             world.now += 6
             world.watches.tick(world.now)
+        case _:
+            journal.happen(what, number)
 
 
 @settings(max_examples=300, deadline=None)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-__all__ = ["Client", "Journal", "World"]
+__all__ = ["JOURNAL_STEPS", "Client", "Journal", "World"]
 
 import json
 from typing import Any
+
+from hypothesis import strategies as st
 
 from openclaw_actors.channels.websocket.answers import Answers
 from openclaw_actors.channels.websocket.channel import ChannelLimits, WebSocketCore
@@ -136,6 +138,18 @@ class World:
         return taken
 
 
+JOURNAL_STEPS = (
+    st.tuples(st.just("start"), st.just(0)),
+    st.tuples(st.just("chunk"), st.integers(1, 3)),
+    st.tuples(st.just("done"), st.just(0)),
+    st.tuples(st.just("accepted"), st.just(0)),
+    st.tuples(st.just("arrive"), st.integers(0, 4)),
+    st.tuples(st.just("pages"), st.integers(1, 3)),
+    st.tuples(st.just("die"), st.integers(0, 4)),
+)
+"""What may happen to a `Journal`."""
+
+
 class Journal:
     """A session as the router and its process do it: what is journalled stays, what runs may be lost."""
 
@@ -148,6 +162,24 @@ class Journal:
         self.attempt = 0
         self.wire: list[Message] = []
         """Sent to the channel and not arrived; in order."""
+
+    def happen(self, what: str, number: int) -> None:
+        """One of `JOURNAL_STEPS`, where it is possible now."""
+        match what:
+            case "start" if self.running is None:
+                self.turn_started()
+            case "chunk":
+                self.chunk("abc"[:number])
+            case "done" if self.running is not None:
+                self.done()
+            case "accepted":
+                self.accepted(f"m{len(self.events)}")
+            case "arrive":
+                self.arrive(number)
+            case "pages":
+                self.answer_replays(page_events=number)
+            case "die":
+                self.die(on_the_wire=number)
 
     # What the session does
 
