@@ -6,26 +6,22 @@ reader is woken through its call's `wake`.
 
 from __future__ import annotations
 
-import sys
-from collections import deque
 from collections.abc import Callable
 from typing import TypeAlias
 
+from openclaw_actors.channels.backlog import Backlog
 from openclaw_actors.core.refusals import REFUSAL_TEXTS
 from openclaw_actors.messages import CallFailed, CancelCall, Complete, Completed, ModelDelta, Usage
 
-__all__ = ["MAX_BACKLOG_BYTES", "Call", "Calls", "Said"]
+__all__ = ["Call", "Calls", "Said"]
 
 Said: TypeAlias = ModelDelta | Completed | CallFailed
 
-MAX_BACKLOG_BYTES = 4_194_304
-"""What may wait for a reader besides the piece that exceeds it; the call of one that is further behind is ended."""
-_PIECE_BYTES = 256
 _LOST = "Sorry, I'm having trouble reaching my AI provider right now. Please try again shortly."
 _TOO_LARGE = "The conversation is too large for a model call."
 
 
-class Call:
+class Call(Backlog[Said]):
     """One call, and what its reader has not read yet.
 
     Args:
@@ -33,48 +29,24 @@ class Call:
         wake: called when there is something to read.
     """
 
-    __slots__ = ("_backlog_bytes", "_said", "_wake", "begun", "cut_off", "ended", "request", "waits_since")
+    __slots__ = ("begun", "ended", "request", "waits_since")
 
     def __init__(self, request: Complete, wake: Callable[[], None]) -> None:
+        super().__init__(wake)
         self.request = request
         self.begun = False
         """A part of the answer has come: it cannot be asked for anew."""
         self.ended = False
-        self.cut_off = False
-        """The reader was too far behind; nothing more comes."""
         self.waits_since: float | None = None
         """Since when there has been nobody to call, monotonic."""
-        self._wake = wake
-        self._said: deque[Said] = deque()
-        self._backlog_bytes = 0
 
-    def __len__(self) -> int:
-        """How many pieces wait for the reader."""
-        return len(self._said)
-
-    def pop(self) -> Said:
-        """The next piece.
-
-        Raises:
-            IndexError: none waits.
-        """
-        said = self._said.popleft()
-        self._backlog_bytes -= sys.getsizeof(said.text) + _PIECE_BYTES
-        return said
-
-    def put(self, said: Said) -> None:
-        """One more piece for the reader."""
+    def put(self, piece: Said) -> None:
+        """One more piece for the reader; nothing comes after the end."""
         if self.ended or self.cut_off:
             return
         self.begun = True
-        self.ended = not isinstance(said, ModelDelta)
-        if self._backlog_bytes > MAX_BACKLOG_BYTES:
-            self.cut_off = True
-            self._said.clear()
-        else:
-            self._said.append(said)
-            self._backlog_bytes += sys.getsizeof(said.text) + _PIECE_BYTES
-        self._wake()
+        self.ended = not isinstance(piece, ModelDelta)
+        super().put(piece)
 
     def fail(self, code: str, text: str) -> None:
         """There will be no (further) answer."""

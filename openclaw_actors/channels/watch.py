@@ -6,13 +6,11 @@ messages to the router leave through `route`, and a reader is woken through its 
 
 from __future__ import annotations
 
-import sys
-from collections import deque
 from collections.abc import Callable
 
+from openclaw_actors.channels.backlog import Backlog
 from openclaw_actors.channels.follow import Follow, Missed, PageResult
 from openclaw_actors.messages import (
-    AssistantChunk,
     Event,
     Message,
     Notice,
@@ -20,21 +18,16 @@ from openclaw_actors.messages import (
     ReplayPage,
     SessionEvents,
     SessionLost,
-    ToolResult,
-    TurnDone,
     Unfollow,
 )
 
-__all__ = ["MAX_BACKLOG_BYTES", "Watch", "Watches"]
+__all__ = ["Watch", "Watches"]
 
-MAX_BACKLOG_BYTES = 4_194_304
-"""What may wait for a reader besides the event that exceeds it; one that is further behind is cut off."""
-_EVENT_BYTES = 256
 _ASK_AGAIN_S = 5.0
 _RESTARTED = "The conversation's process was replaced; it goes on where it was."
 
 
-class Watch:
+class Watch(Backlog[Event]):
     """One reader's view of one session.
 
     Args:
@@ -43,45 +36,15 @@ class Watch:
         wake: called when there is something to read, or the watch has ended.
     """
 
-    __slots__ = ("_backlog_bytes", "_events", "_wake", "cut_off", "follow", "id", "live", "session")
+    __slots__ = ("follow", "id", "live", "session")
 
     def __init__(self, id: str, session: str, wake: Callable[[], None]) -> None:
+        super().__init__(wake)
         self.id = id
         self.session = session
         self.follow = Follow(session)
         self.live = False
         """All of the past that was asked for has come."""
-        self.cut_off = False
-        """The reader was too far behind; nothing more comes."""
-        self._wake = wake
-        self._events: deque[Event] = deque()
-        self._backlog_bytes = 0
-
-    def __len__(self) -> int:
-        """How many events wait for the reader."""
-        return len(self._events)
-
-    def pop(self) -> Event:
-        """The next event.
-
-        Raises:
-            IndexError: none waits.
-        """
-        event = self._events.popleft()
-        self._backlog_bytes -= _size(event)
-        return event
-
-    def put(self, event: Event) -> None:
-        """One more event for the reader."""
-        if self.cut_off:
-            return
-        if self._backlog_bytes > MAX_BACKLOG_BYTES:
-            self.cut_off = True
-            self._events.clear()
-        else:
-            self._events.append(event)
-            self._backlog_bytes += _size(event)
-        self._wake()
 
 
 class Watches:
@@ -164,7 +127,7 @@ class Watches:
         else:
             self._asked.pop(watch.id, None)
             watch.live = True
-            watch._wake()
+            watch.wake()
 
     def lost(self, message: SessionLost, now: float) -> None:
         """A session's process is dead; its next one is asked for what is missing."""
@@ -200,9 +163,3 @@ class Watches:
         self._route(
             Replay(session=watch.session, channel=self._channel, connection=watch.id, after_seq=after_seq)
         )
-
-
-def _size(event: Event) -> int:
-    if isinstance(event, (AssistantChunk, ToolResult, TurnDone)):
-        return sys.getsizeof(event.text) + _EVENT_BYTES
-    return _EVENT_BYTES

@@ -9,7 +9,8 @@ import pytest
 
 from openclaw_actors.actors.http_deliveries import Deliveries, NotTaken
 from openclaw_actors.actors.http_turns import ReaderTooSlow, Turns
-from openclaw_actors.channels.watch import MAX_BACKLOG_BYTES, Watches
+from openclaw_actors.channels.backlog import MAX_BACKLOG_BYTES
+from openclaw_actors.channels.watch import Watches
 from openclaw_actors.core.records import turn_id_of
 from openclaw_actors.messages import (
     Accepted,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from openclaw_actors.channels.calls import MAX_BACKLOG_BYTES, Call, Calls, Said
+from openclaw_actors.channels.backlog import MAX_BACKLOG_BYTES
+from openclaw_actors.channels.calls import Call, Calls, Said
 from openclaw_actors.messages import (
     CallFailed,
     CancelCall,

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from openclaw_actors.channels.watch import MAX_BACKLOG_BYTES, Watch, Watches
+from openclaw_actors.channels.backlog import MAX_BACKLOG_BYTES
+from openclaw_actors.channels.watch import Watch, Watches
 from openclaw_actors.messages import (
     AssistantChunk,
     Event,
