@@ -40,6 +40,7 @@ _PR_SET_NAME = 15
 _PR_SET_CHILD_SUBREAPER = 36
 _libc = ctypes.CDLL(None, use_errno=True)  # loaded before any fork
 
+_STDERR = 2
 _DEAF_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 _kept: list[Any] = []
 """What a forked process must never finalise: sockets and loops of its parent, whose numbers are others' now."""
@@ -130,7 +131,7 @@ def fork_process(
         os._exit(code)
 
 
-def _become_child(parent: int, keep: Iterable[int], new_session: bool) -> None:  # noqa: FBT001 - private
+def _become_child(parent: int, keep: Collection[int], new_session: bool) -> None:  # noqa: FBT001 - private
     die_with_parent(parent)
     asyncio._set_running_loop(None)
     signal.set_wakeup_fd(-1)
@@ -146,6 +147,7 @@ def _become_child(parent: int, keep: Iterable[int], new_session: bool) -> None: 
         os.setsid()
     _close_all_but(keep)
     _rebind_streams()
+    _drop_log_handlers(keep)
     asyncio.set_event_loop(None)
     if sys.version_info < (3, 12):
         with warnings.catch_warnings():
@@ -164,6 +166,22 @@ def _rebind_streams() -> None:
         if not is_ours:
             _kept.append(getattr(sys, name))
             setattr(sys, name, open(number, "w", buffering=1, closefd=False))  # noqa: SIM115 - as long as we live
+
+
+def _drop_log_handlers(keep: Collection[int]) -> None:
+    """Log to no stream of the parent's whose descriptor is closed: its number will be that of a socket of ours."""
+    loggers: list[Any] = [logging.root, *logging.root.manager.loggerDict.values()]
+    for each in loggers:
+        for handler in list(getattr(each, "handlers", ())):  # a placeholder has none
+            try:
+                number = handler.stream.fileno()
+            except (AttributeError, OSError, ValueError):
+                continue
+            if number > _STDERR and number not in keep:
+                each.handlers.remove(
+                    handler
+                )  # removeHandler takes a lock that another thread of the parent may hold
+                _kept.append(handler)
 
 
 def _deaf(_number: int, _frame: object) -> None:

@@ -249,10 +249,6 @@ def test_a_probe_knows_aliases(server: AnthropicServer, model: str, key: str, re
 # The actor
 
 
-@pytest.mark.xfail(
-    strict=False,
-    reason="within the whole suite the answer to the unknown model did not come; alone it does, and why is not known",
-)
 def test_the_actor_counts_each_model_and_says_who_answers(server: AnthropicServer) -> None:
     async def play(system: Any, _puppet: Any) -> None:
         scene = Scene(system)

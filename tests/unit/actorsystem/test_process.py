@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 import socket
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 from openclaw_actors.actorsystem.process import (
     become_subreaper,
@@ -139,6 +141,36 @@ def test_reaping_takes_the_dead_and_leaves_those_who_are_spared() -> None:
         return reaped if descendants() == {pids[0]} else 99
 
     assert in_child(main) == 2
+
+
+def test_a_log_file_of_the_parent_is_not_written_to_by_its_number(tmp_path: Path) -> None:
+    """The number is closed in the child, and the next socket there gets it."""
+    logger = logging.getLogger("tests.inherited")
+    handlers = [logging.FileHandler(tmp_path / f"{name}.log") for name in ("root", "named")]
+
+    def main() -> int:
+        ours, theirs = socket.socketpair()
+        more = [os.dup(theirs.fileno()) for _ in range(32)]  # whatever number the files had is one of these
+        logger.error("a line")
+        ours.setblocking(False)
+        try:
+            return len(ours.recv(1_000)) + len(more)
+        except BlockingIOError:
+            return 0
+
+    logging.getLogger().addHandler(handlers[0])
+    logger.addHandler(handlers[1])
+    try:
+        assert in_child(main) == 0
+        logger.error("the parent's line")
+    finally:
+        logging.getLogger().removeHandler(handlers[0])
+        logger.removeHandler(handlers[1])
+        for handler in handlers:
+            handler.close()
+    assert [(tmp_path / f"{name}.log").read_text() for name in ("root", "named")] == [
+        "the parent's line\n"
+    ] * 2
 
 
 def test_a_process_does_not_outlive_a_parent_that_died_before_it_began() -> None:

@@ -13,7 +13,6 @@ from openclaw_actors.core.records import Record
 from openclaw_actors.core.series import Tally
 from openclaw_actors.core.turn_meter import MAX_NAMES, UNKNOWN_TOOL, TurnMeter
 from openclaw_actors.messages import Deliver, ToolCall
-from openclaw_actors.tools import runner
 
 
 class World:
@@ -109,10 +108,6 @@ def test_tools_are_counted_by_name_and_end() -> None:
     assert world.values['tool_calls_total{status="timeout",tool="memory"}'] == 1
     assert world.values['tool_calls_total{status="error",tool="unknown"}'] == 1
     assert not any("rm" in key for key in world.values)
-
-
-def test_a_tool_that_does_not_exist_says_so_in_the_words_that_are_counted() -> None:
-    assert runner._UNKNOWN == UNKNOWN_TOOL
 
 
 def test_names_that_the_model_invents_fill_nothing() -> None:
