@@ -16,12 +16,19 @@ __all__ = ["history_changes", "next_turn", "steered", "was_just_stopped", "witho
 _JUST_NOW_S = 5.0
 
 
-def next_turn(state: Conversation, limits: SessionLimits, ended: Collection[str]) -> list[Record]:
+def next_turn(
+    state: Conversation, limits: SessionLimits, running: str | None, after: Sequence[Record]
+) -> list[Record]:
     """The beginning of the turn that is next; nothing where none waits, or none may begin.
 
     Args:
-        ended: ids of messages whose ends are not yet part of the state.
+        running: the message whose turn runs.
+        after: drafts that are written before it, such as that turn's end.
     """
+    ended = {record.message_id for record in after if isinstance(record, TurnEnded)}
+    begun = {record.message_id for record in after if isinstance(record, TurnBegan)}
+    if begun - ended or (running is not None and running not in ended):
+        return []
     waiting = [message for message in state.open if message.message_id not in ended]
     if not waiting or history_changes(state, ended):
         return []

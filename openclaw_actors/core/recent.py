@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 
-from openclaw_actors.messages.events import DurableEvent
+from openclaw_actors.core.records import Record, TurnEnded, event_of
+from openclaw_actors.messages.events import DurableEvent, ErrorEvent, Event
 
 __all__ = ["RecentEvents"]
 
@@ -38,6 +40,18 @@ class RecentEvents:
             self._bytes -= _cost(oldest)
             self._before = oldest.seq
             self._complete = False
+
+    def recorded(self, records: Iterable[Record]) -> list[Event]:
+        """Adds what clients see of records that were just stored, and returns what they are told."""
+        told: list[Event] = []
+        for record in records:
+            if isinstance(record, TurnEnded) and record.code == "quarantined":
+                told.append(ErrorEvent(code="quarantined", text=record.text, message_id=record.message_id))
+            event = event_of(record)
+            if event is not None:
+                self.add(event)
+                told.append(event)
+        return told
 
     def nothing_stored_after(self, seq: int) -> None:
         """The store has no event after this number, so memory reaches back that far.

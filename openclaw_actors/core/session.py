@@ -8,19 +8,17 @@ of it. It knows no clock, no socket and no Thespian: the actor feeds it and carr
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 
 from openclaw_actors.core.admission import SessionLimits
 from openclaw_actors.core.advancing import advanced
-from openclaw_actors.core.answering import answer
 from openclaw_actors.core.approvals import ApprovalDesk, only_waits
-from openclaw_actors.core.busy import history_changes, next_turn, steered, was_just_stopped, without_next_turn
-from openclaw_actors.core.commands import parse_command, stops
+from openclaw_actors.core.busy import history_changes, next_turn, steered
+from openclaw_actors.core.commanding import Commanding
+from openclaw_actors.core.commands import stops
 from openclaw_actors.core.compaction import Compactor
 from openclaw_actors.core.conversation import Conversation, OpenMessage, apply
 from openclaw_actors.core.drafts import (
     asked_for_tools,
-    numbered,
     tool_finished,
     turn_began,
     turn_ended,
@@ -31,28 +29,24 @@ from openclaw_actors.core.effects import (
     CancelTools,
     Effect,
     Publish,
-    RunCommand,
     TryAgainLater,
-    WriteRecords,
 )
 from openclaw_actors.core.intake import Intake
 from openclaw_actors.core.recent import RecentEvents
 from openclaw_actors.core.records import (
-    MessagesAbsorbed,
     Record,
     TurnBegan,
     TurnEnded,
     UserSaid,
-    event_of,
 )
 from openclaw_actors.core.resuming import taken_up
 from openclaw_actors.core.runaway import LOOP, looping, over_budget
-from openclaw_actors.core.stopping import ended_by_stop, told_of_stop
+from openclaw_actors.core.stopping import settle_stop
 from openclaw_actors.core.turn import Turn
-from openclaw_actors.core.unstored import Unstored
+from openclaw_actors.core.writing import Writing
 from openclaw_actors.messages.approvals import DecideApproval
 from openclaw_actors.messages.conversation import Deliver, StopTurn
-from openclaw_actors.messages.events import ErrorEvent, Event, Notice, TurnStatus
+from openclaw_actors.messages.events import Notice, TurnStatus
 from openclaw_actors.messages.model import CallFailed, Completed, ToolCall
 
 __all__ = ["SessionCore"]
@@ -61,9 +55,6 @@ _TOO_MANY_CALLS = "I've reached the maximum number of tool iterations. Please tr
 _TURN_TIMEOUT = "The turn took too long and was ended."
 _MODEL_LOST = "Sorry, I'm having trouble reaching my AI provider right now. Please try again shortly."
 _TOO_LONG = "The answer became too long and was ended."
-_STOPPED = "Stopped."
-_NOTHING_TO_STOP = "There is nothing to stop."
-_NO_SUCH_COMMAND = "This version does not know that command."
 _DEGRADED = "The store cannot write at the moment; this answer is held in memory until it can."
 
 
@@ -84,24 +75,31 @@ class SessionCore:
         self.approvals = ApprovalDesk(state, limits.approval_timeout_s)
         self.turn: Turn | None = None
         self.draining = False
-        self.degraded = False
         self._stops: list[StopTurn] = []
         self._admits_first = False
         """A stop of the queue waits until what came before it is recorded, and ends that, too."""
-        self._facts: list[Record] = []
-        self._writing: WriteRecords | None = None
-        self._waits_for_store = False
-        self._unstored = Unstored()
-        self._interrupted: WriteRecords | None = None
-        """Goes out again when the store has back what comes before it."""
-        self._after_write: list[Effect] = []
+        self._writing = Writing(state)
+        self._commands = Commanding(
+            state,
+            limits,
+            self._writing,
+            self.compaction,
+            self.approvals,
+            end_turn=self._end_for_command,
+            turn_runs=lambda: self.turn is not None,
+        )
+
+    @property
+    def degraded(self) -> bool:
+        """Whether the store has some of the records in memory only, or none of them."""
+        return self._writing.degraded
 
     @property
     def idle(self) -> bool:
         """Nothing runs, waits or is being written; while draining, what waits may do so until the next start."""
-        if self._facts or self._stops or self._writing is not None or self.state.commands:
+        if not self._writing.idle or self._stops or self.state.commands:
             return False
-        if len(self.approvals) or len(self.intake) or self._unstored.due or self.compaction.runs:
+        if len(self.approvals) or len(self.intake) or self.compaction.runs:
             return False
         if self.turn is not None and not (self.draining and only_waits(self.state)):
             return False
@@ -132,9 +130,9 @@ class SessionCore:
             live_channels: the instances of the channels that run now.
         """
         effects: list[Effect] = []
-        self._facts += taken_up(self.state, deaths=deaths, live_channels=live_channels)
+        self._writing.facts += taken_up(self.state, deaths=deaths, live_channels=live_channels)
         for message in list(self.state.commands):
-            effects += self._run_command(message, now)
+            effects += self._commands.run(message, now)
         return effects + self._pump(now)
 
     def delivered(self, deliver: Deliver, now: float) -> list[Effect]:
@@ -162,38 +160,28 @@ class SessionCore:
         """Something went on within a tool of the running turn."""
         if self.turn is None or self.turn.turn_id != turn_id or self.turn.ending:
             return []
-        self._facts += drafts
+        self._writing.facts += drafts
         return self._pump(now)
 
     def written(self, now: float, *, durable: bool) -> list[Effect]:
         """The records under way are stored; or, not `durable`, held by the store until it can write."""
-        batch = self._writing
-        if batch is None:
+        stored, before = self._writing.stored(durable=durable), self.turn
+        if stored is None:
             return []
-        self._writing, before = None, self.turn
-        if self._unstored.holds(batch):
-            return self._given_back(batch, durable=durable) + self._pump(now)
+        if not stored.added:
+            return [stored.next] if stored.next is not None else self._pump(now)
+        records = stored.batch.records
         receipts = self.intake.recorded()
-        events: list[Event] = []
-        for record in batch.records:
+        for record in records:
             apply(self.state, record, window_turns=self.limits.window_turns)
-            if isinstance(record, TurnEnded) and record.code == "quarantined":
-                events.append(ErrorEvent(code="quarantined", text=record.text, message_id=record.message_id))
-            event = event_of(record)
-            if event is not None:
-                self.recent.add(event)
-                events.append(event)
-        self.degraded = not durable
-        if not self.degraded:
-            self._unstored.clear()
-        else:
-            self._unstored.add(batch.records)
+        events = self.recent.recorded(records)
+        if not durable:
             events.append(Notice(code="persistence_degraded", text=_DEGRADED))
-        released, self._after_write = self._after_write, []
+        released, self._writing.after = self._writing.after, []
         effects: list[Effect] = [*receipts, Publish(tuple(events)), *released]
-        for record in batch.records:
+        for record in records:
             effects += self._advance(record, now)
-        effects += self._heed(batch.records, now)
+        effects += self._heed(records, now)
         effects += self._pump(now)
         effects += self._call_model_if_due(now)
         if before is not None and self.turn is not before:
@@ -206,33 +194,22 @@ class SessionCore:
         The senders of messages are told. What must be written is written again, later: without it a turn would
         have no end.
         """
-        batch, self._writing = self._writing, None
         effects = self.intake.not_recorded()
-        gives_back = batch is not None and self._unstored.holds(batch)
-        if gives_back:
-            batch, self._interrupted = self._interrupted, None
+        batch, waits = self._writing.refused()
         if batch is not None and any(
             isinstance(each, UserSaid) and stops(each.text) for each in batch.records
         ):
             # A turn that should end does so, also when nobody can be told.
             effects += self._end_for_command(now)
-        if gives_back:
-            if batch is not None and batch.when_exhausted == "keep":
-                self._facts = [*without_next_turn(batch.records), *self._facts]
-            self._waits_for_store = True
-            return [*effects, TryAgainLater()]
-        if batch is None or batch.when_exhausted == "drop":
+        if not waits:
             return effects + self._pump(now)
-        self._facts = [*without_next_turn(batch.records), *self._facts]
-        self._waits_for_store = True
-        if not self.degraded:
-            self.degraded = True
+        if self._writing.put_back(batch):
             effects.append(Publish((Notice(code="persistence_degraded", text=_DEGRADED),)))
         return [*effects, TryAgainLater()]
 
     def store_replaced(self, now: float) -> list[Effect]:
         """The store has a new incarnation: it gets what the last one may have had in memory only."""
-        self._unstored.give_back()
+        self._writing.store_replaced()
         return self._pump(now)
 
     def store_misses(self, now: float) -> list[Effect] | None:
@@ -241,26 +218,11 @@ class SessionCore:
         Returns:
             None if this session does not have those either.
         """
-        batch = self._writing
-        if batch is None or not self._unstored or self._unstored.begins_with(batch):
-            return None
-        if not self._unstored.holds(batch):
-            self._interrupted = batch
-        self._writing = None
-        self._unstored.give_back()
-        return self._pump(now)
-
-    def _given_back(self, batch: WriteRecords, *, durable: bool) -> list[Effect]:
-        self._unstored.given_back(batch, durable=durable)
-        self.degraded = bool(self._unstored)
-        if not self._unstored.due and self._interrupted is not None:
-            self._writing, self._interrupted = self._interrupted, None
-            return [self._writing]
-        return []
+        return self._pump(now) if self._writing.store_misses() else None
 
     def try_again(self, now: float) -> list[Effect]:
         """What the store refused may be written again."""
-        self._waits_for_store = False
+        self._writing.try_again()
         return self._pump(now)
 
     def model_said(self, call_id: str, text: str, now: float) -> list[Effect]:
@@ -276,7 +238,7 @@ class SessionCore:
     def model_done(self, answer: Completed, now: float) -> list[Effect]:
         """The model's answer is complete."""
         if self.compaction.waits_for(answer.call_id):
-            self._facts += self.compaction.done(answer, self._not_yet_part(), now)
+            self._writing.facts += self.compaction.done(answer, self._writing.not_yet_part(), now)
             return self._pump(now)
         turn = self._turn_of_call(answer.call_id)
         if turn is None:
@@ -303,7 +265,7 @@ class SessionCore:
         if repeats.ends:
             self._end("failed", LOOP, code="loop")
             return
-        self._facts += asked_for_tools(
+        self._writing.facts += asked_for_tools(
             turn.turn_id,
             answer,
             refused=repeats.refused,
@@ -314,7 +276,7 @@ class SessionCore:
     def model_failed(self, failure: CallFailed, now: float) -> list[Effect]:
         """There will be no answer to the model call."""
         if self.compaction.waits_for(failure.call_id):
-            self._facts += self.compaction.failed(failure, now)
+            self._writing.facts += self.compaction.failed(failure, now)
             return self._pump(now)
         turn = self._turn_of_call(failure.call_id)
         if turn is None:
@@ -330,7 +292,7 @@ class SessionCore:
 
     def model_lost(self, now: float) -> list[Effect]:
         """The model's actor was replaced: the call under way will never be answered."""
-        self._facts += self.compaction.lost(now)
+        self._writing.facts += self.compaction.lost(now)
         turn = self.turn
         if turn is None or turn.call_id is None or turn.ending:
             return self._pump(now)
@@ -344,7 +306,7 @@ class SessionCore:
         if self.turn is None or self.turn.turn_id != turn_id or self.turn.ending:
             return []
         self.turn.lap(now)
-        self._facts.append(tool_finished(turn_id, call, status, text))
+        self._writing.facts.append(tool_finished(turn_id, call, status, text))
         return self._pump(now)
 
     def command_done(
@@ -357,9 +319,9 @@ class SessionCore:
             drafts: records of what it changes.
         """
         message = next((each for each in self.state.commands if each.message_id == message_id), None)
-        if message is None or self._has_end(message_id):
+        if message is None or self._writing.has_end(message_id):
             return []
-        self._facts += [*drafts, turn_ended(message, "completed", text)]
+        self._writing.facts += [*drafts, turn_ended(message, "completed", text)]
         return self._pump(now)
 
     def turn_timed_out(self, turn_id: str, now: float) -> list[Effect]:
@@ -382,54 +344,44 @@ class SessionCore:
     # One write at a time
 
     def _pump(self, now: float) -> list[Effect]:
-        if self._writing is not None or self._waits_for_store:
+        writing = self._writing
+        if not writing.ready:
             return []
-        if self._unstored.due:
-            self._writing = self._unstored.batch()
-            return [self._writing]
+        if (lost := writing.give_back()) is not None:
+            return [lost]
         effects: list[Effect] = []
-        if self._admits_first and not self._facts:
+        if self._admits_first and not writing.facts:
             self._admits_first = False
             said, effects = self.intake.admit(self.state, now, turn_runs=self.turn is not None)
             if said:
-                return [*effects, self._write(said, "drop", now)]
+                return [*effects, writing.write(said, "drop", now)]
         if not self._admits_first:
             effects += self._answer_stops()
             effects += self._answer_decisions(now)
-        if self._facts:
-            drafts, self._facts = self._facts, []
+        if writing.facts:
+            drafts, writing.facts = writing.facts, []
             if any(isinstance(draft, TurnEnded) for draft in drafts):
                 drafts += self._next_turn(after=drafts)
-            return [*effects, self._write(drafts, "keep", now)]
+            return [*effects, writing.write(drafts, "keep", now)]
         said, told = self.intake.admit(self.state, now, turn_runs=self.turn is not None)
         effects += told
         if said:
             begins = self.turn is None and not self.state.open and not history_changes(self.state)
             messages = [each for each in said if not each.command]
             first = [turn_began(messages[0].message_id, attempt=1)] if begins and messages else []
-            return [*effects, self._write([*said, *first], "drop", now)]
+            return [*effects, writing.write([*said, *first], "drop", now)]
         if self.turn is None and (began := self._next_turn(after=())):
-            return [*effects, self._write(began, "keep", now)]
+            return [*effects, writing.write(began, "keep", now)]
         return effects
 
-    def _write(
-        self, drafts: Sequence[Record], when_exhausted: Literal["drop", "keep"], now: float
-    ) -> WriteRecords:
-        self._writing = WriteRecords(numbered(drafts, self.state, now), when_exhausted)
-        return self._writing
-
     def _next_turn(self, *, after: Sequence[Record]) -> list[Record]:
-        ended = {record.message_id for record in after if isinstance(record, TurnEnded)}
-        begun = [self.turn.message_id] if self.turn is not None else []
-        begun += [record.message_id for record in after if isinstance(record, TurnBegan)]
-        if self.draining or any(message_id not in ended for message_id in begun):
-            return []
-        return next_turn(self.state, self.limits, ended)
+        running = self.turn.message_id if self.turn is not None else None
+        return [] if self.draining else next_turn(self.state, self.limits, running, after)
 
     # The turn
 
     def _advance(self, record: Record, now: float) -> list[Effect]:
-        has_end = isinstance(record, TurnBegan) and self._has_end(record.message_id)
+        has_end = isinstance(record, TurnBegan) and self._writing.has_end(record.message_id)
         self.turn, effects = advanced(self.state, self.turn, record, now, has_end=has_end)
         return effects
 
@@ -437,10 +389,10 @@ class SessionCore:
         turn = self.turn
         if turn is None or turn.ending or not turn.due or self._stops:
             return []
-        if self._takes_in(turn):
+        if self._writing.takes_in(turn.message_id):
             return []
         if taken := steered(self.state, self.limits):
-            self._facts += taken
+            self._writing.facts += taken
             return self._pump(now)
         if (spent := over_budget(self.limits, turn=turn.usage, session=self.state.usage)) is not None:
             self._end("failed", spent, code="budget")
@@ -465,7 +417,7 @@ class SessionCore:
             return
         turn.ending = True
         turn.call_id = None
-        self._facts.append(
+        self._writing.facts.append(
             turn_ended(
                 self._running_message(), status, text, code=code, usage=turn.usage, waited_s=turn.waited_s
             )
@@ -477,7 +429,9 @@ class SessionCore:
             return
         turn.restarts += 1
         message = self._running_message()
-        self._facts.append(turn_began(message.message_id, attempt=turn.attempt + 1, deaths=message.deaths))
+        self._writing.facts.append(
+            turn_began(message.message_id, attempt=turn.attempt + 1, deaths=message.deaths)
+        )
 
     # Commands, and messages that come while a turn runs
 
@@ -489,70 +443,24 @@ class SessionCore:
                 continue
             if record.command:
                 for message in self.state.commands:
-                    if message.message_id == record.message_id and not self._has_end(record.message_id):
-                        effects += self._run_command(message, now)
+                    if message.message_id == record.message_id and not self._writing.has_end(
+                        record.message_id
+                    ):
+                        effects += self._commands.run(message, now)
             elif record.busy == "interrupt" and self.turn is not None:
                 effects += self._silence(now)
                 self._end("stopped", self.turn.text, code="interrupted")
         return effects
 
-    def _run_command(self, message: OpenMessage, now: float) -> list[Effect]:
-        command = parse_command(message.text)
-        if command is None:  # recorded by a version of the gateway that knows more of them
-            self._facts.append(turn_ended(message, "failed", _NO_SUCH_COMMAND, code="unknown_command"))
-            return []
-        effects: list[Effect] = []
-        before = len(self._facts)
-        if command.ends_turn:
-            effects += self._end_for_command(now)
-        if command.name == "stop":
-            stopped = len(self._facts) > before or bool(effects) or was_just_stopped(self.state, now)
-            self._facts.append(turn_ended(message, "completed", _STOPPED if stopped else _NOTHING_TO_STOP))
-            return effects
-        if command.name == "compact":
-            drafts, begun = self.compaction.asked(message)
-            self._facts += drafts
-            return begun
-        if command.name in ("approve", "deny"):
-            approved = command.name == "approve"
-            drafts, _, text = self.approvals.decide(
-                command.argument, self._facts, now, approved=approved, by=message.channel
-            )
-            self._facts += [*drafts, turn_ended(message, "completed", text)]
-            return effects
-        told = answer(command, self.state, self.limits, turn_runs=self.turn is not None)
-        if told is not None:
-            self._facts += [*told.drafts, turn_ended(message, "completed", told.text)]
-            return effects
-        run = RunCommand(message.message_id, command)
-        if len(self._facts) > before:
-            self._after_write.append(run)
-            return effects
-        return [*effects, run]
-
     def _end_for_command(self, now: float) -> list[Effect]:
         effects = self._silence(now) + self.compaction.stop(now)
-        self._facts += self.compaction.take_ends()
+        self._writing.facts += self.compaction.take_ends()
         running = self.state.open[0] if self.state.open else None
         if self.turn is not None:
             self._end("stopped", self.turn.text)
-        elif running is not None and running.attempt and not self._has_end(running.message_id):
-            self._facts.append(turn_ended(running, "stopped", ""))
+        elif running is not None and running.attempt and not self._writing.has_end(running.message_id):
+            self._writing.facts.append(turn_ended(running, "stopped", ""))
         return effects
-
-    def _takes_in(self, turn: Turn) -> bool:
-        """Whether the running turn is about to take in what was said meanwhile."""
-        return any(
-            isinstance(each, MessagesAbsorbed) and each.into == turn.message_id
-            for each in self._not_yet_part()
-        )
-
-    def _not_yet_part(self) -> Sequence[Record]:
-        """What is recorded or will be, and is not yet part of the state."""
-        return (*(self._writing.records if self._writing is not None else ()), *self._facts)
-
-    def _has_end(self, message_id: str) -> bool:
-        return any(isinstance(fact, TurnEnded) and fact.message_id == message_id for fact in self._facts)
 
     # Stop
 
@@ -571,21 +479,15 @@ class SessionCore:
         stops, self._stops = self._stops, []
         effects: list[Effect] = []
         for request in stops:
-            before = sum(isinstance(fact, TurnEnded) for fact in self._facts)
-            self._facts += self.compaction.take_ends()
+            before = self._writing.ends()
+            self._writing.facts += self.compaction.take_ends()
             runs = self.turn is not None
             if self.turn is not None:
                 self._end("stopped", self.turn.text)
-            self._facts += ended_by_stop(self.state, self._facts, queue=request.queue, turn_runs=runs)
-            stopped = sum(isinstance(fact, TurnEnded) for fact in self._facts) - before
-            told = told_of_stop(self.state.key, request, stopped)
-            if stopped:
-                self._after_write += told
-            else:
-                effects += told
+            effects += settle_stop(self.state, self._writing, request, turn_runs=runs, before=before)
         return effects
 
     def _answer_decisions(self, now: float) -> list[Effect]:
-        at_once, later = self.approvals.settle(self._facts, now)
-        self._after_write += later
+        at_once, later = self.approvals.settle(self._writing.facts, now)
+        self._writing.after += later
         return at_once
