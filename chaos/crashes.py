@@ -215,7 +215,7 @@ async def _talk(store: FileStore, key: str, expected: Expected, problems: list[s
         problems.append(f"{key[:20]} has token {opened.token} although {expected.tokens[key]} was given")
     archives = await store.archives.page(ListArchives(name=key))
     there = sorted(each.archive for each in archives.archives)
-    branches = sorted(each.name for each in await store.list_branches(key))
+    branches = sorted(each.name for each in await store.branches.of(key))
     fitting = [talk for talk in talks if state_of(key, talk) == state]
     fitting = [talk for talk in fitting if sorted(name for name, _ in talk.archives) == there]
     fitting = [talk for talk in fitting if sorted(talk.branches) == branches]

@@ -177,7 +177,7 @@ class Work:
 
     async def _branch(self, key: str) -> None:
         name = f"b{self._dice.randrange(1 << 30)}"
-        asking = self._store.branch(key, name)
+        asking = self._store.branches.save(key, name)
         await self._do(("talk", key), asking, lambda talk: _with_branches(talk, (*talk.branches, name)))
 
     async def _archive(self, key: str, talk: Talk) -> None:

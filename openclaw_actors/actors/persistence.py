@@ -286,32 +286,34 @@ class PersistenceActor(ContactHandlers, OutboxHandlers, UsageHandlers, AsyncActo
     async def branch_session(self, message: BranchSession, sender: Address) -> BranchSummary:
         """Keeps a history as it stands."""
         with _refusals():
-            return await self._open_store().branch(message.session, message.name)
+            return await self._open_store().branches.save(message.session, message.name)
 
     @handles(ListBranches)
     async def list_branches(self, message: ListBranches, sender: Address) -> BranchList:
         """Lists what was kept."""
         with _refusals():
-            return BranchList(branches=await self._open_store().list_branches(message.session))
+            return BranchList(branches=await self._open_store().branches.of(message.session))
 
     @handles(ReadBranch)
     async def read_branch(self, message: ReadBranch, sender: Address) -> BranchHistory:
         """Reads what stands in a branch."""
         with _refusals():
-            return BranchHistory(window=await self._open_store().read_branch(message.session, message.branch))
+            return BranchHistory(
+                window=await self._open_store().branches.read(message.session, message.branch)
+            )
 
     @handles(RestoreBranch)
     async def restore_branch(self, message: RestoreBranch, sender: Address) -> Appended:
         """Goes back to what was kept."""
         with _refusals():
-            stored = await self._open_store().restore_branch(message.session, message.branch)
+            stored = await self._open_store().branches.restore(message.session, message.branch)
         return Appended(number=stored.number, durable=stored.durable)
 
     @handles(DeleteBranch)
     async def delete_branch(self, message: DeleteBranch, sender: Address) -> Deleted:
         """Removes what was kept."""
         with _refusals():
-            return Deleted(existed=await self._open_store().delete_branch(message.session, message.branch))
+            return Deleted(existed=await self._open_store().branches.delete(message.session, message.branch))
 
     @handles(SaveNote)
     async def save_note(self, message: SaveNote, sender: Address) -> NoteSaved:

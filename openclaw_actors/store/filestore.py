@@ -18,10 +18,8 @@ import msgspec
 
 from openclaw_actors.core.conversation import encode_state
 from openclaw_actors.core.drafts import turn_ended
-from openclaw_actors.core.records import HistoryRestored, Record
-from openclaw_actors.messages.history import HistoryTurn
+from openclaw_actors.core.records import Record
 from openclaw_actors.messages.persistence import (
-    BranchSummary,
     ListSessions,
     OpenTurn,
     SessionPage,
@@ -30,6 +28,7 @@ from openclaw_actors.store.appends import AppendPath, Stored
 from openclaw_actors.store.archive import Archive
 from openclaw_actors.store.archives import Archives
 from openclaw_actors.store.archiving import Archiving
+from openclaw_actors.store.branch_keeper import BranchKeeper
 from openclaw_actors.store.branches import Branches
 from openclaw_actors.store.census import Census
 from openclaw_actors.store.contact_keeper import ContactKeeper
@@ -122,8 +121,11 @@ class FileStore:
         )
         self._snapshots = Snapshots(options, self.counters, files, self._readers, self._ready)
         self._notes = Notes(options.path, files)
-        self._branches = Branches(options.path, files)
         self._keeper = ThreadPoolExecutor(1, thread_name_prefix="store-keeper")
+        branches = Branches(options.path, files)
+        self.branches = BranchKeeper(
+            branches, self._sessions, self._appends, issue=self._issue, keep=self._keep
+        )
         self.archives = Archives(archive, self._sessions, keep=self._keep, read=self._read)
         self.archiving = Archiving(
             archive=archive,
@@ -134,7 +136,7 @@ class FileStore:
             listing=self._listing,
             issue=self._issue,
             keep=self._keep,
-            prepare=self._branches.take_over,
+            prepare=branches.take_over,
         )
         self.contacts = ContactKeeper(
             Contacts(options.path, files), options, self.counters, self._report_contacts
@@ -298,61 +300,7 @@ class FileStore:
         """The names of files that were set aside because they are damaged, the oldest first."""
         return await self._read(lambda: quarantined_files(self.options.path))
 
-    # Branches and notes
-
-    async def branch(self, key: str, name: str) -> BranchSummary:
-        """Keep a conversation's history as it stands.
-
-        Raises:
-            StoreRefusal: `unknown`, `bad_key`, `too_many`, `too_large`, `persistence_failed`, `corrupt`, `unavailable`.
-        """
-
-        def operation(entry: Entry, future: asyncio.Future[Any]) -> None:
-            # What has ended is never changed again, so a thread may read it; the list itself is not shared.
-            settle(future, (entry.state.number, list(entry.state.window)))
-
-        number, window = await self._sessions.run(key, operation)
-        if not number:
-            raise StoreRefusal("unknown", f"no session {key}")
-        saved = await self._keep(lambda: self._branches.save(key, name, number, window))
-        return saved.summary()
-
-    async def list_branches(self, key: str) -> tuple[BranchSummary, ...]:
-        """A conversation's branches, newest first."""
-        return tuple(branch.summary() for branch in await self._keep(lambda: self._branches.of(key)))
-
-    async def read_branch(self, key: str, branch: str) -> tuple[HistoryTurn, ...]:
-        """What stands in a branch; raises StoreRefusal `unknown`, `corrupt`."""
-        found = await self._keep(lambda: self._branches.load(key, branch))
-        if found is None:
-            raise StoreRefusal("unknown", f"no branch {branch}")
-        return tuple(found.window)
-
-    async def restore_branch(self, key: str, branch: str) -> Stored:
-        """Go back to a branch: the model is given its history from now on. A live incarnation is fenced off by this.
-
-        Raises:
-            StoreRefusal: `unknown`; `busy` while a message waits for its answer; those of `append`.
-        """
-        found = await self._keep(lambda: self._branches.load(key, branch))
-        if found is None:
-            raise StoreRefusal("unknown", f"no branch {branch}")
-
-        def operation(entry: Entry, future: asyncio.Future[Any]) -> None:
-            if entry.state.unanswered:
-                refuse(future, "busy", "a message waits for its answer; stop it first")
-                return
-            record = HistoryRestored(
-                number=entry.state.number + 1, at=time.time(), branch=branch, window=tuple(found.window)
-            )
-            self._appends.take(entry, Append((record,), self._issue(entry), keep=False, future=future))
-
-        stored: Stored = await self._sessions.run(key, operation)
-        return stored
-
-    async def delete_branch(self, key: str, branch: str) -> bool:
-        """Remove a branch for good; returns whether there was one."""
-        return await self._keep(lambda: self._branches.delete(key, branch))
+    # Notes
 
     async def save_note(self, key: str, text: str) -> None:
         """Write a note durably.

@@ -139,18 +139,18 @@ def test_deleted_conversation_is_gone_archived_and_whole_after_its_restoration(
         with opened(tmp_path) as store:
             await converse(store, 3, key=key)
             said = await texts(store, key)
-            await store.branch(key, "before")
+            await store.branches.save(key, "before")
             done = await store.archiving.archive(key, ONE)
             assert [(each.archive, each.session, each.turns) for each in done.archives] == [(ONE, key, 3)]
             assert await listed(store) == []
-            assert await store.list_branches(key) == ()
+            assert await store.branches.of(key) == ()
             assert (await refused(store.read_newest(key, 5))).code == "unknown"
             assert await texts(store, ONE) == await texts(store, key) == said
             await store.archiving.restore(key, ONE, replaced_as="")
             assert await listed(store) == [key]
             assert await archived(store) == []
             assert await texts(store, key) == said
-            assert [branch.name for branch in await store.list_branches(key)] == ["before"]
+            assert [branch.name for branch in await store.branches.of(key)] == ["before"]
         assert (await reopen(tmp_path, key)).turns == 3
 
     run(scene())
@@ -450,7 +450,7 @@ async def _look(path: Path) -> tuple[str, int]:
     with opened(path) as store:
         stored = await texts(store) if await listed(store) else []
         where = _is_whole(stored, await archived(store))
-        branches = await store.list_branches(KEY)
+        branches = await store.branches.of(KEY)
         if where == "sessions":
             assert [branch.name for branch in branches] == ["kept"]
         else:
@@ -522,7 +522,7 @@ def _die(store: FileStore) -> None:
 
 async def _three_turns_and_a_branch(store: FileStore) -> None:
     await converse(store, 3)
-    await store.branch(KEY, "kept")
+    await store.branches.save(KEY, "kept")
 
 
 def test_power_cut_at_any_step_of_a_deletion(tmp_path: Path) -> None:
@@ -609,7 +609,7 @@ def test_bad_disk_leaves_the_conversation_where_it_was(tmp_path: Path, code: int
                 assert error.code in ("unavailable", "persistence_failed")
                 assert len(await texts(store)) == 3
                 assert await archived(store) == []
-                assert [branch.name for branch in await store.list_branches(KEY)] == ["kept"]
+                assert [branch.name for branch in await store.branches.of(KEY)] == ["kept"]
                 await converse(store, 1)
                 await store.archiving.archive(KEY, TWO)
                 assert len(await texts(store, TWO)) == 4

@@ -25,9 +25,9 @@ def test_going_back_to_a_branch_gives_the_model_its_history_and_keeps_everything
     async def scene() -> None:
         with opened(tmp_path) as store:
             await talk(store, KEY, 0, 1)
-            branch = await store.branch(KEY, "before the trip")
+            branch = await store.branches.save(KEY, "before the trip")
             token = await talk(store, KEY, 2)
-            assert await store.restore_branch(KEY, branch.branch) == (10, True)
+            assert await store.branches.restore(KEY, branch.branch) == (10, True)
             assert (await refused(store.append(KEY, token, turn(3), keep=False))).code == "fenced"
             state = decode_state((await store.open_session(KEY)).state)
             assert [each.user for each in state.window] == ["text of m0", "text of m1"]
@@ -44,17 +44,20 @@ def test_branches_are_listed_newest_first_for_their_session_alone(tmp_path: Path
         with opened(tmp_path) as store:
             await talk(store, KEY, 0)
             await talk(store, OTHER, 0)
-            made = [await store.branch(KEY, name) for name in ("a", "b")]
-            foreign = await store.branch(OTHER, "c")
-            assert [(each.name, each.turns) for each in await store.list_branches(KEY)] == [
+            made = [await store.branches.save(KEY, name) for name in ("a", "b")]
+            foreign = await store.branches.save(OTHER, "c")
+            assert [(each.name, each.turns) for each in await store.branches.of(KEY)] == [
                 ("b", 1),
                 ("a", 1),
             ]
-            for waiting in (store.restore_branch(KEY, foreign.branch), store.restore_branch(KEY, "nothing")):
+            for waiting in (
+                store.branches.restore(KEY, foreign.branch),
+                store.branches.restore(KEY, "nothing"),
+            ):
                 assert (await refused(waiting)).code == "unknown"
-            assert await store.delete_branch(KEY, foreign.branch) is False
-            assert await store.delete_branch(KEY, made[0].branch) is True
-            assert [each.name for each in await store.list_branches(KEY)] == ["b"]
+            assert await store.branches.delete(KEY, foreign.branch) is False
+            assert await store.branches.delete(KEY, made[0].branch) is True
+            assert [each.name for each in await store.branches.of(KEY)] == ["b"]
 
     run(scene())
 
@@ -63,9 +66,9 @@ def test_a_branch_does_not_change_with_its_conversation(tmp_path: Path) -> None:
     async def scene() -> None:
         with opened(tmp_path, window_turns=2) as store:
             await talk(store, KEY, 0, 1)
-            branch = await store.branch(KEY, "b")
+            branch = await store.branches.save(KEY, "b")
             await talk(store, KEY, 2, 3, 4)
-            await store.restore_branch(KEY, branch.branch)
+            await store.branches.restore(KEY, branch.branch)
             state = decode_state((await store.open_session(KEY)).state)
             assert [each.user for each in state.window] == ["text of m0", "text of m1"]
 
@@ -76,9 +79,9 @@ def test_nobody_goes_back_while_a_message_waits_for_its_answer(tmp_path: Path) -
     async def scene() -> None:
         with opened(tmp_path) as store:
             token = await talk(store, KEY, 0)
-            branch = await store.branch(KEY, "b")
+            branch = await store.branches.save(KEY, "b")
             await store.append(KEY, token, (user(4, 4, "m"),), keep=False)
-            assert (await refused(store.restore_branch(KEY, branch.branch))).code == "busy"
+            assert (await refused(store.branches.restore(KEY, branch.branch))).code == "busy"
 
     run(scene())
 
@@ -88,7 +91,7 @@ def test_a_bad_name_is_refused(tmp_path: Path, name: str) -> None:
     async def scene() -> None:
         with opened(tmp_path) as store:
             await talk(store, KEY, 0)
-            assert (await refused(store.branch(KEY, name))).code == "bad_key"
+            assert (await refused(store.branches.save(KEY, name))).code == "bad_key"
 
     run(scene())
 
@@ -96,8 +99,8 @@ def test_a_bad_name_is_refused(tmp_path: Path, name: str) -> None:
 def test_a_conversation_that_is_not_stored_has_no_branch(tmp_path: Path) -> None:
     async def scene() -> None:
         with opened(tmp_path) as store:
-            assert (await refused(store.branch(KEY, "b"))).code == "unknown"
-            assert await store.list_branches(KEY) == ()
+            assert (await refused(store.branches.save(KEY, "b"))).code == "unknown"
+            assert await store.branches.of(KEY) == ()
 
     run(scene())
 
@@ -108,10 +111,10 @@ def test_branches_have_a_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     async def scene() -> None:
         with opened(tmp_path) as store:
             await talk(store, KEY, 0)
-            made = [await store.branch(KEY, str(index)) for index in range(3)]
-            assert (await refused(store.branch(KEY, "4"))).code == "too_many"
-            await store.delete_branch(KEY, made[0].branch)
-            await store.branch(KEY, "4")
+            made = [await store.branches.save(KEY, str(index)) for index in range(3)]
+            assert (await refused(store.branches.save(KEY, "4"))).code == "too_many"
+            await store.branches.delete(KEY, made[0].branch)
+            await store.branches.save(KEY, "4")
 
     run(scene())
 
@@ -120,11 +123,11 @@ def test_a_damaged_branch_is_set_aside_and_spoils_no_list(tmp_path: Path) -> Non
     async def scene() -> None:
         with opened(tmp_path) as store:
             await talk(store, KEY, 0)
-            await store.branch(KEY, "damaged")
+            await store.branches.save(KEY, "damaged")
             (path,) = (tmp_path / "memory" / "branches").rglob("*.json")
             path.write_bytes(b"?" + path.read_bytes()[1:])
-            await store.branch(KEY, "whole")
-            assert [each.name for each in await store.list_branches(KEY)] == ["whole"]
+            await store.branches.save(KEY, "whole")
+            assert [each.name for each in await store.branches.of(KEY)] == ["whole"]
 
     run(scene())
 
@@ -152,11 +155,11 @@ def test_branches_of_the_older_gateway_are_taken_over(tmp_path: Path) -> None:
     async def scene() -> None:
         with opened(tmp_path) as store:
             await talk(store, KEY, 0)
-            (found,) = await store.list_branches(KEY)
+            (found,) = await store.branches.of(KEY)
             assert (found.branch, found.name, found.turns, found.created_at) == (id_, "mine", 1, 1771582272.0)
-            await store.restore_branch(KEY, id_)
+            await store.branches.restore(KEY, id_)
             state = decode_state((await store.open_session(KEY)).state)
             assert [(each.user, each.answer) for each in state.window] == [("q mine", "a")]
-            assert [each.name for each in await store.list_branches(OTHER)] == ["foreign"]
+            assert [each.name for each in await store.branches.of(OTHER)] == ["foreign"]
 
     run(scene())

@@ -170,7 +170,7 @@ def test_a_file_that_is_damaged_while_it_is_in_use_is_not_written_into_after_it_
                 await store.append(KEY, token, turn(index), keep=False)
             await store.close_session(KEY, token)
             snapshot_of(tmp_path).unlink()
-            await store.list_branches(KEY)
+            await store.branches.of(KEY)
             for key in ("x", "y"):  # it leaves memory
                 await store.read_events(key, after_seq=0, max_events=1, max_bytes=1)
             data = damage(tmp_path)
@@ -196,7 +196,7 @@ def test_only_who_opens_a_damaged_conversation_sets_it_aside(tmp_path: Path, loo
                 "newest": lambda: store.read_newest(KEY, 5),
                 "end": lambda: store.end_open_turns(KEY, "stopped", queue=True),
                 "append": lambda: store.append(KEY, 1 << 40, turn(3), keep=True),
-                "branch": lambda: store.branch(KEY, "b"),
+                "branch": lambda: store.branches.save(KEY, "b"),
             }[look]()
             assert (await refused(waiting)).code == "corrupt"  # type: ignore[arg-type]
         assert journal_of(tmp_path).read_bytes() == data
