@@ -1,10 +1,11 @@
-"""Reads the pages of a session's past: the newest events from memory, older ones from the store."""
+"""Answers with pages of a session's past: the newest events from memory, older ones from the store."""
 
 from __future__ import annotations
 
 import logging
 
 from openclaw_actors.actors.directory import ServiceDirectory
+from openclaw_actors.actors.session_voice import Voice
 from openclaw_actors.actorsystem import AsyncActor
 from openclaw_actors.core.effects import FindOutcome
 from openclaw_actors.core.session import SessionCore
@@ -24,6 +25,7 @@ __all__ = ["ReplayReader"]
 logger = logging.getLogger(__name__)
 
 _STORE_TIMEOUT_S = 30.0
+_LOOK_AGAIN_S = 1.0
 
 
 class ReplayReader:
@@ -33,10 +35,43 @@ class ReplayReader:
         actor: the session's actor, in whose name the store is asked.
     """
 
-    def __init__(self, actor: AsyncActor, directory: ServiceDirectory, core: SessionCore) -> None:
+    def __init__(
+        self, actor: AsyncActor, directory: ServiceDirectory, core: SessionCore, voice: Voice
+    ) -> None:
         self._actor = actor
         self._directory = directory
         self._core = core
+        self._voice = voice
+
+    def show(self, message: Replay) -> None:
+        """Tells the channel that asked, at once or when the store has answered."""
+        page = self.from_memory(message)
+        if page is not None:
+            self._voice.flush()
+            self._voice.tell(message.channel, page)
+        else:
+            self._actor.spawn(self._show_older(message), name="replay")
+
+    async def _show_older(self, message: Replay) -> None:
+        try:
+            page = await self.from_store(message)
+        except AskRefused as refusal:
+            logger.warning("a replay is not possible: %s", refusal)
+            return
+        if page is None:
+            again_s = _LOOK_AGAIN_S if self.from_memory(message) is None else 0.0
+            self._actor.call_later(again_s, self.show, message)
+        else:
+            self._voice.tell(message.channel, page)
+
+    def tell_outcome(self, effect: FindOutcome) -> None:
+        """Tells the channel that repeated a message how its turn has ended, when that is found."""
+        self._actor.spawn(self._tell_outcome(effect), name="find outcome")
+
+    async def _tell_outcome(self, effect: FindOutcome) -> None:
+        outcome = await self.outcome(effect)
+        if outcome is not None:
+            self._voice.tell(effect.deliver.channel, outcome)
 
     def from_memory(self, message: Replay) -> ReplayPage | None:
         """The complete page as of now; None if older events have to be read first.

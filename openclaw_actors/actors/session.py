@@ -173,8 +173,8 @@ class SessionActor(AsyncActor):
             self._core, send_to_model=self._calls.send, carry_out=self._carry_out
         )
         self._core.approvals.needed_for = self._tools.needs_approval
-        self._replays = ReplayReader(self, self._directory, self._core)
         self._voice = Voice(self, self._key, self._directory, message.followers, self._said_so_far)
+        self._replays = ReplayReader(self, self._directory, self._core, self._voice)
         self._bound_to = next((each.bound_to for each in self._core.state.open), None)
         resumes = {"resumes": "a turn"} if self._core.resumes else {}
         self._carry_out(
@@ -268,7 +268,7 @@ class SessionActor(AsyncActor):
             case DecideApproval():
                 self._carry_out(self._core.decided(message, time.time()))
             case Replay():
-                self._replay(message)
+                self._replays.show(message)
             case Followers():
                 self._voice.followers = message.channels
             case EndSession():
@@ -280,26 +280,6 @@ class SessionActor(AsyncActor):
                     self.send(self._router, self._declined())
             case Directory():
                 self.learn_addresses(message, sender)
-
-    def _replay(self, message: Replay) -> None:
-        page = self._replays.from_memory(message)
-        if page is not None:
-            self._voice.flush()
-            self._voice.tell(message.channel, page)
-        else:
-            self.spawn(self._replay_from_store(message), name="replay")
-
-    async def _replay_from_store(self, message: Replay) -> None:
-        try:
-            page = await self._replays.from_store(message)
-        except AskRefused as refusal:
-            logger.warning("a replay is not possible: %s", refusal)
-            return
-        if page is None:
-            again_s = _LOOK_AGAIN_S if self._replays.from_memory(message) is None else 0.0
-            self.call_later(again_s, self._replay, message)
-        else:
-            self._voice.tell(message.channel, page)
 
     # From the model
 
@@ -350,7 +330,7 @@ class SessionActor(AsyncActor):
                     self._approvals.carry_out(effect)
                     self._tools.sub_agents.approvals_changed()
                 case FindOutcome():
-                    self.spawn(self._find_outcome(effect), name="find outcome")
+                    self._replays.tell_outcome(effect)
                 case _:
                     self._tools.carry_out(effect)
         self._note_idleness()
@@ -423,11 +403,6 @@ class SessionActor(AsyncActor):
 
     def _turn_timed_out(self, turn_id: str) -> None:
         self._carry_out(self._core.turn_timed_out(turn_id, time.time()))
-
-    async def _find_outcome(self, effect: FindOutcome) -> None:
-        outcome = await self._replays.outcome(effect)
-        if outcome is not None:
-            self._voice.tell(effect.deliver.channel, outcome)
 
     def _command_done(self, message_id: str, text: str, records: Sequence[Record]) -> None:
         self._carry_out(self._core.command_done(message_id, text, time.time(), drafts=records))
