@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from openclaw_actors.tools.base import Arguments, Tool, ToolFailed
+from openclaw_actors.tools.base import Arguments, Tool, ToolFailed, ToolHost
 from openclaw_actors.tools.sqlite import SqliteDatabase, SqliteFailed, Table
 from openclaw_actors.tools.threads import StopFlag, in_thread
 
@@ -47,6 +47,10 @@ class DatabaseTool(Tool[DatabaseArguments]):
         "that changes data, where that is allowed). Rows are JSON arrays, one a line, below the names of the columns."
     )
     arguments = DatabaseArguments
+
+    def __init__(self, host: ToolHost) -> None:
+        super().__init__(host)
+        self.dangerous = host.config.plugins.native.database.allow_write
 
     async def run(self, arguments: DatabaseArguments) -> str:
         settings = self.host.config.plugins.native.database

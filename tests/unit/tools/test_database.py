@@ -251,6 +251,12 @@ def test_a_database_that_is_none_is_told_and_not_made(path: Path) -> None:
     assert "not a database" in failure(nothing, "tables").text
 
 
+def test_a_database_that_may_be_changed_counts_as_dangerous(path: Path) -> None:
+    for allow_write in (False, True):
+        tool = DatabaseTool(Session(str(path), allow_write=allow_write))  # type: ignore[arg-type]
+        assert tool.dangerous is allow_write
+
+
 def test_text_of_other_bytes_is_shown(path: Path) -> None:
     assert call(path, "query", "SELECT CAST(x'ff41' AS TEXT) AS t") == '["t"]\n["\ufffdA"]\n(1 row)'
     assert call(path, "query", "SELECT 9e999 AS i") == '["i"]\n["inf"]\n(1 row)'
