@@ -9,6 +9,7 @@ import time
 
 from openclaw_actors import logs
 from openclaw_actors.config import GatewayConfig
+from openclaw_actors.config.models import choices_of
 from openclaw_actors.core.admission import SessionLimits
 from openclaw_actors.core.compaction import CompactionLimits
 from openclaw_actors.messages import CallFailed, TurnDone, Usage
@@ -85,6 +86,7 @@ def session_limits(config: GatewayConfig) -> SessionLimits:
         turn_token_budget=config.sessions.turn_token_budget,
         tokens_per_day=config.llm.tokens_per_day_per_principal,
         max_model_calls=config.tooling.max_iterations,
+        models=choices_of(config.llm) if config.llm.models and config.llm.provider != "demo" else (),
         max_equal_calls=config.tooling.max_identical_calls,
         approval_timeout_s=config.tooling.approval_timeout_seconds,
         accept_timeout_s=config.websocket.accept_timeout_seconds,

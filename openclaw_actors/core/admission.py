@@ -40,6 +40,8 @@ class SessionLimits:
     """Of one turn; 0: unlimited."""
     tokens_per_day: int = 0
     """Of one principal, as the model's actor counts them; 0: unlimited."""
+    models: tuple[str, ...] = ()
+    """The only ones that a conversation can choose, the configured one first; empty: the provider knows which there are."""
     approval_timeout_s: float = 300.0
     """How long a tool waits for a person."""
     max_restarts_of_turn: int = 2

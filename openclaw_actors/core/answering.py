@@ -48,7 +48,7 @@ def answer(command: Command, state: Conversation, limits: SessionLimits, *, turn
         case "status":
             return Answer(_status(state, limits, turn_runs=turn_runs))
         case "model":
-            return _model(command.argument, state)
+            return _model(command.argument, state, limits)
         case "queue":
             return _queue(command.argument, state, limits)
         case _:
@@ -88,16 +88,26 @@ def _status(state: Conversation, limits: SessionLimits, *, turn_runs: bool) -> s
     )
 
 
-def _model(wanted: str, state: Conversation) -> Answer:
+def _model(wanted: str, state: Conversation, limits: SessionLimits) -> Answer:
+    allowed = ", ".join((*limits.models, "default"))
     if not wanted:
-        return Answer(f"model: {state.settings.get('model', 'as configured')}")
+        choices = f"; allowed are {allowed}" if limits.models else ""
+        return Answer(f"model: {state.settings.get('model', 'as configured')}{choices}")
     if wanted == "default":
         return Answer("The configured model answers from now on.", (settings_changed(model=None),))
     if len(wanted) > _MAX_MODEL_CHARS or not wanted.isprintable() or " " in wanted:
         return Answer(
             f"A model's name is one word of at most {_MAX_MODEL_CHARS} printable characters. Nothing was changed."
         )
-    return Answer(f"{wanted} answers from now on.", (settings_changed(model=wanted),))
+    if limits.models and wanted not in limits.models:
+        return Answer(f"model: {wanted!r} is none of {allowed}. Nothing was changed.")
+    text = f"{wanted} answers from now on."
+    if not limits.models:
+        text = (
+            f"{wanted} is tried from now on; whether the provider has it shows with the next answer. "
+            "/model default goes back."
+        )
+    return Answer(text, (settings_changed(model=wanted),))
 
 
 def _queue(wanted: str, state: Conversation, limits: SessionLimits) -> Answer:
