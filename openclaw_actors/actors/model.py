@@ -220,7 +220,7 @@ class ModelActor(AsyncActor):
                 # What was streamed was paid for; how much it was, the provider has not got to say.
                 usage = estimate_usage(request, call.chars) if call.chars else Usage()
                 self._count_call(error.code, usage, error.model)
-                self._ledger.spent(request, usage, "failed", seconds)
+                self._ledger.spent(request, usage, "failed", seconds, model=error.model)
                 self._flush(call)
                 self.send(
                     call.asker,
@@ -243,7 +243,7 @@ class ModelActor(AsyncActor):
             else:
                 seconds = time.monotonic() - began
                 self._count_call("ok", answer.usage, answer.model)
-                self._ledger.spent(request, answer.usage, "completed", seconds)
+                self._ledger.spent(request, answer.usage, "completed", seconds, model=answer.model)
                 self.counters[series("llm_cache_tokens_total", kind="read")] += answer.cache_read_tokens
                 self.counters[series("llm_cache_tokens_total", kind="write")] += answer.cache_write_tokens
                 logger.info("call %s answered after %.3f s by %s", call.call_id, seconds, answer.model)

@@ -61,8 +61,14 @@ class ModelLedger:
                 outcome=Outcome.UNKNOWN,
             )
 
-    def spent(self, request: Complete, usage: Usage, status: str, seconds: float) -> None:
-        """A call was made. Those of turns reach the ledger with their ends; summaries and all others do from here."""
+    def spent(
+        self, request: Complete, usage: Usage, status: str, seconds: float, *, model: str = ""
+    ) -> None:
+        """A call was made. Those of turns reach the ledger with their ends; summaries and all others do from here.
+
+        Args:
+            model: who answered, where that need not be the one that was asked for.
+        """
         if not usage.total:
             return
         now = time.time()
@@ -75,7 +81,7 @@ class ModelLedger:
             store,
             UsageNoted(
                 caller=request.session,
-                model=request.model or self._model,
+                model=request.model or model or self._model,
                 usage=usage,
                 seconds=seconds,
                 status=status,

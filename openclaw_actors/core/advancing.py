@@ -45,6 +45,7 @@ def advanced(
             if turn is not None and turn.message_id == record.message_id:
                 begun.usage = turn.usage  # what the attempt that broke has used is used
                 begun.waited_s = turn.waited_s
+                begun.model = turn.model
             begun.ending = has_end
             begun.due = step_is_complete(state)
             said = begun.said_so_far()

@@ -86,6 +86,7 @@ def turn_ended(
     code: str | None = None,
     usage: Usage | None = None,
     waited_s: float | None = None,
+    model: str = "",
 ) -> TurnEnded:
     """The end of the message's turn; its usage is the message's own unless given."""
     return TurnEnded(
@@ -99,6 +100,7 @@ def turn_ended(
         usage=usage if usage is not None else message.usage,
         code=code,
         waited_seconds=None if waited_s is None else round(waited_s, 4),
+        model=model,
     )
 
 

@@ -251,6 +251,7 @@ class SessionCore:
         effects: list[Effect] = [Publish((rest,))] if rest is not None else []
         turn.call_id = None
         turn.comes_back(now, answer.model_seconds)
+        self._answered_by(turn, answer.model)
         turn.usage = turn.usage + answer.usage
         if not answer.tool_calls:
             self._end("completed", turn.text)
@@ -283,6 +284,7 @@ class SessionCore:
             return []
         turn.call_id = None
         turn.comes_back(now, failure.model_seconds)
+        self._answered_by(turn, failure.model)
         turn.usage = turn.usage + failure.usage
         if failure.code == "stream_broken":
             self._begin_again(turn, failure.text)
@@ -419,9 +421,19 @@ class SessionCore:
         turn.call_id = None
         self._writing.facts.append(
             turn_ended(
-                self._running_message(), status, text, code=code, usage=turn.usage, waited_s=turn.waited_s
+                self._running_message(),
+                status,
+                text,
+                code=code,
+                usage=turn.usage,
+                waited_s=turn.waited_s,
+                model=turn.model,
             )
         )
+
+    def _answered_by(self, turn: Turn, model: str) -> None:
+        if model:
+            turn.model = "" if "model" in self.state.settings else model
 
     def _begin_again(self, turn: Turn, text: str) -> None:
         if turn.restarts >= self.limits.max_restarts_of_turn:

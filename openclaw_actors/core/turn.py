@@ -32,6 +32,8 @@ class Turn:
     ending: bool = False
     """Its end is on the way to the journal: nothing that still comes of it counts."""
     usage: Usage = field(default_factory=Usage)
+    model: str = ""
+    """Who answered last; empty: nobody yet, or whom the conversation has chosen."""
     waited_s: float | None = 0.0
     """What the model and tools took so far; None: not known, for an attempt was lost with its process."""
     _out_since: float | None = None

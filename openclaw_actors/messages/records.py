@@ -153,6 +153,8 @@ class TurnEnded(_Record, tag="turn_ended"):
     code: str | None = None
     waited_seconds: float | None = None
     """How much of the turn the model and tools took; None: not known, for a part of it was lost with its process."""
+    model: str = ""
+    """Who answered last, where the conversation had chosen none; empty: nobody did, or it had."""
 
 
 class MessagesAbsorbed(_Record, tag="absorbed"):

@@ -57,7 +57,7 @@ class UsageLedger:
 
     Args:
         directory: the store's.
-        model: what answers where a conversation wants nothing else.
+        model: what answers where a conversation wants nothing else, and a turn does not say who did.
         later: calls back in a moment: the lines of that time are handed over together. None: each at once.
     """
 
@@ -94,7 +94,7 @@ class UsageLedger:
                 session=state.key,
                 principal=principal_of(state.key),
                 turn=record.turn_id,
-                model=state.settings.get("model", self._model),
+                model=record.model or state.settings.get("model", self._model),
                 tokens_in=record.usage.input_tokens,
                 tokens_out=record.usage.output_tokens,
                 seconds=round(max(0.0, record.at - began_at), 3),

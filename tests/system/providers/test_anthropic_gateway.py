@@ -107,6 +107,15 @@ def test_a_loop_of_tools_goes_on_with_the_model_that_stands_in(make_gateway: Gat
         assert attempts == [1, 2]
         assert [each["model"] for each in server.requests()[-2:]] == ["claude-a", "claude-b"]
 
+        def ledger() -> list[str]:
+            lines = gateway.cli("usage", "--json").stdout
+            return [each["model"] for each in json.loads(lines)["turns"]]
+
+        paid = await asyncio.to_thread(
+            wait_until, lambda: len(ledger()) == 3 and ledger(), deadline_s=20, what="three lines of usage"
+        )
+        assert paid == ["claude-b", "claude-a", "claude-b"], "the ledger names who answered"
+
     play(make_gateway, scene, fallbacks=[{"model": "claude-b"}])
 
 

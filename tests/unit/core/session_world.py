@@ -185,12 +185,12 @@ class World:
         assert self.call is not None
         self.do(self.core.model_said(self.call.call_id, text, self.now))
 
-    def model_answers(self, text: str, *tools: str) -> None:
+    def model_answers(self, text: str, *tools: str, by: str = "") -> None:
         assert self.call is not None
         call, self.call = self.call, None
         calls = tuple(ToolCall(call_id=f"{call.call_id}-{name}", name=name, arguments="{}") for name in tools)
         usage = Usage(input_tokens=1, output_tokens=2)
-        done = Completed(call_id=call.call_id, text=text, usage=usage, tool_calls=calls)
+        done = Completed(call_id=call.call_id, text=text, usage=usage, tool_calls=calls, model=by)
         self.do(self.core.model_done(done, self.now))
 
     def summary_comes(self, text: str = "the summary") -> None:

@@ -240,6 +240,41 @@ def test_the_model_of_a_conversation_is_remembered() -> None:
     assert world.core.state.settings == {}
 
 
+def test_a_model_that_is_not_configured_is_said_to_be_tried_or_refused() -> None:
+    world = World()
+    world.deliver(delivery("c1", "/model nobody"))
+    world.settle()
+    assert "is tried from now on" in answer_of(world, "c1")
+    world = World(SessionLimits(models=("main", "small")))
+    for name, text in (("c1", "/model nobody"), ("c2", "/model")):
+        world.deliver(delivery(name, text))
+        world.settle()
+    assert answer_of(world, "c1") == "model: 'nobody' is none of main, small, default. Nothing was changed."
+    assert answer_of(world, "c2") == "model: as configured; allowed are main, small, default"
+    assert world.core.state.settings == {}
+    world.deliver(delivery("c3", "/model small"))
+    world.settle()
+    assert answer_of(world, "c3") == "small answers from now on."
+    assert world.core.state.settings == {"model": "small"}
+
+
+def test_the_end_of_a_turn_says_which_model_answered_unless_one_was_chosen() -> None:
+    world = World()
+    running(world)
+    world.model_answers("", "a", by="main")
+    world.store_writes_all()
+    world.tool_ends()
+    world.store_writes_all()
+    world.model_answers("done", by="stand-in")
+    world.store_writes_all()
+    world.deliver(delivery("c1", "/model small"))
+    world.settle()
+    running(world, "m2")
+    world.model_answers("done", by="other")
+    world.store_writes_all()
+    assert [end.model for end in world.ends()] == ["stand-in", "", ""]
+
+
 # Messages that come while a turn runs
 
 

@@ -40,10 +40,11 @@ class Talk:
             self.ledger.note(self.state, record)
             apply(self.state, record, window_turns=5)
 
-    def turn(self, name: str, tokens: int) -> None:
+    def turn(self, name: str, tokens: int, *, model: str = "") -> None:
         self.write(user_said(deliver(name, self.state.key), 0), turn_began(name, attempt=1))
         usage = Usage(input_tokens=tokens, output_tokens=1)
-        self.write(turn_ended(self.state.open[0], "completed", "x", usage=usage), at=NOW + 2.5)
+        end = turn_ended(self.state.open[0], "completed", "x", usage=usage, model=model)
+        self.write(end, at=NOW + 2.5)
 
 
 def test_a_turn_is_one_line_that_says_whose_it_was_and_what_it_took(tmp_path: Path) -> None:
@@ -52,8 +53,10 @@ def test_a_turn_is_one_line_that_says_whose_it_was_and_what_it_took(tmp_path: Pa
     talk.turn("m1", 10)
     talk.state.settings["model"] = "another"
     talk.turn("m2", 20)
+    talk.turn("m3", 30, model="stand-in")
     ledger.close()
-    first, second = read_ledger(tmp_path)
+    first, second, third = read_ledger(tmp_path)
+    assert third.model == "stand-in"
     assert (first.session, first.principal, first.turn) == ("websocket:alice:main", "alice", "turn-m1")
     assert (first.model, first.tokens_in, first.tokens_out) == ("a-model", 10, 1)
     assert (first.seconds, first.status) == (pytest.approx(2.5, abs=0.01), "completed")
