@@ -25,6 +25,7 @@ def shared() -> Iterator[Gateway]:
             "http": {"stream_keepalive_seconds": 0.3, "send_timeout_seconds": 1},
             "llm": {"retry_count": 0},
             "security": {"allowed_origins": ["https://chat.example"]},
+            "tooling": {"require_tool_approval": True, "approval_required_tools": ["project_memory"]},
         },
     ).start()
     try:

@@ -229,6 +229,31 @@ def test_two_requests_are_one_conversation_also_over_the_websocket(shared: Gatew
     asyncio.run(scene())
 
 
+def test_a_tool_that_needs_approval_waits_for_a_decision_elsewhere(shared: Gateway) -> None:
+    tool = '/demo tool project_memory {"action": "list"}'
+
+    async def scene() -> None:
+        async with (
+            client(shared, "alice-token") as api,
+            Client(shared.ws_url, session="asks", token="alice-token") as web,
+        ):
+            await web.turn("hello")
+            answer = asyncio.create_task(ask(api, tool, user="asks"))
+            await web.expect("tool_approval_required")
+            decided = await ask(api, "/approve", user="asks")
+            assert text_of(decided) == "project_memory was approved and runs."
+            assert "No project memory saved yet." in text_of(await answer)
+
+            chunks = await stream(api, tool, headers=named("asks"))
+            asked = await web.expect("tool_approval_required")
+            decision = {"approvalId": asked["approvalId"], "approved": False}
+            await web.send_raw({"type": "tool_approval_decision", **decision})
+            text, reason = await read(chunks)
+            assert (reason, "Tool execution denied by user." in text) == ("stop", True)
+
+    asyncio.run(scene())
+
+
 def test_a_whole_list_that_is_sent_again_doubles_nothing(shared: Gateway) -> None:
     async def scene() -> None:
         said: list[dict[str, Any]] = [{"role": "system", "content": "be kind"}]
