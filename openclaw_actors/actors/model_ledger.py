@@ -61,9 +61,7 @@ class ModelLedger:
                 outcome=Outcome.UNKNOWN,
             )
 
-    def spent(
-        self, request: Complete, usage: Usage, status: str, seconds: float, *, model: str = ""
-    ) -> None:
+    def spent(self, request: Complete, usage: Usage, status: str, seconds: float, *, model: str = "") -> None:
         """A call was made. Those of turns reach the ledger with their ends; summaries and all others do from here.
 
         Args:

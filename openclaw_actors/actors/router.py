@@ -18,7 +18,7 @@ from openclaw_actors.actors.catalogue import CHANNELS, load
 from openclaw_actors.actors.directory import ServiceDirectory
 from openclaw_actors.actors.router_approvals import ApprovalRequests
 from openclaw_actors.actors.router_moves import RouterMoves
-from openclaw_actors.actors.router_view import SessionGauges, limits_of, node_of
+from openclaw_actors.actors.router_view import SessionGauges, limits_of, node_of, shows
 from openclaw_actors.actorsystem import ActorFailed, AsyncActor, address_key, handles
 from openclaw_actors.config import decode
 from openclaw_actors.core.conversation import decode_state
@@ -277,8 +277,9 @@ class SessionRouter(ApprovalRequests, AsyncActor):
         if key is None:
             return
         del self._addresses[key]
-        self._approvals.pop(key, None)
         entry = self._core.entries.get(key)
+        if entry is None or entry.wakes_at is None:
+            self._approvals.pop(key, None)
         if entry is not None:
             if entry.phase is Phase.PASSIVATING:
                 self._count("session_passivations_total", entry.leaves_for)
@@ -308,7 +309,7 @@ class SessionRouter(ApprovalRequests, AsyncActor):
         now = time.monotonic()
         entries = sorted(self._core.entries.values(), key=lambda entry: -entry.active_at)
         return Children(
-            nodes=tuple(node_of(entry, now) for entry in entries if entry.phase is not Phase.ASLEEP),
+            nodes=tuple(node_of(entry, now) for entry in entries if shows(entry)),
         )
 
     @handles(RestartSession)
@@ -364,8 +365,10 @@ class SessionRouter(ApprovalRequests, AsyncActor):
                         self._tell(effect.outcome.channel, effect.outcome)
                     self._answer_stop_askers(effect.outcome)
                 case EndTurnsOf():
+                    self._approvals.pop(effect.key, None)
                     self._finish_before_the_end(self._end_turns(effect), "end turns")
                 case MoveSession():
+                    self._approvals.pop(effect.key, None)
                     self._finish_before_the_end(self._moves.carry_out(effect.key), "move")
         self._schedule_tick()
 
@@ -380,6 +383,7 @@ class SessionRouter(ApprovalRequests, AsyncActor):
             self.send(address, message)
 
     def _fork(self, fork: Fork) -> None:
+        self._approvals.pop(fork.key, None)  # it says anew what waits
         address = self.create(self._session_class)
         self._addresses[fork.key] = address
         self._keys[address_key(address)] = fork.key

@@ -11,7 +11,7 @@ from openclaw_actors.core.series import series
 from openclaw_actors.core.supervision import RestartLimits
 from openclaw_actors.messages import StatusNode
 
-__all__ = ["SessionGauges", "limits_of", "node_of"]
+__all__ = ["SessionGauges", "limits_of", "node_of", "shows"]
 
 _RESIDENT_FOR_S = 5.0
 
@@ -24,6 +24,11 @@ _STATE_NAMES = {
     Phase.STOPPING: "stopping",
     Phase.BACKING_OFF: "restarting",
 }
+
+
+def shows(entry: Entry) -> bool:
+    """Whether `status` shows a session: it lives or will, or waits asleep for a person."""
+    return entry.phase is not Phase.ASLEEP or entry.wakes_at is not None
 
 
 def node_of(entry: Entry, now: float) -> StatusNode:

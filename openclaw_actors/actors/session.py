@@ -441,10 +441,14 @@ class SessionActor(AsyncActor):
         self.call_later(max(left_s, _LOOK_AGAIN_S), self._leave_when_idle)
 
     def _ask_to_leave_if_idle(self) -> None:
-        if self._core.idle and not self._asked_to_leave and not self._core.draining:
+        if self._core.rests and not self._asked_to_leave and not self._core.draining:
             self._asked_to_leave = True
-            reason = "connection_closed" if self._ends else "idle"
-            asked = PassivationAsked(session=self._key, incarnation=self._core_token, reason=reason)
+            asked = PassivationAsked(
+                session=self._key,
+                incarnation=self._core_token,
+                reason="connection_closed" if self._ends else "idle",
+                decided_within_s=self._approvals.left_s,
+            )
             self.send(self._router, asked)
 
     def _declined(self) -> PassivationDeclined:
@@ -459,16 +463,24 @@ class SessionActor(AsyncActor):
 
     @handles(PassivationGranted)
     async def leave(self, message: PassivationGranted, sender: Address) -> None:
-        """Writes the snapshot and exits; stays if its records cannot be written."""
+        """Writes the snapshot and exits; stays if its records cannot be written, or a decision came meanwhile."""
+        if not self._core.rests:
+            self._stays()
+            return
+        self._approvals.rest()
         self._voice.flush()
         try:
             await self._close()
         except AskRefused as refusal:
             if refusal.code == "dirty":
-                self._asked_to_leave = False
-                self.send(self._router, self._declined())
+                self._stays()
+                self._approvals.look()
                 return
         self.stop("passivated")
+
+    def _stays(self) -> None:
+        self._asked_to_leave = False
+        self.send(self._router, self._declined())
 
     async def _close(self) -> None:
         await self._directory.ask(

@@ -60,6 +60,21 @@ class ApprovalWatch:
         more = f" and {len(names) - 1} more" if len(names) > 1 else ""
         return f"asks whether {names[0]}{more} may run" if names else ""
 
+    @property
+    def left_s(self) -> float | None:
+        """Seconds until the first question's time is over; None: nothing waits."""
+        return max(0.0, min(self._deadlines.values()) - time.monotonic()) if self._deadlines else None
+
+    def rest(self) -> None:
+        """The next incarnation looks after the questions."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def look(self) -> None:
+        """Whose time is over?"""
+        self._look()
+
     def carry_out(self, effect: StartTurnClock | ApprovalsChanged) -> None:
         """Start the turn's clock, or look at what waits now."""
         turn = self._core.turn

@@ -41,7 +41,7 @@ class SessionLimits:
     tokens_per_day: int = 0
     """Of one principal, as the model's actor counts them; 0: unlimited."""
     models: tuple[str, ...] = ()
-    """The only ones that a conversation can choose, the configured one first; empty: the provider knows which there are."""
+    """The only ones that a conversation can choose, the configured one first; empty: it can try any."""
     approval_timeout_s: float = 300.0
     """How long a tool waits for a person."""
     max_restarts_of_turn: int = 2

@@ -42,7 +42,7 @@ class Moves:
             return router.move_now(entry, now)
         if entry.moving:
             return None
-        entry.moving, entry.wakes = True, entry.phase is not Phase.ASLEEP
+        entry.moving, entry.wakes = True, entry.phase is not Phase.ASLEEP or entry.wakes_at is not None
         match entry.phase:
             case Phase.LIVE:
                 stop = StopTurn(session=key, queue=True)

@@ -25,11 +25,12 @@ from openclaw_actors.core.routing import (
     RouterEffect,
     RouterLimits,
     SendToSession,
-    Tell,
     forget,
+    least_recently_used,
     outcome_of,
     refuse,
     refuse_all,
+    tell_lost,
 )
 from openclaw_actors.core.supervision import RestartPolicy
 from openclaw_actors.messages.approvals import DecideApproval
@@ -44,7 +45,6 @@ from openclaw_actors.messages.conversation import (
     PassivationGranted,
     Replay,
     SessionGivesUp,
-    SessionLost,
     Settled,
     StopOutcome,
     StopTurn,
@@ -55,6 +55,7 @@ __all__ = ["RouterCore"]
 
 _STAY_S = 0.5
 _MAX_STOPS = 64
+_STOPPED_ASLEEP = "its turn is ended while it has no process"
 
 
 class RouterCore:
@@ -117,7 +118,7 @@ class RouterCore:
         if entry is None:
             return []
         entry.followers.discard(message.channel)
-        if entry.phase is Phase.ASLEEP and not entry.followers:
+        if entry.phase is Phase.ASLEEP and not entry.followers and entry.wakes_at is None:
             del self.entries[entry.key]
             return []
         return self._tell_followers(entry)
@@ -128,7 +129,10 @@ class RouterCore:
         if entry is None:
             return []
         if entry.phase is Phase.ASLEEP:
-            del self.entries[entry.key]
+            if entry.wakes_at is not None:
+                entry.held.append(message)
+            else:
+                del self.entries[entry.key]
             return []
         return self._hold_or_send(entry, message, now)
 
@@ -137,7 +141,8 @@ class RouterCore:
         entry = self.entries.get(request.session)
         if entry is None and not self.recovered:
             entry = self.entry_of(request.session, now)
-        if entry is None or entry.phase in (Phase.ASLEEP, Phase.PASSIVATING):
+        leaves = entry is not None and entry.phase in (Phase.ASLEEP, Phase.PASSIVATING)
+        if entry is None or (leaves and entry.wakes_at is None):
             return [AnswerStop(outcome_of(request, 0))]
         if len(entry.stops) >= _MAX_STOPS:
             return []
@@ -146,8 +151,10 @@ class RouterCore:
         entry.stops.append(request)
         if entry.phase in REACHABLE:
             return [SendToSession(entry.key, request)]
-        if entry.phase is Phase.STOPPING or entry.ending or entry.moving:
+        if entry.phase in (Phase.STOPPING, Phase.PASSIVATING) or entry.ending or entry.moving:
             return []
+        if entry.phase is Phase.ASLEEP:
+            return self._wake(entry, now)
         self._waiting.pop(entry.key, None)
         return self._end_turns(entry, now)
 
@@ -201,9 +208,14 @@ class RouterCore:
             return []
         entry.leaves_for = "room" if entry.asked_to_leave else message.reason
         entry.asked_to_leave = False
-        if entry.phase is not Phase.LIVE or entry.unsettled or entry.stops:
+        asks_on = message.decided_within_s is not None and (entry.moving or self._too_many_ask())
+        if entry.phase is not Phase.LIVE or entry.unsettled or entry.stops or asks_on:
+            entry.stays_until = now + _STAY_S
             declined = PassivationDeclined(session=entry.key, incarnation=message.incarnation)
             return [SendToSession(entry.key, declined)]
+        if message.decided_within_s is not None:
+            entry.wakes_at, entry.doing = now + message.decided_within_s, "waits for a person"
+        entry.ends = message.reason == "connection_closed"
         entry.enter(Phase.PASSIVATING, now)
         return [SendToSession(entry.key, PassivationGranted())]
 
@@ -216,8 +228,10 @@ class RouterCore:
         entry.stays_until = now + _STAY_S
         if entry.phase is not Phase.PASSIVATING:
             return self.fill(now)
+        entry.wakes_at = None
         entry.enter(Phase.LIVE, now)
-        return self._send_what_waits(entry) + self.fill(now)
+        stops: list[RouterEffect] = [SendToSession(entry.key, stop) for stop in entry.stops]
+        return stops + self._send_what_waits(entry) + self.fill(now)
 
     # Life and death
 
@@ -295,9 +309,11 @@ class RouterCore:
     def restart_by_hand(self, key: str, now: float) -> list[RouterEffect] | None:
         """A person restarts the session; None if it has no process and none is due."""
         entry = self.entries.get(key)
-        if entry is None or entry.phase is Phase.ASLEEP:
+        if entry is None or (entry.phase is Phase.ASLEEP and entry.wakes_at is None):
             return None
         entry.policy.restarted_by_hand()
+        if entry.phase is Phase.ASLEEP:
+            return self._wake(entry, now)
         if entry.phase in HAS_PROCESS:
             entry.innocent = True
             return self.kill(entry, "restarted by an operator", now, cause="operator")
@@ -309,8 +325,13 @@ class RouterCore:
         """The session has no process: its conversation may be moved, and it starts again only afterwards."""
         self._waiting.pop(entry.key, None)
         entry.enter(Phase.BACKING_OFF, now)
-        entry.restart_at, entry.ending = NEVER, False
+        entry.restart_at, entry.ending, entry.wakes_at = NEVER, False, None
         return [MoveSession(entry.key)]
+
+    def end_without_place(self, entry: Entry, now: float) -> list[RouterEffect]:
+        """A session that slept is to stop, and found no place in time: its turns end in the journal alone."""
+        self._waiting.pop(entry.key, None)
+        return tell_lost(entry, 0, _STOPPED_ASLEEP) + self._end_turns(entry, now)
 
     def kill(self, entry: Entry, reason: str, now: float, *, cause: str = "") -> list[RouterEffect]:
         """Ends the session's process, for a reason for people; with a cause, for the metrics, it is replaced."""
@@ -350,7 +371,10 @@ class RouterCore:
         """Starts what is due and has a place; asks idle sessions to leave if more wait than there are places."""
         effects: list[RouterEffect] = []
         for entry in list(self.entries.values()):
-            if entry.phase is Phase.BACKING_OFF and entry.restart_at <= now:
+            asks_in_vain = (
+                entry.phase is Phase.ASLEEP and entry.wakes_at is not None and entry.wakes_at <= now
+            )
+            if asks_in_vain or (entry.phase is Phase.BACKING_OFF and entry.restart_at <= now):
                 entry.enter(Phase.WAITING, now)
                 self._waiting[entry.key] = None
                 self._waiting.move_to_end(entry.key, last=False)
@@ -404,12 +428,12 @@ class RouterCore:
             return []
         if entry.phase is Phase.LIVE:
             return [SendToSession(entry.key, message)]
-        if entry.phase is Phase.ASLEEP:
-            entry.enter(Phase.WAITING, now)
-        if entry.phase is Phase.WAITING:
-            self._waiting.setdefault(entry.key)
-            return self.fill(now)
-        return []
+        return self._wake(entry, now) if entry.phase in (Phase.ASLEEP, Phase.WAITING) else []
+
+    def _wake(self, entry: Entry, now: float) -> list[RouterEffect]:
+        entry.enter(Phase.WAITING, now)
+        self._waiting.setdefault(entry.key)
+        return self.fill(now)
 
     def _fork(self, entry: Entry, now: float) -> list[RouterEffect]:
         self._waiting.pop(entry.key, None)
@@ -418,8 +442,9 @@ class RouterCore:
         why = "restart" if entry.death else "recovery" if entry.recovering else "message"
         entry.kill_reason, entry.death, entry.accused, entry.ended = "", "", "", 0
         entry.innocent = entry.blameless = entry.was_live = entry.asked_to_leave = False
-        entry.doing, entry.active_at = "starting", max(entry.active_at, now)
-        return [Fork(entry.key, int(entry.died_guilty), entry.audience, why)]
+        entry.doing, entry.active_at, entry.wakes_at = "starting", max(entry.active_at, now), None
+        stops = [SendToSession(entry.key, stop) for stop in entry.stops]  # said while it slept
+        return [Fork(entry.key, int(entry.died_guilty), entry.audience, why), *stops]
 
     def _send_what_waits(self, entry: Entry) -> list[RouterEffect]:
         messages = [*entry.unsettled.values(), *entry.held]
@@ -431,24 +456,21 @@ class RouterCore:
         wanted = len(self._waiting) - leaving
         if wanted <= 0 or self._occupied < self.limits.max_live:
             return []
-        idle = [
-            entry
-            for entry in self.entries.values()
-            if entry.phase is Phase.LIVE
-            and not entry.asked_to_leave
-            and not entry.unsettled
-            and entry.stays_until <= now
-        ]
-        idle.sort(key=lambda entry: entry.active_at)
-        for entry in idle[:wanted]:
+        idle = least_recently_used(self.entries.values(), now)[:wanted]
+        for entry in idle:
             entry.asked_to_leave = True
-        return [SendToSession(entry.key, Passivate()) for entry in idle[:wanted]]
+        return [SendToSession(entry.key, Passivate()) for entry in idle]
+
+    def _too_many_ask(self) -> bool:
+        return sum(each.wakes_at is not None for each in self.entries.values()) >= self.limits.max_asking
 
     def _asleep(self, entry: Entry, now: float) -> list[RouterEffect]:
-        if entry.unsettled or entry.held:
+        if entry.wakes_at is not None and entry.ends:
+            entry.held.append(EndSession(session=entry.key))
+        if entry.unsettled or entry.stops or any(not isinstance(each, EndSession) for each in entry.held):
             entry.enter(Phase.WAITING, now)
             self._waiting[entry.key] = None
-        elif entry.followers:
+        elif entry.followers or entry.wakes_at is not None:
             entry.enter(Phase.ASLEEP, now)
         else:
             del self.entries[entry.key]
@@ -456,11 +478,8 @@ class RouterCore:
 
     def _died(self, entry: Entry, incarnation: int, now: float) -> list[RouterEffect]:
         reason = entry.kill_reason or "its process ended unexpectedly"
-        entry.death = entry.death or "died"
-        effects: list[RouterEffect] = [
-            Tell(channel, SessionLost(session=entry.key, incarnation=incarnation, reason=reason))
-            for channel in sorted(entry.followers)
-        ]
+        entry.death, entry.wakes_at = entry.death or "died", None
+        effects = tell_lost(entry, incarnation, reason)
         entry.held = type(entry.held)(m for m in entry.held if not isinstance(m, Replay))
         entry.restart_at = now if entry.innocent else now + entry.policy.died(now).delay_s
         if entry.stops:
@@ -470,7 +489,7 @@ class RouterCore:
 
     def _end_turns(self, entry: Entry, now: float) -> list[RouterEffect]:
         entry.enter(Phase.BACKING_OFF, now)
-        entry.restart_at, entry.ending = NEVER, True
+        entry.restart_at, entry.ending, entry.wakes_at = NEVER, True, None
         return [EndTurnsOf(entry.key, queue=any(request.queue for request in entry.stops))]
 
     def _gone_in_drain(self, entry: Entry, now: float) -> list[RouterEffect]:

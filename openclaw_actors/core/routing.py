@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict, deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import TypeAlias
@@ -10,7 +11,7 @@ from typing import TypeAlias
 from openclaw_actors.core.refusals import refusal_of
 from openclaw_actors.core.supervision import RestartLimits, RestartPolicy
 from openclaw_actors.messages.base import Message
-from openclaw_actors.messages.conversation import Deliver, StopOutcome, StopTurn
+from openclaw_actors.messages.conversation import Deliver, SessionLost, StopOutcome, StopTurn
 
 __all__ = [
     "HAS_PROCESS",
@@ -29,10 +30,12 @@ __all__ = [
     "SendToSession",
     "Tell",
     "forget",
+    "least_recently_used",
     "outbox_of",
     "outcome_of",
     "refuse",
     "refuse_all",
+    "tell_lost",
 ]
 
 NEVER = float("inf")
@@ -49,7 +52,7 @@ class Phase(Enum):
     """Where a session stands in its life."""
 
     ASLEEP = auto()
-    """Passivated; somebody follows it still."""
+    """Passivated; somebody follows it still, or is asked whether a tool may run."""
     WAITING = auto()
     """For a place under `sessions.max_live`."""
     STARTING = auto()
@@ -78,6 +81,8 @@ class RouterLimits:
     """Other messages that wait for one session's next incarnation; the oldest go first, channels ask again."""
     max_waiting: int = 1_024
     """Sessions that wait for a place."""
+    max_asking: int = 1_024
+    """Sessions that are asleep while people are asked; further ones keep their place."""
     max_starting: int = 8
     """Sessions that start at the same time when work is recovered."""
     ping_timeout_s: float = 10.0
@@ -126,6 +131,10 @@ class Entry:
     """Its conversation goes to the archive or comes back: it is sent nothing more, and must not start meanwhile."""
     wakes: bool = False
     """It has something to go on with, should its conversation stay."""
+    wakes_at: float | None = None
+    """Asleep, or about to be, while people are asked: it goes on then, whatever was decided. None: it asks nobody."""
+    ends: bool = False
+    """The connection that it belongs to was gone before it fell asleep."""
     asked_to_leave: bool = False
     stays_until: float = 0.0
     """It declined to leave and is not asked again before."""
@@ -239,6 +248,25 @@ def forget(entry: Entry, delivery_id: str) -> None:
     """A delivery was accepted or refused."""
     entry.unsettled.pop(delivery_id, None)
     entry.strikes.pop(delivery_id, None)
+
+
+def least_recently_used(entries: Iterable[Entry], now: float) -> list[Entry]:
+    """Those that can be asked to leave, the one first to whom nobody has said anything for the longest time."""
+    found = [
+        entry
+        for entry in entries
+        if entry.phase is Phase.LIVE
+        and not entry.asked_to_leave
+        and not entry.unsettled
+        and entry.stays_until <= now
+    ]
+    return sorted(found, key=lambda entry: entry.active_at)
+
+
+def tell_lost(entry: Entry, incarnation: int, reason: str) -> list[RouterEffect]:
+    """Tells those who follow a session that its process is gone: they ask the next one for what they missed."""
+    lost = SessionLost(session=entry.key, incarnation=incarnation, reason=reason)
+    return [Tell(channel, lost) for channel in sorted(entry.followers)]
 
 
 def refuse(message: Deliver, code: str, text: str = "") -> Tell:

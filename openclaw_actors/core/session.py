@@ -97,13 +97,23 @@ class SessionCore:
     @property
     def idle(self) -> bool:
         """Nothing runs, waits or is being written; while draining, what waits may do so until the next start."""
-        if not self._writing.idle or self._stops or self.state.commands:
-            return False
-        if len(self.approvals) or len(self.intake) or self.compaction.runs:
-            return False
-        if self.turn is not None and not (self.draining and only_waits(self.state)):
+        if self._busy or (self.turn is not None and not (self.draining and only_waits(self.state))):
             return False
         return self.draining or not self.state.open
+
+    @property
+    def rests(self) -> bool:
+        """Its process may end: it is idle, or waits for nothing but decisions of people, as its journal says."""
+        if self.turn is None or self.turn.ending:
+            return self.idle
+        return not self._busy and only_waits(self.state)
+
+    @property
+    def _busy(self) -> bool:
+        """Something is being written, or will be at once."""
+        if not self._writing.idle or self._stops or self.state.commands:
+            return True
+        return bool(len(self.approvals) or len(self.intake) or self.compaction.runs)
 
     @property
     def mailbox_depth(self) -> int:

@@ -60,6 +60,8 @@ class Watchdog:
             entry.innocent = True
             return router.kill(entry, "it did not stop when asked", now, cause="stop_timeout")
         match entry.phase:
+            case Phase.WAITING if entry.stops and now > entry.stop_deadline:
+                return router.end_without_place(entry, now)
             case Phase.STARTING if now - entry.since > limits.start_timeout_s:
                 reason = f"it did not get ready within {limits.start_timeout_s:g} s"
                 return router.kill(entry, reason, now, cause="start_timeout")

@@ -194,12 +194,14 @@ class Passivate(Plain):
 
 
 class PassivationAsked(Plain):
-    """session -> router: I am idle and would leave; send me nothing more if nothing is on its way."""
+    """session -> router: I am idle, or wait for people, and would leave; send me nothing if nothing is on its way."""
 
     session: str
     incarnation: int
     reason: str = "idle"
     """`idle` or `connection_closed`; for the metrics."""
+    decided_within_s: float | None = None
+    """Of one that waits for nothing but people's decisions: after so many seconds it has to go on without them."""
 
 
 class PassivationGranted(Plain):

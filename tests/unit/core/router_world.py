@@ -25,6 +25,7 @@ from openclaw_actors.core.routing import (
 from openclaw_actors.core.watchdog import Watchdog
 from openclaw_actors.messages import (
     Accepted,
+    DecideApproval,
     Deliver,
     EndSession,
     Message,
@@ -83,6 +84,8 @@ class World:
         """What was taken, by session, in order."""
         self.open: dict[str, list[str]] = {}
         """Of that, what has no answer yet; it survives every death."""
+        self.asking: set[str] = set()
+        """Whose running turn waits for a person."""
         self.refused: dict[str, Refused] = {}
         self.lost: list[SessionLost] = []
         self.answers: list[StopOutcome] = []
@@ -184,10 +187,15 @@ class World:
                     self.decline(key)
             case PassivationDeclined():
                 session.asked = False
+            case PassivationGranted() if self.open.get(key) and key not in self.asking:
+                session.asked = False
+                self.decline(key)
             case PassivationGranted():
                 session.granted = True
+            case DecideApproval() if key in self.asking:
+                self.answer(key)
             case EndSession():
-                self.ask_to_leave(key)
+                self.ask_to_leave(key, "connection_closed")
             case PingSession():
                 pong = Pong(pid=1, incarnation=session.incarnation, doing="idle")
                 self.watchdog.ponged(key, pong, self.now)
@@ -198,13 +206,24 @@ class World:
         incarnation = self.sessions[key].incarnation
         self.core.settled(Settled(session=key, incarnation=incarnation, delivery_ids=(delivery_id,)))
 
-    def ask_to_leave(self, key: str) -> None:
-        """It leaves if it has nothing to do."""
+    def ask_to_leave(self, key: str, reason: str = "idle") -> None:
+        """It leaves if it has nothing to do, or nothing but to wait for a person, which takes 20 seconds at most."""
         session = self.sessions[key]
-        if not self.open.get(key) and not session.asked:
+        waits = key in self.asking
+        if (waits or not self.open.get(key)) and not session.asked:
             session.asked = True
-            asked = PassivationAsked(session=key, incarnation=session.incarnation)
+            asked = PassivationAsked(
+                session=key,
+                incarnation=session.incarnation,
+                reason=reason,
+                decided_within_s=20.0 if waits else None,
+            )
             self.do(self.core.passivation_asked(asked, self.now))
+
+    def decide(self, key: str) -> None:
+        """A person lets a tool run that waits."""
+        decision = DecideApproval(session=key, approval_id="", approved=True, by="operator")
+        self.do(self.core.decide(decision, self.now))
 
     def decline(self, key: str) -> None:
         session = self.sessions[key]
@@ -215,6 +234,7 @@ class World:
     def answer(self, key: str) -> None:
         """The running turn ends by itself."""
         self.open[key].pop(0)
+        self.asking.discard(key)
 
     def die(self, key: str) -> None:
         """The process is gone and reaped."""
@@ -229,6 +249,7 @@ class World:
 
     def _end(self, key: str, *, queue: bool) -> int:
         ended = self.open.get(key, [])[: None if queue else 1]
+        self.asking.discard(key)
         self.open[key] = self.open.get(key, [])[len(ended) :]
         return len(ended)
 

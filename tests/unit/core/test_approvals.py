@@ -219,6 +219,43 @@ def test_a_drain_does_not_wait_for_a_person() -> None:
     world.check_all_answered()
 
 
+def test_who_waits_for_nothing_but_a_person_needs_no_process() -> None:
+    world = asked("B")
+    assert world.core.rests
+    world.crash()
+    assert world.core.rests or world.write is not None
+    world.store_writes_all()
+    assert world.core.rests
+    assert not world.core.idle
+    world.deliver(delivery("m2"))
+    assert not world.core.rests, "what was said is not recorded"
+    world.store_writes_all()
+    assert world.core.rests, "it waits behind the turn that waits"
+    [question] = world.asked
+    world.decides(question, approved=True)
+    assert not world.core.rests
+    world.store_writes_all()
+    assert not world.core.rests, "the tool runs"
+    world.settle()
+    assert world.core.rests
+    assert world.core.idle
+    world.check_all_answered()
+
+
+def test_a_tool_that_runs_beside_a_question_needs_its_process() -> None:
+    world = World()
+    world.asking = frozenset({"B"})
+    world.deliver(delivery("m1"))
+    world.store_writes_all()
+    world.model_answers("", "A", "B")
+    world.store_writes_all()
+    assert world.asked
+    assert not world.core.rests
+    world.tool_ends()
+    world.store_writes_all()
+    assert world.core.rests
+
+
 def test_ids_are_the_same_however_often_the_question_is_written() -> None:
     world = World()
     world.asking = frozenset({"B"})

@@ -588,6 +588,15 @@ class RouterMachine(RuleBasedStateMachine):
             self.world.answer(key)
 
     @rule(key=KEYS)
+    def ask_a_person(self, key: str) -> None:
+        if self._ready(key) and self.world.open.get(key):
+            self.world.asking.add(key)
+
+    @rule(key=KEYS)
+    def decide(self, key: str) -> None:
+        self.world.decide(key)
+
+    @rule(key=KEYS)
     def ask_to_leave(self, key: str) -> None:
         if self._ready(key):
             self.world.ask_to_leave(key)
@@ -638,6 +647,7 @@ class RouterMachine(RuleBasedStateMachine):
         for key, sent in self.sent.items():
             taken = [name for name in sent if name not in world.refused]
             assert world.recorded.get(key, []) == taken, "lost, or out of order"
+        assert not any(world.open.values()), "nobody goes on with a turn that is open"
         assert not any(world.open.values()), "a turn was not resumed"
         assert len(world.answers) == self.stops, "a stop has no answer"
         assert {refused.code for refused in world.refused.values()} <= {"busy", "quarantined"}
