@@ -17,16 +17,18 @@ from openclaw_actors.actors.http_deliveries import Deliveries
 from openclaw_actors.actors.http_health import HealthRoutes
 from openclaw_actors.actors.http_metrics import MetricsRoutes
 from openclaw_actors.actors.http_openai import OpenAIRoutes
-from openclaw_actors.actors.http_server import HttpServer
+from openclaw_actors.actors.http_server import HEAD_TIMEOUT_S, HttpServer
 from openclaw_actors.actors.http_turns import Turns
 from openclaw_actors.actors.http_twilio import TwilioRoutes
 from openclaw_actors.actors.listening import ListenFailed, listen, shown_address
 from openclaw_actors.actors.own_secrets import own_secrets
 from openclaw_actors.actors.principals import principals_of
+from openclaw_actors.actors.tls_gate import TlsGate
 from openclaw_actors.actorsystem import AsyncActor, handles
 from openclaw_actors.channels.calls import Calls
 from openclaw_actors.channels.watch import Watches
 from openclaw_actors.config import GatewayConfig, decode
+from openclaw_actors.config.tls import TlsUnusable
 from openclaw_actors.core.refusals import TOO_LARGE, refusal_of
 from openclaw_actors.errors import ConfigError, FrameTooLarge
 from openclaw_actors.messages import (
@@ -80,6 +82,7 @@ class HttpChannel(AsyncActor):
     def __init__(self) -> None:
         super().__init__()
         self._server: HttpServer | None = None
+        self._gate: TlsGate | None = None
         self._context: HttpContext
         self._directory: ServiceDirectory
         self._deliveries: Deliveries
@@ -100,11 +103,12 @@ class HttpChannel(AsyncActor):
         try:
             secrets = own_secrets(message)
             principals = principals_of(config, secrets)
+            self._gate = TlsGate.of(config.tls, handshake_s=HEAD_TIMEOUT_S)
             sockets = await listen(config.bind_address, config.http.port, setting="http.port")
         except ListenFailed as problem:
             self.call_later(_EXIT_AFTER_ANSWER_S, self.stop, problem.code)
             return InitFailed(reason=problem.reason, code=problem.code)
-        except ConfigError as problem:
+        except (ConfigError, TlsUnusable) as problem:
             self.call_later(_EXIT_AFTER_ANSWER_S, self.stop, "configuration")
             return InitFailed(reason=str(problem), code="configuration")
         self._prepare_sessions(message.name, config)
@@ -121,8 +125,10 @@ class HttpChannel(AsyncActor):
             port=sockets[0].getsockname()[1],
         )
         routes = [route for group in _GROUPS for route in group(self._context).routes()]
-        self._server = HttpServer(loop=self.loop, limits=config.http, routes=routes)
+        self._server = HttpServer(loop=self.loop, limits=config.http, routes=routes, gate=self._gate)
         await self._server.serve(sockets)
+        if self._gate is not None:
+            self.spawn(self._gate.keep_fresh(), name="certificate")
         self._use_router()
         self._tick()
         address = shown_address(sockets)
@@ -171,6 +177,7 @@ class HttpChannel(AsyncActor):
             incarnation=self.incarnation or 0,
             mailbox_depth=self.mailbox_depth,
             doing="draining" if self._context.draining else _doing(connections),
+            warnings=self._gate.warnings if self._gate is not None else (),
         )
 
     @handles(Intake)

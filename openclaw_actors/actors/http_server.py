@@ -13,14 +13,15 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from openclaw_actors.actors.http_context import HttpError, error_answer
+from openclaw_actors.actors.tls_gate import TlsGate
 from openclaw_actors.config.sections import HttpConfig
 
-__all__ = ["HttpServer"]
+__all__ = ["HEAD_TIMEOUT_S", "HttpServer"]
 
 logger = logging.getLogger(__name__)
 
 _FINISH_WITHIN_S = 1.0
-_HEAD_TIMEOUT_S = 10.0
+HEAD_TIMEOUT_S = 10.0
 _KEEP_ALIVE_S = 30.0
 _MAX_LINE_BYTES = 8_190
 _FULL_BODY = (
@@ -41,12 +42,19 @@ class HttpServer:
         loop: the actor's.
         limits: the configuration's section.
         routes: all that it serves.
+        gate: of TLS; None: it speaks plain HTTP.
     """
 
     def __init__(
-        self, *, loop: asyncio.AbstractEventLoop, limits: HttpConfig, routes: Iterable[web.RouteDef]
+        self,
+        *,
+        loop: asyncio.AbstractEventLoop,
+        limits: HttpConfig,
+        routes: Iterable[web.RouteDef],
+        gate: TlsGate | None = None,
     ) -> None:
         self._loop = loop
+        self._make = gate.guard(self._connection) if gate is not None else self._connection
         self._max_connections = limits.max_connections
         self._listeners: list[asyncio.Server] = []
         self._silent: dict[web.RequestHandler, asyncio.TimerHandle] = {}
@@ -76,7 +84,7 @@ class HttpServer:
         """Answer on these listening sockets."""
         await self._runner.setup()
         for each in sockets:
-            self._listeners.append(await self._loop.create_server(self._connection, sock=each))
+            self._listeners.append(await self._loop.create_server(self._make, sock=each))
 
     async def shut_down(self) -> None:
         """Close the port and let answers that are on their way finish."""
@@ -94,7 +102,7 @@ class HttpServer:
         self._loop.call_soon(self._arrived)
         handler: web.RequestHandler = server()
         # aiohttp waits for ever for a first request.
-        self._silent[handler] = self._loop.call_later(_HEAD_TIMEOUT_S, self._give_up, handler)
+        self._silent[handler] = self._loop.call_later(HEAD_TIMEOUT_S, self._give_up, handler)
         return handler
 
     def _arrived(self) -> None:

@@ -201,7 +201,8 @@ class Root:
             ready = await self._or_stopped(boot.start())
             self._addresses = ready.detail
             self._record(boot, state)
-            silent = await self._or_stopped(until_both_answer(ready, timeout_s=ANSWER_WITHIN_S))
+            answering = until_both_answer(ready, timeout_s=ANSWER_WITHIN_S, tls=self._plan.config.tls.on)
+            silent = await self._or_stopped(answering)
             if silent:
                 raise BootFailed(f"{silent} does not answer", final=True)
             self._is_ready(boot, ready)
@@ -256,6 +257,7 @@ class Root:
             supervisor=boot.supervisor_key,
             ws=self._addresses.get("ws", ""),  # those of the boot before, until there are new ones
             http=self._addresses.get("http", ""),
+            certificate=self._plan.config.tls.certificate or "",
         )
         try:
             write_record(self._plan.run, record)

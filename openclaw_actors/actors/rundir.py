@@ -61,6 +61,8 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     ws: str = ""
     """HOST:PORT of the WebSocket channel."""
     http: str = ""
+    certificate: str = ""
+    """The file of the certificate that both channels show; empty where they speak plain HTTP."""
 
 
 class StateLock:

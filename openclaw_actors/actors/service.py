@@ -80,6 +80,12 @@ class Service:
             return failed
         return failed + tuple(f"{self.name}: {problem}" for problem in self.pong.problems)
 
+    @property
+    def told(self) -> tuple[str, ...]:
+        """All that a person should know: why it is not healthy, and what must be seen to."""
+        warnings = self.pong.warnings if self.pong is not None else ()
+        return self.problems + tuple(f"{self.name}: {warning}" for warning in warnings)
+
     def node(self, children: tuple[StatusNode, ...] = ()) -> StatusNode:
         """How `status` shows it."""
         pong = self.pong

@@ -320,7 +320,7 @@ class Supervisor(OperatorApprovals, OutboxRequests, McpServers, AsyncActor):
         """Why the gateway is not ready, and if asked for, also what it can do without."""
         draining = ("draining",) if self._draining or not self._takes else ()
         services = [each for each in self._services.values() if each.essential or all_of_them]
-        return draining + tuple(problem for service in services for problem in service.problems)
+        return draining + tuple(p for each in services for p in (each.told if all_of_them else each.problems))
 
     @handles(GetHealth)
     def health(self, message: GetHealth, sender: Address) -> GatewayHealth:

@@ -14,6 +14,7 @@ from openclaw_actors.actors.health import HealthWatch
 from openclaw_actors.actors.listening import ListenFailed, listen, shown_address
 from openclaw_actors.actors.own_secrets import own_secrets
 from openclaw_actors.actors.principals import principals_of
+from openclaw_actors.actors.tls_gate import TlsGate
 from openclaw_actors.actors.websocket_link import Link
 from openclaw_actors.actors.websocket_server import WebSocketServer
 from openclaw_actors.actorsystem import AsyncActor, handles
@@ -22,6 +23,7 @@ from openclaw_actors.channels.pages import health_page
 from openclaw_actors.channels.websocket.channel import WebSocketCore
 from openclaw_actors.channels.websocket.handshake import Page, RequestHead
 from openclaw_actors.config import GatewayConfig, decode
+from openclaw_actors.config.tls import TlsUnusable
 from openclaw_actors.core.refusals import TOO_LARGE, refusal_of
 from openclaw_actors.errors import ConfigError, FrameTooLarge
 from openclaw_actors.messages import (
@@ -66,6 +68,7 @@ class WebSocketChannel(AsyncActor):
     def __init__(self) -> None:
         super().__init__()
         self._core: WebSocketCore | None = None
+        self._gate: TlsGate | None = None
         self._server: WebSocketServer
         self._directory: ServiceDirectory
         self._health: HealthWatch
@@ -82,18 +85,21 @@ class WebSocketChannel(AsyncActor):
         self._directory = ServiceDirectory(message.directory)
         self._health = HealthWatch(self, sender)
         try:
+            self._gate = TlsGate.of(config.tls, handshake_s=config.websocket.open_timeout_seconds)
             server = self._make_server(message, config)
             sockets = await listen(config.bind_address, config.port, setting="port")
         except ListenFailed as problem:
             self.call_later(_EXIT_AFTER_ANSWER_S, self.stop, problem.code)
             return InitFailed(reason=problem.reason, code=problem.code)
-        except ConfigError as problem:
+        except (ConfigError, TlsUnusable) as problem:
             self.call_later(_EXIT_AFTER_ANSWER_S, self.stop, "configuration")
             return InitFailed(reason=str(problem), code="configuration")
         self._server, self._core = server, server.core
         address = shown_address(sockets)
         self._use_http_port()
         await server.serve(sockets)
+        if self._gate is not None:
+            self.spawn(self._gate.keep_fresh(), name="certificate")
         self._use_router()
         timeouts = (self._server.limits.open_timeout_s, config.websocket.accept_timeout_seconds)
         self._tick_s = max(_MIN_TICK_S, min(_TICK_S, *(timeout / 4 for timeout in timeouts)))
@@ -110,6 +116,7 @@ class WebSocketChannel(AsyncActor):
             route=self._route,
             page=self._page_wanted,
             counters=self.counters,
+            gate=self._gate,
         )
 
     @handles(Directory)
@@ -144,6 +151,7 @@ class WebSocketChannel(AsyncActor):
             incarnation=self.incarnation or 0,
             mailbox_depth=self.mailbox_depth,
             doing="draining" if core.draining else _doing(connections),
+            warnings=self._gate.warnings if self._gate is not None else (),
             gauges={"ws_connections": connections},
         )
 

@@ -218,7 +218,10 @@ class Link(asyncio.Protocol):
 
     def abort(self) -> None:
         """Close the socket at once."""
-        if not self._transport.is_closing() or self._transport.get_write_buffer_size():
+        closing = (
+            self._transport.is_closing() and self._transport.can_write_eof()
+        )  # one with TLS waits for an answer
+        if not closing or self._transport.get_write_buffer_size():
             self._transport.abort()
 
     @property
@@ -251,6 +254,9 @@ class Link(asyncio.Protocol):
                 self._transport.write(data)
             elif not self._transport.is_closing():
                 self._eof_written = True
+                if not self._transport.can_write_eof():  # TLS knows no half of a connection
+                    self._transport.close()
+                    continue
                 try:
                     self._transport.write_eof()
                 except OSError:

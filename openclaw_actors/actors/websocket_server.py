@@ -14,6 +14,7 @@ from collections.abc import Callable, MutableMapping
 
 from websockets.http11 import Request
 
+from openclaw_actors.actors.tls_gate import TlsGate
 from openclaw_actors.actors.websocket_link import Link, LinkLimits
 from openclaw_actors.channels.auth import Principals
 from openclaw_actors.channels.websocket.answers import Answers
@@ -53,6 +54,7 @@ class WebSocketServer:
         route: sends a message to the router.
         page: answers a request for a page, later.
         counters: where is counted what clients do.
+        gate: of TLS; None: it speaks plain HTTP.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class WebSocketServer:
         route: Callable[[Message], None],
         page: PageWanted,
         counters: MutableMapping[str, float],
+        gate: TlsGate | None = None,
     ) -> None:
         settings = config.websocket
         self.limits = LinkLimits(
@@ -91,9 +94,15 @@ class WebSocketServer:
         )
         self.route = route
         self._loop = loop
+        self._make = gate.guard(self._link) if gate is not None else self._link
         self._page = page
         self._messages_per_minute = settings.messages_per_minute_per_connection
-        self._doorman = Doorman(principals=principals, security=config.security, http_port=config.http.port)
+        self._doorman = Doorman(
+            principals=principals,
+            security=config.security,
+            http_port=config.http.port,
+            scheme="http" if gate is None else "https",
+        )
         self._admission = ConnectionLimits(
             max_total=settings.max_connections, max_per_address=settings.max_connections_per_ip
         )
@@ -108,7 +117,10 @@ class WebSocketServer:
     async def serve(self, sockets: list[socket.socket]) -> None:
         """Let clients in."""
         for each in sockets:
-            self._listeners.append(await self._loop.create_server(lambda: Link(self, self._loop), sock=each))
+            self._listeners.append(await self._loop.create_server(self._make, sock=each))
+
+    def _link(self) -> Link:
+        return Link(self, self._loop)
 
     @property
     def connections(self) -> int:

@@ -46,7 +46,7 @@ class _Head(msgspec.Struct, frozen=True, kw_only=True):
 def must_hand_over(config: GatewayConfig, environ: Mapping[str, str]) -> bool:
     """Whether this process has read a secret, or has one in its environment."""
     held = any(environ[name].strip() for name in secret_variables(config, environ))
-    return held or any(True for _ in secret_refs(config))
+    return held or config.tls.key is not None or any(True for _ in secret_refs(config))
 
 
 def hand_over(config: GatewayConfig, file: str | None) -> NoReturn:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-__all__ = ["Link", "LinkRefused", "Target", "token_of", "websocket_target"]
+__all__ = ["Link", "LinkRefused", "Target", "token_of", "trust_of", "websocket_target"]
 
 import asyncio
 import json
 import os
+import ssl
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -29,6 +31,9 @@ OPEN_TIMEOUT_S = 5.0
 CLOSE_TIMEOUT_S = 1.0
 RETRY_FIRST_S = 0.1
 RETRY_LONGEST_S = 2.0
+STRANGE_FOR_S = 5.0
+"""For so long the gateway may show another certificate than that in its file: it takes a moment to use a new one."""
+
 MAX_FRAME_BYTES = 64 * 1024 * 1024
 MAX_WAITING_FRAMES = 10_000
 _TOO_BIG = 1009
@@ -44,6 +49,8 @@ class Target:
 
     url: str
     """Empty while the gateway starts and has not said where it is."""
+    certificate: str
+    """The file of the certificate that must be shown; empty where plain HTTP is spoken."""
     running: bool
     """Whether a gateway of this state directory lives; else the address is a guess from the configuration."""
 
@@ -60,10 +67,37 @@ def websocket_target(loaded: Loaded) -> Target:
     if record is None and loaded.sources.get("state_dir") == "command line":
         raise NotRunning(str(paths.state))
     if record is not None and not record.ws:
-        return Target(url="", running=True)
+        return Target(url="", certificate=record.certificate, running=True)
     address = record.ws if record is not None else f"{config.bind_address}:{config.port}"
     host, port = reachable(address)
-    return Target(url=f"ws://{f'[{host}]' if ':' in host else host}:{port}/ws", running=record is not None)
+    certificate = record.certificate if record is not None else config.tls.certificate or ""
+    scheme = "wss" if certificate else "ws"
+    url = f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}/ws"
+    return Target(url=url, certificate=certificate, running=record is not None)
+
+
+def trust_of(certificate: str) -> ssl.SSLContext | None:
+    """Trust this one certificate and no other, whatever name it is for: the gateway is known by its address here.
+
+    Args:
+        certificate: its file, or "" where plain HTTP is spoken.
+
+    Raises:
+        LinkRefused: there is no certificate in the file.
+    """
+    if not certificate:
+        return None
+    from openclaw_actors.config.tls import TlsUnusable, leaf_pem
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.check_hostname = False
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    try:
+        context.load_verify_locations(cadata=leaf_pem(certificate))
+    except TlsUnusable as error:
+        raise LinkRefused(str(error)) from None
+    return context
 
 
 def token_of(config: GatewayConfig) -> str | None:
@@ -106,6 +140,7 @@ class Link:
         self._changed = changed
         self._frames: asyncio.Queue[str] = asyncio.Queue(MAX_WAITING_FRAMES)
         self._connected_once = False
+        self._strange_since = 0.0
         self._backoff = Backoff(RETRY_FIRST_S, RETRY_LONGEST_S)
 
     def perform(self, effects: Iterable[Effect]) -> None:
@@ -132,9 +167,11 @@ class Link:
         while True:
             target = self._current_target()
             try:
-                connection = await self._connect(target.url) if target.url else None
+                connection = await self._connect(target) if target.url else None
             except InvalidStatus as error:
                 reason = self._status_reason(error.response.status_code)
+            except ssl.SSLCertVerificationError as error:
+                reason = self._strange_certificate(target, error)
             except (OSError, TimeoutError, InvalidHandshake):
                 if not self._connected_once and not target.running:
                     raise NotRunning(target.url) from None
@@ -147,6 +184,15 @@ class Link:
                         reason = await self._serve(connection)
             self._changed(False, reason)
             await asyncio.sleep(self._backoff.next_delay_s())
+
+    def _strange_certificate(self, target: Target, error: ssl.SSLCertVerificationError) -> str:
+        """Another certificate than that in the file is shown, as for a moment when the file is replaced."""
+        now = time.monotonic()
+        self._strange_since = self._strange_since or now
+        reason = f"the gateway does not show the certificate in {target.certificate}: {error.verify_message}"
+        if now - self._strange_since > STRANGE_FOR_S:
+            raise LinkRefused(f"{reason}; openclaw-actors health says whether it could use a new one")
+        return reason
 
     def _current_target(self) -> Target:
         """Where to connect. While the gateway that we know is away, no other one will do."""
@@ -169,9 +215,10 @@ class Link:
                 )
         return "the gateway is draining" if status == 503 else f"the gateway answers HTTP {status}"
 
-    async def _connect(self, url: str) -> ClientConnection:
+    async def _connect(self, target: Target) -> ClientConnection:
         return await connect(
-            url,
+            target.url,
+            ssl=trust_of(target.certificate),
             subprotocols=[Subprotocol("openclaw.v2")],
             additional_headers=self._headers,
             open_timeout=OPEN_TIMEOUT_S,
@@ -185,6 +232,7 @@ class Link:
         if connection.subprotocol != "openclaw.v2":
             raise LinkRefused("what answers there does not speak openclaw.v2; is it an openclaw gateway?")
         self._connected_once = True
+        self._strange_since = 0.0
         self._frames = asyncio.Queue(
             MAX_WAITING_FRAMES
         )  # what was lost with the last connection is made anew

@@ -84,7 +84,7 @@ def _run(invocation: Invocation, known: Handover) -> int:
     gc.freeze()
 
     async def run() -> int:
-        root = Root(plan, say=_say, ready=lambda ws, http: _ready(ws, http, paths))
+        root = Root(plan, say=_say, ready=lambda ws, http: _ready(ws, http, paths, tls=config.tls.on))
         return await root.run()
 
     try:
@@ -100,8 +100,9 @@ def _owner(paths: StatePaths) -> str:
     return str(paths.state) if record is None else f"{paths.state} (pid {record.pid})"
 
 
-def _ready(ws: str, http: str, paths: StatePaths) -> None:
-    _say(f"ready ws=ws://{ws}/ws http=http://{http} state={paths.state}")
+def _ready(ws: str, http: str, paths: StatePaths, *, tls: bool) -> None:
+    s = "s" if tls else ""
+    _say(f"ready ws=ws{s}://{ws}/ws http=http{s}://{http} state={paths.state}")
 
 
 def _say(line: str) -> None:

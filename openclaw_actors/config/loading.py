@@ -25,6 +25,7 @@ from openclaw_actors.config.paths import expand
 from openclaw_actors.config.problems import Problem
 from openclaw_actors.config.rules import cross_problems, twilio_warnings
 from openclaw_actors.config.secrets import secret_problems
+from openclaw_actors.config.tls import tls_problems
 from openclaw_actors.errors import ConfigError
 
 DEFAULT_FILE = Path("conf/gateway.yaml")
@@ -95,7 +96,11 @@ def examine(
     config = _derive(merged, environ)
     problems = [
         problem
-        for problem in ((*cross_problems(config), *secret_problems(config, environ)) if to_start else ())
+        for problem in (
+            (*cross_problems(config), *secret_problems(config, environ), *tls_problems(config.tls))
+            if to_start
+            else ()
+        )
         if not any(merged.bad(key) for key in (problem.key, *_keys_named_in(problem.allowed)))
     ]
     merged.problems += [_placed(problem, merged.sources) for problem in problems]
@@ -188,8 +193,13 @@ def _derive(merged: Merged, environ: Mapping[str, str]) -> GatewayConfig:
         paths = getattr(base.tooling, name)
         expanded = tuple(path if path == "*" else str(expand(path, environ)) for path in paths)
         roots[name] = expanded if f"tooling.{name}" in given else (str(workspace),)
+    tls = {
+        name: None if path is None else str(expand(path, environ))
+        for name, path in (("certificate", base.tls.certificate), ("key", base.tls.key))
+    }
     return replace(
         base,
+        tls=replace(base.tls, **tls),
         state_dir=str(state),
         workspace=str(workspace),
         memory=replace(base.memory, storage_path=storage),

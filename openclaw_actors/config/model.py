@@ -32,6 +32,7 @@ from openclaw_actors.config.sections import (
     SecurityConfig,
     SessionsConfig,
     SupervisionConfig,
+    TlsConfig,
     WebSocketConfig,
 )
 
@@ -90,6 +91,7 @@ class GatewayConfig(Section, frozen=True):
     http: HttpConfig = HttpConfig()
     websocket: WebSocketConfig = WebSocketConfig()
     security: SecurityConfig = SecurityConfig()
+    tls: TlsConfig = TlsConfig()
     sessions: SessionsConfig = SessionsConfig()
     supervision: SupervisionConfig = SupervisionConfig()
     actors: ActorsConfig = ActorsConfig()

@@ -17,6 +17,7 @@ __all__ = [
     "SecurityConfig",
     "SessionsConfig",
     "SupervisionConfig",
+    "TlsConfig",
     "WebSocketConfig",
 ]
 
@@ -149,6 +150,18 @@ class SecurityConfig(Section, frozen=True):
     allow_unsafe_tooling_on_public_bind: bool = False
     allow_plugin_bridge_on_public_bind: bool = False
     allow_raw_secret_refs_on_public_bind: bool = False
+
+
+class TlsConfig(Section, frozen=True):
+    """What both channels show to be who they are; without it they speak plain HTTP."""
+
+    certificate: Text | None = None
+    key: Text | None = None
+
+    @property
+    def on(self) -> bool:
+        """Whether the channels speak TLS."""
+        return self.certificate is not None and self.key is not None
 
 
 class LlmModel(Section, frozen=True):

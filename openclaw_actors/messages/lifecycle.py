@@ -105,6 +105,8 @@ class Pong(Plain):
     """A few words without user text: `idle`, `turn 12 s`, `writing`, …"""
     problems: tuple[str, ...] = ()
     """Why this actor is not healthy; empty when it is."""
+    warnings: tuple[str, ...] = ()
+    """What a person must see to, though nothing is refused for it."""
     gauges: dict[str, float] = msgspec.field(default_factory=dict)
     """What this actor alone can tell of the present: series, as `core.series` writes it, to value. What it counts
     stands in memory that outlives it."""

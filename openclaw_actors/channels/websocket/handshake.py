@@ -102,10 +102,19 @@ class Doorman:
         principals: who may come in.
         security: the configuration's section.
         http_port: the HTTP channel's port, where `/` leads to.
+        scheme: of the HTTP channel.
     """
 
-    def __init__(self, *, principals: Principals, security: SecurityConfig, http_port: int) -> None:
+    def __init__(
+        self,
+        *,
+        principals: Principals,
+        security: SecurityConfig,
+        http_port: int,
+        scheme: Literal["http", "https"] = "http",
+    ) -> None:
         self._principals = principals
+        self._scheme = scheme
         self._query_token = security.allow_query_string_token
         self._origins = OriginRule(
             allowed=security.allowed_origins,
@@ -144,7 +153,7 @@ class Doorman:
             return Refusal(503, "The gateway is starting.\n", (("Retry-After", "1"),))
         here = host_and_port(request.only("host") or "", 80)
         host = here[0] if here else "127.0.0.1"
-        location = f"http://{f'[{host}]' if ':' in host else host}:{port}/"
+        location = f"{self._scheme}://{f'[{host}]' if ':' in host else host}:{port}/"
         return Refusal(307, f"See {location}\n", (("Location", location),))
 
     def _connection(self, request: RequestHead) -> Welcome | Refusal:

@@ -7,6 +7,7 @@ __all__ = ["look"]
 import asyncio
 import pwd
 
+from openclaw_actors.actors.answering import open_to_probe
 from openclaw_actors.actors.listening import ListenFailed, listen
 from openclaw_actors.cli.doctor import proc
 from openclaw_actors.cli.doctor.context import Context
@@ -14,7 +15,6 @@ from openclaw_actors.cli.doctor.finding import Finding, error, info, ok, warning
 
 _ANSWER_S = 3.0
 _REQUEST = b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
-_WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
 
 async def look(context: Context) -> list[Finding]:
@@ -29,7 +29,7 @@ async def look(context: Context) -> list[Finding]:
         if not address:
             found.append(info(f"the gateway is {context.record.state} and has no address for `{key}` yet"))
             continue
-        found.append(await _answers(address, key))
+        found.append(await _answers(address, key, tls=bool(context.record.certificate)))
         real = int(address.rpartition(":")[2])
         if port not in (0, real):
             found.append(
@@ -73,12 +73,10 @@ def _user(uid: int) -> str:
         return f"the user {uid}"
 
 
-async def _answers(address: str, key: str) -> Finding:
-    host, _, port = address.rpartition(":")
-    host = host.strip("[]")
+async def _answers(address: str, key: str, *, tls: bool) -> Finding:
     try:
         async with asyncio.timeout(_ANSWER_S):
-            reader, writer = await asyncio.open_connection(_WILDCARDS.get(host, host), int(port))
+            reader, writer = await open_to_probe(address, tls=tls)
             try:
                 writer.write(_REQUEST)
                 line = await reader.readline()

@@ -37,16 +37,20 @@ def running(state: Path, ws: str) -> None:
 
 def test_the_running_gateway_says_where_it_is(short_path: Path) -> None:
     running(short_path, "0.0.0.0:5000")
-    assert websocket_target(loaded_with(short_path)) == Target(url="ws://127.0.0.1:5000/ws", running=True)
+    assert websocket_target(loaded_with(short_path)) == Target(
+        url="ws://127.0.0.1:5000/ws", certificate="", running=True
+    )
 
 
 def test_one_that_starts_has_not_said_where_it_is(short_path: Path) -> None:
     running(short_path, "")
-    assert websocket_target(loaded_with(short_path)) == Target(url="", running=True)
+    assert websocket_target(loaded_with(short_path)) == Target(url="", certificate="", running=True)
 
 
 def test_without_one_the_configuration_does(tmp_path: Path) -> None:
-    assert websocket_target(loaded_with(tmp_path)) == Target(url="ws://127.0.0.1:4711/ws", running=False)
+    assert websocket_target(loaded_with(tmp_path)) == Target(
+        url="ws://127.0.0.1:4711/ws", certificate="", running=False
+    )
 
 
 def test_a_state_directory_on_the_command_line_means_that_gateway_and_no_other(tmp_path: Path) -> None:
@@ -71,16 +75,16 @@ def link_that_knows(*targets: Target | type[NotRunning]) -> Link:
     return link
 
 
-KNOWN = Target(url="ws://127.0.0.1:5000/ws", running=True)
-MOVED = Target(url="ws://127.0.0.1:6000/ws", running=True)
+KNOWN = Target(url="ws://127.0.0.1:5000/ws", certificate="", running=True)
+MOVED = Target(url="ws://127.0.0.1:6000/ws", certificate="", running=True)
 
 
 @pytest.mark.parametrize(
     ("told", "expected"),
     [
         (NotRunning, KNOWN),
-        (Target(url="ws://127.0.0.1:4711/ws", running=False), KNOWN),
-        (Target(url="", running=True), KNOWN),
+        (Target(url="ws://127.0.0.1:4711/ws", certificate="", running=False), KNOWN),
+        (Target(url="", certificate="", running=True), KNOWN),
         (MOVED, MOVED),
     ],
     ids=["not running", "a guess", "starting", "moved"],
