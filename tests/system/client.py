@@ -6,6 +6,7 @@ __all__ = ["Client", "assert_one_answer_each", "assert_seqs_unbroken"]
 
 import asyncio
 import json
+import ssl
 import uuid
 from collections.abc import Sequence
 from types import TracebackType
@@ -29,14 +30,23 @@ class Client:
         url: of the WebSocket channel.
         session: default session id of what is sent.
         token: sent as bearer token.
+        ssl: whom to trust, at a `wss` address.
     """
 
-    def __init__(self, url: str, *, session: str = "main", token: str | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        session: str = "main",
+        token: str | None = None,
+        ssl: ssl.SSLContext | None = None,
+    ) -> None:
         self.url = url
         self.session = session
         self.events: list[dict[str, Any]] = []
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._read = 0
+        self._ssl = ssl
         self.connection: ClientConnection
 
     async def __aenter__(self) -> Client:
@@ -52,6 +62,7 @@ class Client:
         """Connect, or connect again; what was seen before is kept."""
         self.connection = await connect(
             self.url,
+            ssl=self._ssl,
             subprotocols=[Subprotocol("openclaw.v2")],
             additional_headers=self._headers,
             open_timeout=DEADLINE_S,

@@ -23,7 +23,7 @@ import yaml
 
 ROOT = str(Path(__file__).parents[2])
 MARKER = "OPENCLAW_TEST_GATEWAY_MARKER"
-READY = re.compile(r"^ready ws=(?P<ws>ws://\S+/ws) http=(?P<http>http://\S+) state=(?P<state>.+)$")
+READY = re.compile(r"^ready ws=(?P<ws>wss?://\S+/ws) http=(?P<http>https?://\S+) state=(?P<state>.+)$")
 START_DEADLINE_S = 20.0
 STOP_DEADLINE_S = 25.0
 POLL_S = 0.01

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import ssl
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,10 +12,12 @@ from pathlib import Path
 import pytest
 
 from openclaw_actors.actors.rundir import RunRecord, process_start_ticks, write_record
+from openclaw_actors.cli import link as link_module
 from openclaw_actors.cli.conversation import Conversation
-from openclaw_actors.cli.link import Link, Target, websocket_target
+from openclaw_actors.cli.link import Link, LinkRefused, Target, trust_of, websocket_target
 from openclaw_actors.config import Loaded, load
 from openclaw_actors.errors import NotRunning
+from tests.authority import Authority
 
 
 @pytest.fixture
@@ -93,3 +97,59 @@ def test_while_the_known_gateway_is_away_no_other_one_will_do(
     told: Target | type[NotRunning], expected: Target
 ) -> None:
     assert link_that_knows(told)._current_target() == expected
+
+
+def test_with_tls_it_is_the_certificate_of_the_running_gateway_that_counts(short_path: Path) -> None:
+    run = short_path / "run"
+    running(short_path, "0.0.0.0:5000")
+    record = (run / "current.json").read_text().replace('"certificate":""', '"certificate":"/c.pem"')
+    (run / "current.json").write_text(record)
+    assert websocket_target(loaded_with(short_path)) == Target(
+        url="wss://127.0.0.1:5000/ws", certificate="/c.pem", running=True
+    )
+
+
+def test_without_a_certificate_in_its_file_nothing_is_trusted(tmp_path: Path) -> None:
+    assert trust_of("") is None
+    with pytest.raises(LinkRefused, match=r"tls\.certificate must be "):
+        trust_of(str(tmp_path / "none.pem"))
+
+
+@pytest.mark.parametrize("of", ["another authority", "the same authority"])
+def test_who_shows_another_certificate_is_told_no_token(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, of: str
+) -> None:
+    """The commands trust the gateway's certificate and no other, whoever issued it and whatever its name."""
+    monkeypatch.setattr(link_module, "STRANGE_FOR_S", 0.0)
+    ours = Authority(tmp_path / "ours")
+    ours.issue()
+    mine = tmp_path / "mine.pem"
+    mine.write_bytes(ours.certificate.read_bytes())
+    shown = Authority(tmp_path / "theirs") if of == "another authority" else ours
+    shown.issue()
+    heard = bytearray()
+
+    async def scene() -> str:
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            heard.extend(await reader.read())
+            writer.close()
+
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(shown.certificate, shown.key)
+        async with await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context) as server:
+            url = f"wss://127.0.0.1:{server.sockets[0].getsockname()[1]}/ws"
+            target = Target(url=url, certificate=str(mine), running=True)
+            client = Link(
+                Conversation(session="s"),
+                lambda: target,
+                token="hunter2",
+                show=lambda _: None,
+                changed=lambda *_: None,
+            )
+            async with asyncio.timeout(20):
+                with pytest.raises(LinkRefused) as refused:
+                    await client.run()
+            return str(refused.value)
+
+    assert f"does not show the certificate in {mine}" in asyncio.run(scene())
+    assert heard == b""
