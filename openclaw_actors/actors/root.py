@@ -30,6 +30,7 @@ from openclaw_actors.actors.rundir import (
     remove_record,
     write_record,
 )
+from openclaw_actors.actors.service_manager import ServiceManager
 from openclaw_actors.actorsystem import become_subreaper, raise_open_files_limit
 from openclaw_actors.config import GatewayConfig
 from openclaw_actors.core.supervision import RestartLimits, RestartPolicy
@@ -87,12 +88,19 @@ class Root:
         plan: what the system is made from.
         say: tells the person who started it, a line at a time.
         ready: is called once, with the addresses of the WebSocket and the HTTP channel, when both answer.
+        manager: is told of every beginning and end, and that this process lives.
     """
 
     def __init__(
-        self, plan: BootPlan, *, say: Callable[[str], None], ready: Callable[[str, str], None]
+        self,
+        plan: BootPlan,
+        *,
+        say: Callable[[str], None],
+        ready: Callable[[str, str], None],
+        manager: ServiceManager,
     ) -> None:
         self._plan = plan
+        self._manager = manager
         self._say = say
         self._tell_ready = ready
         self._lock = StateLock(plan.run)
@@ -123,6 +131,7 @@ class Root:
         install()  # before the first fork: what is counted survives all that is forked
         self._listen_to_signals()
         become_subreaper()
+        self._show_life()
         try:
             clean_stale_boots(self._plan.run)
             await self._live()
@@ -132,6 +141,11 @@ class Root:
             self._forget_record()
             self._lock.release()
         return 0
+
+    def _show_life(self) -> None:
+        if self._manager.sign_every_s:
+            self._manager.alive()
+            asyncio.get_running_loop().call_later(self._manager.sign_every_s, self._show_life)
 
     # Signals
 
@@ -189,6 +203,7 @@ class Root:
             if not self._was_ready and restart.failed:
                 raise BootFailed(f"{reason}, again and again; the log says why", final=True)
             logger.error("%s: the gateway is built anew, after %.1f s", reason, restart.delay_s)
+            self._manager.status(f"built anew: {reason}")
             await self._or_stopped(asyncio.sleep(restart.delay_s))
 
     async def _one_life(self, incarnation: int) -> str:
@@ -216,6 +231,7 @@ class Root:
     def _is_ready(self, boot: Boot, ready: Ready) -> None:
         self._record(boot, "ready")
         self._keep_ports(ready)
+        self._manager.ready(f"ready on {ready.detail.get('ws', '')} and {ready.detail.get('http', '')}")
         if self._was_ready:
             logger.warning("the gateway is ready again")
         else:
@@ -230,6 +246,7 @@ class Root:
             self._record(boot, "stopping")
             self._say("stopping: running turns may finish")
             grace_s = self._plan.config.graceful_shutdown_seconds
+            self._manager.stopping(within_s=grace_s + MARGIN_S)
             if not await boot.shut_down(grace_s=grace_s, margin_s=MARGIN_S):
                 logger.error("the actors do not end by themselves and are killed")
             return ""

@@ -67,10 +67,12 @@ def _run(invocation: Invocation, known: Handover) -> int:
     from openclaw_actors.actors import catalogue
     from openclaw_actors.actors.root import Root, check_open_files
     from openclaw_actors.actors.root_boot import BootPlan
+    from openclaw_actors.actors.service_manager import ServiceManager
     from openclaw_actors.config import prepare_paths
     from openclaw_actors.errors import AlreadyRunning
 
     config = known.config
+    manager = ServiceManager.take(os.environ)
     paths = prepare_paths(config.state_dir, config.memory.storage_path, os.environ)
     check_open_files(config)
     level = "debug" if invocation.debug else config.logging.level
@@ -84,7 +86,9 @@ def _run(invocation: Invocation, known: Handover) -> int:
     gc.freeze()
 
     async def run() -> int:
-        root = Root(plan, say=_say, ready=lambda ws, http: _ready(ws, http, paths, tls=config.tls.on))
+        root = Root(
+            plan, say=_say, ready=lambda ws, http: _ready(ws, http, paths, tls=config.tls.on), manager=manager
+        )
         return await root.run()
 
     try:

@@ -23,7 +23,7 @@ from openclaw_actors.config.model import DERIVED, NOT_YET, GatewayConfig
 from openclaw_actors.config.models import with_defaults_of_provider
 from openclaw_actors.config.paths import expand
 from openclaw_actors.config.problems import Problem
-from openclaw_actors.config.rules import cross_problems, twilio_warnings
+from openclaw_actors.config.rules import cross_problems, public_bind_warnings, twilio_warnings
 from openclaw_actors.config.secrets import secret_problems
 from openclaw_actors.config.tls import tls_problems
 from openclaw_actors.errors import ConfigError
@@ -107,7 +107,7 @@ def examine(
     warnings = [
         *environment.warnings,
         *_warnings(config, merged.sources, from_file),
-        *(twilio_warnings(config) if to_start else ()),
+        *((*twilio_warnings(config), *public_bind_warnings(config)) if to_start else ()),
     ]
     loaded = Loaded(
         config=config, sources=_all_sources(config, merged), warnings=tuple(warnings), path=chosen

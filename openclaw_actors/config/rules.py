@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-__all__ = ["cross_problems", "is_loopback", "public_bind_problems", "secret_refs", "twilio_warnings"]
+__all__ = [
+    "cross_problems",
+    "is_loopback",
+    "public_bind_problems",
+    "public_bind_warnings",
+    "secret_refs",
+    "twilio_warnings",
+]
 
 import ipaddress
 from collections.abc import Callable, Iterable, Iterator
@@ -222,6 +229,16 @@ def public_bind_problems(config: GatewayConfig) -> list[Problem]:
         *_public_plugins(config),
         *_public_secrets(config),
     ]
+
+
+def public_bind_warnings(config: GatewayConfig) -> Iterator[str]:
+    """What is unsafe on an address that others can reach, without being wrong; one line each."""
+    if is_loopback(config.bind_address) or config.tls.on or config.security.trust_forwarded_headers:
+        return
+    yield (
+        f"bind_address is {config.bind_address}, and what is said there is not encrypted: set tls.certificate and "
+        "tls.key, or security.trust_forwarded_headers where a proxy with TLS stands before it"
+    )
 
 
 def _public_auth(config: GatewayConfig) -> Iterator[Problem]:

@@ -72,11 +72,12 @@ def _bind(context: Context, *, public: bool) -> Iterator[Finding]:
     if not public:
         yield ok(f"only this machine reaches {config.bind_address}")
         return
-    yield warning(
-        f"{config.bind_address} can be reached from outside, and what is said there is not encrypted",
-        why="tokens and conversations can be read on their way",
-        remedy="bind_address: 127.0.0.1, and a proxy that speaks TLS before it",
-    )
+    if not config.tls.on:
+        yield warning(
+            f"{config.bind_address} can be reached from outside, and what is said there is not encrypted",
+            why="tokens and conversations can be read on their way",
+            remedy="tls.certificate and tls.key, or bind_address: 127.0.0.1 and a proxy that speaks TLS before it",
+        )
     allowed = (
         "allow_unsafe_tooling_on_public_bind",
         "allow_plugin_bridge_on_public_bind",
