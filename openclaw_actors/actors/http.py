@@ -17,6 +17,7 @@ from openclaw_actors.actors.http_deliveries import Deliveries
 from openclaw_actors.actors.http_health import HealthRoutes
 from openclaw_actors.actors.http_metrics import MetricsRoutes
 from openclaw_actors.actors.http_openai import OpenAIRoutes
+from openclaw_actors.actors.http_pages import PageRoutes
 from openclaw_actors.actors.http_server import HEAD_TIMEOUT_S, HttpServer
 from openclaw_actors.actors.http_turns import Turns
 from openclaw_actors.actors.http_twilio import TwilioRoutes
@@ -71,6 +72,7 @@ _GROUPS: tuple[Callable[[HttpContext], RouteGroup], ...] = (
     OpenAIRoutes,
     ApiRoutes,
     TwilioRoutes,
+    PageRoutes,
 )
 
 

@@ -17,6 +17,7 @@ from openclaw_actors.channels.http.inputs import EXPORT_TYPES
 from openclaw_actors.channels.http.openapi import openapi_document
 from openclaw_actors.channels.http.operations import OPERATIONS
 from openclaw_actors.channels.http.views import (
+    CallerView,
     HealthView,
     StatusView,
     VersionView,
@@ -104,6 +105,10 @@ class ApiRoutes:
         """Ours."""
         return VersionView(name=_NAME, version=__version__)
 
+    async def get_caller(self, call: Call) -> CallerView:
+        """Whose token it was."""
+        return CallerView(principal=call.principal, owner=call.is_owner, prefix=call.own_prefix)
+
     async def get_document(self, call: Call) -> dict[str, Any]:
         """The document, made when it is first asked for."""
         return self._document
@@ -136,7 +141,7 @@ class ApiRoutes:
                 limit=query.limit,
                 contains=query.contains,
                 state=query.state,
-                prefix=call.prefix,
+                prefix=call.own_prefix if query.mine else call.prefix,
             )
         )
         return sessions

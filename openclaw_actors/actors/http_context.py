@@ -89,6 +89,8 @@ class HttpContext:
         """What all groups serve, for the document; each adds its own when it is made."""
         self.health = HealthWatch(actor, supervisor)
         self.draining = False
+        self.port = port
+        """Where this channel listens."""
         self.principals = principals
         self.origins = OriginRule(
             allowed=security.allowed_origins, http_port=port, token_required=principals.token_required
@@ -133,6 +135,10 @@ class HttpContext:
         return self._addresses.of(request.remote or "", request.headers.getall("X-Forwarded-For", []))
 
     # Whom to ask
+
+    def port_of(self, service: str) -> int | None:
+        """Where a channel listens; None while that is not known."""
+        return self._directory.port(service)
 
     async def ask_supervisor(self, message: Message, *, timeout_s: float | None = None) -> Any:
         """Ask the supervisor, once.

@@ -55,7 +55,12 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def prefix(self) -> str:
         """How the keys begin of the sessions that the caller may see."""
-        return "" if self.is_owner else key_prefix(self.principal)
+        return "" if self.is_owner else self.own_prefix
+
+    @property
+    def own_prefix(self) -> str:
+        """How the keys of the caller's own sessions begin."""
+        return key_prefix(self.principal)
 
 
 class Streamed(msgspec.Struct, frozen=True, kw_only=True):

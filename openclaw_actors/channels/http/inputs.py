@@ -66,6 +66,9 @@ class SessionsQuery(Input):
         Literal["any", "live", "stored", "quarantined"],
         Meta(description="Only those with a process; only those without; only those that were set aside."),
     ] = "any"
+    mine: Annotated[
+        bool, Meta(description="Only the caller's own, also where it may see those of others.")
+    ] = False
 
 
 class SessionQuery(Input):

@@ -25,7 +25,7 @@ from openclaw_actors.channels.http.inputs import (
     ShutdownBody,
     StopBody,
 )
-from openclaw_actors.channels.http.views import HealthView, StatusView, VersionView
+from openclaw_actors.channels.http.views import CallerView, HealthView, StatusView, VersionView
 from openclaw_actors.channels.pages import HealthPage, UnreadyPage
 from openclaw_actors.messages.admin import (
     Done,
@@ -102,6 +102,15 @@ OPERATIONS: tuple[Operation, ...] = (
         tag="gateway",
         access="principal",
         answer=VersionView,
+    ),
+    Operation(
+        name="get_caller",
+        method="GET",
+        path="/api/me",
+        summary="Who the caller is.",
+        tag="gateway",
+        access="principal",
+        answer=CallerView,
     ),
     Operation(
         name="get_document",

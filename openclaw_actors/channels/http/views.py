@@ -10,6 +10,7 @@ from openclaw_actors.messages.admin import GatewayHealth, Status, StatusNode
 from openclaw_actors.messages.base import Value
 
 __all__ = [
+    "CallerView",
     "ErrorBody",
     "ErrorView",
     "HealthView",
@@ -73,6 +74,17 @@ def health_view(health: GatewayHealth) -> HealthView:
         problems=health.problems,
         uptime_seconds=health.uptime_seconds,
     )
+
+
+class CallerView(Value):
+    """Who asks."""
+
+    principal: str
+    """`default` of `auth_token`, `local` where no token is asked for."""
+    owner: bool
+    """It may see and do everything."""
+    prefix: str
+    """How the keys of its own conversations begin; what follows is the session's id."""
 
 
 class VersionView(Value):
