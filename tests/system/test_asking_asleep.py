@@ -1,4 +1,4 @@
-"""More conversations wait for people than there are places: a person's silence keeps nobody out, and nothing is lost."""
+"""More conversations wait for people than there are places: silence keeps nobody out, and nothing is lost."""
 
 from __future__ import annotations
 
