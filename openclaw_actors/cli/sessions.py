@@ -26,7 +26,7 @@ def command() -> None:
 
 
 @command.command("list")
-@click.option("--contains", default="", metavar="TEXT", help="Only keys that contain this.")
+@click.option("--contains", default="", metavar="TEXT", help="Only keys that contain this, in any case.")
 @click.option(
     "--state",
     type=click.Choice(["any", "live", "stored", "quarantined"]),

@@ -136,7 +136,7 @@ def quarantined_files(root: Path) -> list[str]:
 
 def _is_wanted(wanted: ListSessions, file: _File) -> bool:
     return (
-        wanted.contains in file.key
+        wanted.contains.casefold() in file.key.casefold()
         and file.key.startswith(wanted.prefix)
         and wanted.state in ("any", "quarantined" if file.quarantined else "stored")
         and (wanted.only is None or file.key in wanted.only)

@@ -151,7 +151,7 @@ class Page {
   activity(session, what) {
     const first = this.rooms.find(session)?.events.find((event) => event.seq === 1)?.text;
     if (["message_accepted", "turn_started", "turn_done", "tool_approval_required", "tool_result", "loaded"].includes(what)) {
-      this.sidebar.touched(session, { first });
+      this.sidebar.touched(session, { first, said: what === "message_accepted" });
     }
     if (session === this.session) this.showState();
   }

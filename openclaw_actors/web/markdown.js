@@ -53,6 +53,10 @@ export function rendered(text) {
     fragment.append(el("p", { class: "plain" }, text));
   }
   for (const link of fragment.querySelectorAll("a")) {
+    if (!link.hasAttribute("href")) {
+      link.replaceWith(...link.childNodes);
+      continue;
+    }
     link.target = "_blank";
     link.rel = "noopener noreferrer";
   }

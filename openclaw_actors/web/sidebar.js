@@ -30,6 +30,7 @@ export class Sidebar {
     this.host = host;
     this.current = null;
     this.sessions = [];
+    this._all = []; // the newest, whatever is looked for
     this._drafts = new Set(); // begun here, and not known to the gateway before their first message
     this._titles = new Map();
     this._timer = null;
@@ -54,13 +55,22 @@ export class Sidebar {
   }
 
   /** Something happened in a session. */
-  touched(session, { first = null } = {}) {
+  touched(session, { first = null, said = false } = {}) {
     if (first && NAMED_BY_US.test(session) && !this._titles.get(session)) {
       this._titles.set(session, shortened(first));
       this.host.ontitle(session);
     }
+    if (said) this._toTop(session);
     this._show();
     this._later(REFRESH_AFTER_MS);
+  }
+
+  _toTop(session) {
+    const known = this.sessions.find((each) => each.id === session);
+    if (!known && this.parts.search.value.trim()) return;
+    const row = { ...known, id: session, last_active_at: Date.now() / 1000 };
+    this._drafts.delete(session);
+    this.sessions = [row, ...this.sessions.filter((each) => each !== known)];
   }
 
   _later(ms) {
@@ -81,17 +91,26 @@ export class Sidebar {
     }
     if (number !== this._asked) return; // somebody has typed on
     this.sessions = found.sessions.map((each) => ({ ...each, id: each.session.slice(this.prefix.length) }));
-    // What only the prefix contains was not looked for.
-    if (contains) this.sessions = this.sessions.filter((each) => matches(each.id, contains));
+    if (contains) this._onlyWith(contains);
+    else this._all = this.sessions;
     for (const { id } of this.sessions) this._drafts.delete(id);
     this.parts.status.textContent = this._count(found, contains);
     this._show();
     for (const { id } of this.sessions) this._findTitle(id);
   }
 
+  /** The gateway looks at whole keys, and knows no titles. */
+  _onlyWith(contains) {
+    const found = new Set(this.sessions.map((each) => each.id));
+    this.sessions.push(...this._all.filter((each) => !found.has(each.id)));
+    this.sessions = this.sessions.filter(
+      (each) => (found.has(each.id) && matches(each.id, contains)) || matches(this.title(each.id), contains),
+    );
+  }
+
   _count(found, contains) {
     if (found.total > found.sessions.length) return `The newest ${found.sessions.length} of ${found.total}.`;
-    if (this.sessions.length === 0 && contains) return "No session has that in its name.";
+    if (this.sessions.length === 0 && contains) return "No session is called so.";
     return "";
   }
 

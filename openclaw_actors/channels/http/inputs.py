@@ -61,7 +61,9 @@ class ActorPath(Input):
 class SessionsQuery(Input):
     offset: Offset = 0
     limit: Limit = 100
-    contains: Annotated[str, Meta(max_length=_MAX_KEY_CHARS, description="Only keys that contain this.")] = ""
+    contains: Annotated[
+        str, Meta(max_length=_MAX_KEY_CHARS, description="Only keys that contain this, in any case.")
+    ] = ""
     state: Annotated[
         Literal["any", "live", "stored", "quarantined"],
         Meta(description="Only those with a process; only those without; only those that were set aside."),
