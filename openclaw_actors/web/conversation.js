@@ -6,6 +6,7 @@
 export const TRY_AGAIN = new Set(["busy", "rate_limited", "not_accepted", "draining", "persistence_failed"]);
 
 const MAX_NOTICES = 50;
+const MAX_EVENTS = 6_000; // beyond it the older half is let go; it can be loaded again
 
 /**
  * One message and its answer.
@@ -61,6 +62,8 @@ export class Conversation {
     this.onchange = () => {};
     this._byId = new Map();
     this._byTurn = new Map();
+    this._open = new Set(); // exchanges whose turn has not ended
+    this._placed = new WeakSet(); // what stands in `entries`
   }
 
   // What the person does
@@ -89,6 +92,7 @@ export class Conversation {
   /** Forget a message that was not taken. */
   discard(exchange) {
     this._byId.delete(exchange.id);
+    this._open.delete(exchange);
     this.entries = this.entries.filter((entry) => entry !== exchange);
     this.reordered = true;
     this.onchange();
@@ -96,27 +100,23 @@ export class Conversation {
 
   /** What the gateway is not known to have. */
   get untaken() {
-    return this.entries.filter((entry) => entry.state === "sending");
+    return [...this._open].filter((exchange) => exchange.state === "sending");
   }
 
   /** The exchange that is being answered, if one is. */
   get running() {
-    return this.entries.find((entry) => entry.state === "answering") ?? null;
+    return [...this._open].find((exchange) => exchange.state === "answering") ?? null;
   }
 
   /** What is stored and waits for its turn. */
   get waiting() {
-    return this.entries.filter((entry) => entry.state === "waiting");
+    return [...this._open].filter((exchange) => exchange.state === "waiting");
   }
 
   /** How many messages are answered before this one. */
   ahead(exchange) {
-    let count = 0;
-    for (const entry of this.entries) {
-      if (entry === exchange) break;
-      if (entry.kind === "exchange" && (entry.state === "waiting" || entry.state === "answering")) count += 1;
-    }
-    return count;
+    const before = [...this._open].filter((each) => each.order < exchange.order);
+    return before.filter((each) => each.state === "waiting" || each.state === "answering").length;
   }
 
   /** The frame that sends a message. */
@@ -162,13 +162,15 @@ export class Conversation {
     const kept = this.entries.filter((entry) => entry.kind === "notice" || entry.seq === null);
     const mine = new Set(this.entries.filter((entry) => entry.mine).map((entry) => entry.id));
     this.entries = [];
+    this._placed = new WeakSet();
     this._byId = new Map(kept.filter((entry) => entry.id).map((entry) => [entry.id, entry]));
     this._byTurn = new Map();
+    this._open = new Set(kept.filter((entry) => entry.kind === "exchange"));
     this.events = [];
     const last = this.lastSeq;
     this.lastSeq = null;
     for (const event of all) this._durable(event);
-    for (const entry of kept) if (!this.entries.includes(entry)) this._place(entry);
+    for (const entry of kept) if (!this._placed.has(entry)) this._place(entry);
     for (const id of mine) if (this._byId.has(id)) this._byId.get(id).mine = true;
     const now = running && this._byId.get(running.id);
     if (now && now.state === "answering" && now.attempt === running.attempt) {
@@ -193,7 +195,13 @@ export class Conversation {
         return this._error(event);
       default:
         if (Number.isInteger(event.seq)) this._durable(event);
+        if (this.events.length > MAX_EVENTS) this._forgetHalf();
     }
+  }
+
+  _forgetHalf() {
+    this.events = this.events.slice(-MAX_EVENTS / 2);
+    this.prepend([], true);
   }
 
   _durable(event) {
@@ -255,6 +263,7 @@ export class Conversation {
     this._byTurn.set(event.turnId, exchange);
     exchange.turn = event.turnId;
     exchange.state = event.status;
+    this._open.delete(exchange);
     exchange.answer = event.text ?? "";
     exchange.length = [...exchange.answer].length;
     exchange.code = event.code ?? null;
@@ -270,7 +279,7 @@ export class Conversation {
       exchange = this._exchange(event.messageId);
       this._byTurn.set(event.turnId, exchange);
       exchange.turn = event.turnId;
-      if (exchange.seq === null && !this.entries.includes(exchange)) this._place(exchange, event.seq);
+      if (exchange.seq === null && !this._placed.has(exchange)) this._place(exchange, event.seq);
     }
     return exchange ?? null;
   }
@@ -344,6 +353,7 @@ export class Conversation {
     if (exchange === undefined) {
       exchange = new Exchange(id);
       this._byId.set(id, exchange);
+      this._open.add(exchange);
     }
     return exchange;
   }
@@ -351,8 +361,8 @@ export class Conversation {
   /** Put an entry where it belongs: by number, and what has none at the end. */
   _place(entry, seq = null) {
     if (seq !== null) entry.seq = seq;
-    const old = this.entries.indexOf(entry);
-    if (old >= 0) this.entries.splice(old, 1);
+    if (this._placed.has(entry)) this.entries.splice(this.entries.indexOf(entry), 1);
+    this._placed.add(entry);
     let at = this.entries.length;
     while (at > 0 && this.entries[at - 1].order > entry.order) at -= 1;
     this.entries.splice(at, 0, entry);

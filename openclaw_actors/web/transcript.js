@@ -8,8 +8,8 @@ import { ToolCards } from "./tools.js";
 const NEAR_END_PX = 90;
 const SPOKEN_CHARS = 1_500;
 const RENDER_SHARE = 6; // a long answer is rendered so seldom that it takes a sixth of the time at most
+const FATES = { completed: "Answered", stopped: "Stopped", failed: "Failed", interrupted: "Interrupted" };
 const ENDS = {
-  stopped: "Stopped.",
   failed: "This could not be answered.",
   interrupted: "The answer was interrupted, and will not go on.",
 };
@@ -34,6 +34,8 @@ export class Transcript {
     this.follows = true; // the end is kept in sight
     this._views = new Map();
     this._due = 0;
+    // What is at the end stays there when the window, or a telephone's keyboard, takes room away.
+    new ResizeObserver(() => this.follows && this.toEnd()).observe(scroller);
     scroller.addEventListener("scroll", () => {
       this.follows = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < NEAR_END_PX;
       this.onfollow?.(this.follows);
@@ -199,10 +201,8 @@ class ExchangeView {
         return ["Accepted · being answered"];
       case "refused":
         return this._refused();
-      case "completed":
-        return exchange.code && CODES[exchange.code] ? [CODES[exchange.code]] : ["Answered"];
       default:
-        return [exchange.state === "failed" ? "Accepted · failed" : "Accepted · stopped"];
+        return [CODES[exchange.code] ?? FATES[exchange.state]];
     }
   }
 
@@ -234,7 +234,7 @@ class ExchangeView {
       parts.push(el("span", { class: "typing", role: "img", "aria-label": "Answering" }, el("i"), el("i"), el("i")));
       return parts;
     }
-    const end = CODES[exchange.code] && exchange.state !== "completed" ? CODES[exchange.code] : ENDS[exchange.state];
+    const end = ENDS[exchange.state];
     if (end) parts.push(el("span", { class: exchange.state === "failed" ? "bad" : "quiet" }, end));
     if (exchange.ended && exchange.answer) {
       const button = iconButton("copy", "Copy answer", async () => {
@@ -264,7 +264,7 @@ class ExchangeView {
     if (exchange.state === "answering") announce("Answering");
     else if (exchange.state === "refused") announce(`Not taken: ${exchange.refusal.text}`);
     else if (exchange.ended) {
-      const end = ENDS[exchange.state] ?? "";
+      const end = ENDS[exchange.state] ?? (exchange.state === "stopped" ? "Stopped." : "");
       announce(`${end} ${this.answer.textContent.slice(0, SPOKEN_CHARS)}`.trim());
     } else if (exchange.state === "waiting") announce(this.fate.textContent);
   }

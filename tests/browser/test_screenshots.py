@@ -50,6 +50,7 @@ def test_pictures(page: Page, relay: Relay, theme: str) -> None:
     expect(page.get_by_role("dialog", name="Token")).to_be_visible()
     take(page, "token", theme)
     chat.sign_in()
+    page.reload()  # for the token to be there
     chat.open(f"Holiday {theme}")
     for session in ("Garden", "Invoices of October", "A very long name of a session that does not fit"):
         page.goto(f"{relay.url}/#s={session}")
