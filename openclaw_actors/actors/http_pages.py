@@ -34,6 +34,8 @@ class _PageConfig(msgspec.Struct, frozen=True, kw_only=True):
 
     version: str
     token_required: bool
+    tls: bool
+    """Whether both channels speak TLS themselves."""
     http_port: int
     """A page that was loaded from another port came through a proxy."""
     ws_port: int | None
@@ -64,7 +66,9 @@ class PageRoutes:
                 if_none_match=request.headers.get("If-None-Match", ""),
             )
             policy = content_security_policy(
-                host=request.headers.get("Host"), ws_port=self._context.port_of("websocket")
+                host=request.headers.get("Host"),
+                ws_port=self._context.port_of("websocket"),
+                tls=self._context.config.tls.on,
             )
             return web.Response(
                 status=status, body=body, headers={**_ALWAYS, **headers, "Content-Security-Policy": policy}
@@ -77,6 +81,7 @@ class PageRoutes:
         config = _PageConfig(
             version=__version__,
             token_required=context.principals.token_required,
+            tls=context.config.tls.on,
             http_port=context.port,
             ws_port=context.port_of("websocket"),
         )

@@ -162,9 +162,9 @@ export async function gatewayConfig() {
 export function socketUrl(config) {
   const secure = location.protocol === "https:";
   const port = location.port || (secure ? "443" : "80");
-  const direct = !secure && port === String(config.http_port) && config.ws_port;
-  if (direct) return `ws://${location.hostname}:${config.ws_port}/ws`;
-  return `${secure ? "wss" : "ws"}://${location.host}/ws`;
+  const scheme = secure ? "wss" : "ws";
+  const direct = secure === config.tls && port === String(config.http_port) && config.ws_port;
+  return direct ? `${scheme}://${location.hostname}:${config.ws_port}/ws` : `${scheme}://${location.host}/ws`;
 }
 
 /**

@@ -40,7 +40,7 @@ def test_sessions_are_found_begun_deleted_and_taken_back(signed_in: ChatPage) ->
 def test_branch_is_kept_and_gone_back_to(chat: ChatPage) -> None:
     chat.ask("one")
     chat.page.get_by_role("button", name="Keep a branch of this session").click()
-    chat.page.get_by_label("Name").fill("crossing")
+    chat.page.get_by_role("textbox", name="Name").fill("crossing")
     chat.page.get_by_role("button", name="Keep", exact=True).click()
     chat.state(chat.with_text("/branch crossing"), "completed")
     chat.ask("two")

@@ -118,18 +118,19 @@ def _tags(if_none_match: str) -> Iterable[str]:
     return (each.strip().removeprefix("W/") for each in if_none_match.split(","))
 
 
-def content_security_policy(*, host: str | None, ws_port: int | None) -> str:
+def content_security_policy(*, host: str | None, ws_port: int | None, tls: bool) -> str:
     """What a page of ours may load and reach: its own files, its own origin, and the WebSocket port beside it.
 
     Args:
         host: the request's `Host`: the web socket is at the same name.
         ws_port: where the WebSocket channel listens; None where that is not known.
+        tls: whether it speaks TLS.
     """
     connect = ["'self'"]
     here = host_and_port(host or "", 80)
     if here is not None and ws_port is not None and _HOST.fullmatch(here[0]):
         name = f"[{here[0]}]" if ":" in here[0] else here[0]
-        connect.append(f"ws://{name}:{ws_port}")
+        connect.append(f"{'wss' if tls else 'ws'}://{name}:{ws_port}")
     return "; ".join(
         (
             "default-src 'none'",

@@ -101,7 +101,7 @@ def test_what_a_browser_has_is_not_sent_again() -> None:
     ],
 )
 def test_page_reaches_only_its_origin_and_the_web_socket(host: str | None, reached: str) -> None:
-    policy = content_security_policy(host=host, ws_port=18789)
+    policy = content_security_policy(host=host, ws_port=18789, tls=False)
     assert f"{reached} " in policy
     assert "default-src 'none'" in policy
     assert "unsafe" not in policy
@@ -109,4 +109,9 @@ def test_page_reaches_only_its_origin_and_the_web_socket(host: str | None, reach
 
 
 def test_web_socket_that_is_not_known_is_not_reached() -> None:
-    assert "connect-src 'self';" in content_security_policy(host="127.0.0.1", ws_port=None)
+    assert "connect-src 'self';" in content_security_policy(host="127.0.0.1", ws_port=None, tls=False)
+
+
+def test_web_socket_speaks_tls_where_the_page_does() -> None:
+    policy = content_security_policy(host="gateway.example:18790", ws_port=18789, tls=True)
+    assert "connect-src 'self' wss://gateway.example:18789;" in policy
