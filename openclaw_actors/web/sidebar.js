@@ -3,8 +3,8 @@
 import { api, el, fullTimeText, iconButton, timeText, toast } from "./common.js";
 
 const MOST = 100;
+const MOST_TITLES = 40; // at a time: each is a question to the gateway
 const SEARCH_AFTER_MS = 150;
-const REFRESH_AFTER_MS = 400;
 const NAMED_BY_US = /^chat \d{4}-\d\d-\d\d \d\d\.\d\d\.\d\d [0-9a-f]{4}$/;
 const TITLE_CHARS = 60;
 
@@ -62,7 +62,6 @@ export class Sidebar {
     }
     if (said) this._toTop(session);
     this._show();
-    this._later(REFRESH_AFTER_MS);
   }
 
   _toTop(session) {
@@ -96,7 +95,7 @@ export class Sidebar {
     for (const { id } of this.sessions) this._drafts.delete(id);
     this.parts.status.textContent = this._count(found, contains);
     this._show();
-    for (const { id } of this.sessions) this._findTitle(id);
+    this._findTitles(this.sessions.slice(0, MOST_TITLES));
   }
 
   /** The gateway looks at whole keys, and knows no titles. */
@@ -193,6 +192,10 @@ export class Sidebar {
     } catch (problem) {
       toast(`It was not taken back: ${problem.text}`);
     }
+  }
+
+  async _findTitles(sessions) {
+    for (const { id } of sessions) await this._findTitle(id);
   }
 
   /** Sessions that we have named are known by what was said first in them. */

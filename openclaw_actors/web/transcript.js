@@ -202,8 +202,17 @@ class ExchangeView {
       case "refused":
         return this._refused();
       default:
-        return [CODES[exchange.code] ?? FATES[exchange.state]];
+        return this._ended();
     }
+  }
+
+  _ended() {
+    const { exchange, transcript } = this;
+    const fate = el("span", {}, CODES[exchange.code] ?? FATES[exchange.state]);
+    // What was taken into another answer is not asked again.
+    if (exchange.state === "completed" || exchange.code === "steered" || !exchange.known) return [fate];
+    const again = () => transcript.actions.ask(exchange.text);
+    return [fate, el("button", { type: "button", class: "link", onclick: again }, icon("retry"), "Ask again")];
   }
 
   _refused() {
@@ -227,7 +236,7 @@ class ExchangeView {
   }
 
   _foot() {
-    const { exchange, transcript } = this;
+    const { exchange } = this;
     const parts = [];
     if (exchange.state === "answering") {
       if (exchange.restarts) parts.push(el("span", { class: "quiet" }, "It was interrupted, and starts again."));
@@ -244,16 +253,6 @@ class ExchangeView {
         setTimeout(() => button.replaceChildren(icon("copy")), 1_500);
       });
       parts.push(button);
-    }
-    if (exchange.ended && exchange.state !== "completed" && exchange.known && exchange.code !== "steered") {
-      parts.push(
-        el(
-          "button",
-          { type: "button", class: "link", onclick: () => transcript.actions.ask(exchange.text) },
-          icon("retry"),
-          "Ask again",
-        ),
-      );
     }
     return parts;
   }

@@ -39,7 +39,11 @@ def test_a_principal_sees_and_acts_on_its_own_alone(guarded: Gateway) -> None:
     for api, own in ((alice, ALICES), (bob, BOBS)):
         found = api.get("/api/sessions")
         assert ([each["session"] for each in found["sessions"]], found["total"]) == ([own], 1)
-        assert api.get("/api/sessions?contains=websocket:alice:")["total"] == 1
+        assert api.get("/api/sessions?contains=websocket:ALICE:")["total"] == 1, "the case does not matter"
+    assert owner.get("/api/sessions?mine=true")["total"] == 0
+    assert bob.get("/api/sessions?mine=true")["sessions"] == bob.get("/api/sessions")["sessions"]
+    assert owner.get("/api/me") == {"principal": "default", "owner": True, "prefix": "websocket:default:"}
+    assert alice.get("/api/me") == {"principal": "alice", "owner": False, "prefix": "websocket:alice:"}
     assert alice.get("/api/sessions?contains=bob") == {"sessions": [], "total": 0}
     assert alice.get(session_path(ALICES))["events"][0]["text"] == "I am Alice"
     assert alice("POST", session_path(ALICES, "/stop")).status == 200
@@ -64,7 +68,7 @@ def test_a_principal_sees_and_acts_on_its_own_alone(guarded: Gateway) -> None:
 def test_without_a_valid_token_nothing_is_told_but_the_document(guarded: Gateway) -> None:
     for token in (None, "wrong", ALICE + "x", ALICE[:-1]):
         api = Api(guarded.http_url, token=token)
-        for path in ("/api/status", "/api/sessions", "/api/version", session_path(ALICES)):
+        for path in ("/api/status", "/api/sessions", "/api/version", "/api/me", session_path(ALICES)):
             answer = api("GET", path)
             assert (answer.status, answer.code) == (401, "unauthorized")
             assert answer.headers["www-authenticate"] == "Bearer"
