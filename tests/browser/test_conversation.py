@@ -2,43 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Browser
 
 from tests.system.gateway import Gateway
 
-RUN = """async ([steps]) => {
+RUN = """async (steps) => {
     const { Conversation } = await import("/static/conversation.js");
     let number = 0;
     const conversation = new Conversation("s", () => `m${++number}`);
     const frames = [];
-    for (const [name, ...given] of steps) {
+    for (const [name, ...given] of JSON.parse(steps)) {
         if (name === "again") conversation.again(conversation.entries[given[0]]);
         else if (name === "frames") frames.push(...conversation.connected());
         else conversation[name](...given);
     }
-    return {
+    return JSON.stringify({
         entries: conversation.entries.map((entry) => ({
             ...entry, ahead: entry.kind === "exchange" ? conversation.ahead(entry) : null,
         })),
         frames, lastSeq: conversation.lastSeq, earlier: conversation.earlier, events: conversation.events.length,
-    };
+    });
 }"""
 
 
-@pytest.fixture
-def after(page: Page, gateway: Gateway) -> Any:
+@pytest.fixture(scope="module")
+def after(browser: Browser, gateway: Gateway) -> Iterator[Any]:
     """A function: what a conversation is after these steps."""
+    page = browser.new_page()
     page.goto(f"{gateway.http_url}/health")
 
     def run(*steps: Sequence[Any]) -> dict[str, Any]:
-        result: dict[str, Any] = page.evaluate(RUN, [steps])
+        result: dict[str, Any] = json.loads(page.evaluate(RUN, json.dumps(steps)))
         return result
 
-    return run
+    yield run
+    page.close()
 
 
 def event(kind: str, seq: int | None = None, **fields: Any) -> list[Any]:
