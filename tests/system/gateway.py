@@ -4,7 +4,6 @@ from __future__ import annotations
 
 __all__ = ["Gateway", "GatewayFailed", "Process", "wait_until"]
 
-import json
 import os
 import re
 import signal
@@ -21,11 +20,17 @@ from typing import IO, Any
 
 import yaml
 
+from openclaw_actors.cli.status import document
+from openclaw_actors.config import find_paths
+from openclaw_actors.errors import OpenClawError
+from openclaw_actors.messages.admin import GetStatus
+from tests.system import asking
+
 ROOT = str(Path(__file__).parents[2])
 MARKER = "OPENCLAW_TEST_GATEWAY_MARKER"
 READY = re.compile(r"^ready ws=(?P<ws>wss?://\S+/ws) http=(?P<http>https?://\S+) state=(?P<state>.+)$")
-START_DEADLINE_S = 20.0
-STOP_DEADLINE_S = 25.0
+START_DEADLINE_S = 45.0
+STOP_DEADLINE_S = 45.0
 POLL_S = 0.01
 
 
@@ -33,7 +38,7 @@ class GatewayFailed(AssertionError):
     """Raised when the gateway did not do what the test relies on; its text holds what the gateway printed."""
 
 
-def wait_until(condition: Callable[[], Any], *, deadline_s: float = 10.0, what: str = "") -> Any:
+def wait_until(condition: Callable[[], Any], *, deadline_s: float = 30.0, what: str = "") -> Any:
     """Look again and again until `condition()` is true, and return its value; fail at the deadline."""
     end = time.monotonic() + deadline_s
     while True:
@@ -173,7 +178,8 @@ class Gateway:
         self.configure(config or {})
 
     def _clean_environment(self, extra: Mapping[str, str]) -> dict[str, str]:
-        unwanted = ("OPENCLAW", "OPENAI", "MODEL_PROVIDER_KEY", "XDG_RUNTIME_DIR")
+        # Without its compiled modules each of the many interpreters would compile the whole package again.
+        unwanted = ("OPENCLAW", "OPENAI", "MODEL_PROVIDER_KEY", "XDG_RUNTIME_DIR", "PYTHONDONTWRITEBYTECODE")
         kept = {name: value for name, value in os.environ.items() if not name.startswith(unwanted)}
         return {**kept, MARKER: self._marker, "PYTHONPATH": ROOT, **extra}
 
@@ -240,7 +246,7 @@ class Gateway:
     # Asking it
 
     def cli(
-        self, *arguments: str, stdin: str | None = None, deadline_s: float = 30.0
+        self, *arguments: str, stdin: str | None = None, deadline_s: float = 45.0
     ) -> subprocess.CompletedProcess[str]:
         """Run another command on this gateway's state directory."""
         return subprocess.run(
@@ -259,13 +265,16 @@ class Gateway:
         return self._command(*arguments), dict(self._environment)
 
     def status(self) -> dict[str, Any]:
-        """What `status --json` prints. Raises GatewayFailed if the command fails."""
-        result = self.cli("status", "--json")
-        if result.returncode != 0:
-            raise GatewayFailed(f"status: exit {result.returncode}\n{result.stderr}\n{self.printed()}")
-        status: dict[str, Any] = json.loads(result.stdout)
+        """What `status --json` would print. Raises GatewayFailed if the supervisor does not answer."""
+        try:
+            status = document(asking.ask(self._run_dir(), GetStatus()))
+        except OpenClawError as error:
+            raise GatewayFailed(f"status: {error!r}\n{self.printed()}") from error
         self.note_processes()
         return status
+
+    def _run_dir(self) -> Path:
+        return find_paths(str(self.state_dir), "memory", self._environment).run
 
     def nodes(self) -> dict[str, dict[str, Any]]:
         """The nodes of the tree by name."""
@@ -316,11 +325,15 @@ class Gateway:
             raise GatewayFailed(f"did not end within {deadline_s} s\n{self.printed()}") from None
 
     def stop(self, *arguments: str, check: bool = True) -> int:
-        """End it by the `stop` command; returns the exit code of `start`. With `check`, nothing may be left."""
+        """End it as the `stop` command does; returns the exit code of `start`. With `check`, nothing may be left.
+
+        The command itself runs where it has arguments, or where the supervisor cannot be asked.
+        """
         self.note_processes()
-        result = self.cli("stop", *arguments)
-        if result.returncode != 0:
-            raise GatewayFailed(f"stop: exit {result.returncode}\n{result.stderr}\n{self.printed()}")
+        if arguments or not asking.ask_to_end(self._run_dir()):
+            result = self.cli("stop", *arguments, deadline_s=STOP_DEADLINE_S)
+            if result.returncode != 0:
+                raise GatewayFailed(f"stop: exit {result.returncode}\n{result.stderr}\n{self.printed()}")
         code = self.wait()
         if check:
             self.check_nothing_left()
@@ -363,7 +376,7 @@ class Gateway:
         """Remember the processes of now, so that one that escapes later is recognised."""
         self.processes()
 
-    def check_nothing_left(self, *, deadline_s: float = 3.0) -> None:
+    def check_nothing_left(self, *, deadline_s: float = 10.0) -> None:
         """Assert that an ended gateway left no process, no socket, no lock and no open port."""
         wait_until(
             lambda: not self.processes(),
