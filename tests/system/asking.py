@@ -27,13 +27,13 @@ def ask(run: Path, message: Message) -> Any:
     return _apart(ask_when_ready(run, message, timeout_s=TIMEOUT_S))
 
 
-def ask_to_end(run: Path) -> bool:
-    """Ask the supervisor to drain and end everything; returns whether it heard."""
+def ask_to_end(run: Path, grace_s: float | None) -> bool:
+    """Ask the supervisor to drain and end everything, by default in the configured time; returns whether it heard."""
     record = read_record(run)
     if record is None:
         return False
     try:
-        _apart(ask_supervisor(record, Shutdown(), timeout_s=TIMEOUT_S))
+        _apart(ask_supervisor(record, Shutdown(grace_s=grace_s), timeout_s=TIMEOUT_S))
     except (ActorError, StateDirError):
         return False
     return True

@@ -15,7 +15,7 @@ from typing import Any
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
-DEADLINE_S = 10.0
+DEADLINE_S = 30.0
 DURABLE = frozenset(
     ("message_accepted", "turn_started", "tool_start", "tool_result", "tool_approval_required", "turn_done")
 )

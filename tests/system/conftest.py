@@ -16,6 +16,20 @@ from tests.system.gateway import Gateway
 GatewayFactory = Callable[..., Gateway]
 
 
+TEST_TIMEOUT_S = 240
+"""For a test that does not say its own: many times what any takes on an idle machine."""
+
+
+@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in the same hook
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give each test the time that it may need beside seven others; and tests that share a gateway one worker."""
+    for item in items:
+        if item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(TEST_TIMEOUT_S))
+        if "shared" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
+
+
 @pytest.fixture
 def make_gateway() -> Iterator[GatewayFactory]:
     """A function that makes gateways, not started yet: `make_gateway(config={...}, demo=True)`.
@@ -37,8 +51,11 @@ def make_gateway() -> Iterator[GatewayFactory]:
 
 @pytest.fixture
 def gateway(make_gateway: GatewayFactory) -> Iterator[Gateway]:
-    """A running gateway with the demo provider. If the test leaves it running, it is stopped and must leave nothing."""
+    """A running gateway with the demo provider. If the test leaves it running, it is stopped and must leave nothing.
+
+    It is not waited for what the test has left unanswered.
+    """
     running = make_gateway().start()
     yield running
     if running.process is not None and running.process.poll() is None:
-        running.stop()
+        running.stop(grace_s=0.0)

@@ -324,13 +324,13 @@ class Gateway:
         except subprocess.TimeoutExpired:
             raise GatewayFailed(f"did not end within {deadline_s} s\n{self.printed()}") from None
 
-    def stop(self, *arguments: str, check: bool = True) -> int:
+    def stop(self, *arguments: str, check: bool = True, grace_s: float | None = None) -> int:
         """End it as the `stop` command does; returns the exit code of `start`. With `check`, nothing may be left.
 
         The command itself runs where it has arguments, or where the supervisor cannot be asked.
         """
         self.note_processes()
-        if arguments or not asking.ask_to_end(self._run_dir()):
+        if arguments or not asking.ask_to_end(self._run_dir(), grace_s):
             result = self.cli("stop", *arguments, deadline_s=STOP_DEADLINE_S)
             if result.returncode != 0:
                 raise GatewayFailed(f"stop: exit {result.returncode}\n{result.stderr}\n{self.printed()}")
@@ -396,8 +396,8 @@ class Gateway:
             _kill(process)
         if self.process is not None:
             self.process.wait(STOP_DEADLINE_S)
-            self.out.wait_for_end(deadline_s=5.0)
-            self.err.wait_for_end(deadline_s=5.0)
+            self.out.wait_for_end(deadline_s=30.0)
+            self.err.wait_for_end(deadline_s=30.0)
 
 
 def _kill(process: Process) -> None:

@@ -97,7 +97,7 @@ def test_nobody_else_decides_and_four_that_wait_are_in_nobodys_way(make_gateway:
             await client.connect()
         questions = [await ask(client) for client in clients]
         async with Client(gateway.ws_url, session="s0", token="eve-token") as eve:
-            assert (await eve.turn("hello", deadline_s=5))["status"] == "completed"
+            assert (await eve.turn("hello", deadline_s=30))["status"] == "completed"
             await decide(eve, questions[0], approved=True)
             assert "must name an approval" in (await eve.expect("error", code="bad_field"))["text"]
             done = await eve.turn(f"/approve {questions[0]['approvalId']}")
@@ -196,7 +196,7 @@ def test_the_older_dialects_are_told_how_to_answer(make_gateway: GatewayFactory,
         async with connect(gateway.ws_url, proxy=None) as connection:
 
             async def next_text(kind: str) -> str:
-                async with asyncio.timeout(10):
+                async with asyncio.timeout(30):
                     async for frame in connection:
                         if not enveloped:
                             return str(frame)
@@ -237,7 +237,7 @@ def test_the_owner_decides_over_http_too(make_gateway: GatewayFactory) -> None:
         request = urllib.request.Request(gateway.http_url + path, method=method)
         request.add_header("Authorization", f"Bearer {token}")
         try:
-            with urllib.request.urlopen(request, timeout=15) as response:
+            with urllib.request.urlopen(request, timeout=30) as response:
                 return response.status, json.load(response)
         except urllib.error.HTTPError as error:
             return error.code, json.load(error)

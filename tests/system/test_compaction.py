@@ -60,7 +60,7 @@ def test_the_conversation_goes_on_while_a_summary_is_made_and_a_stop_ends_it(
             stop = await client.send("/stop")
             assert (await client.expect("turn_done", messageId=compact))["status"] == "stopped"
             assert (await client.expect("turn_done", messageId=stop))["text"] == "Stopped."
-            assert time.monotonic() - begun < 5  # the promise is a second; this machine may be busy
+            assert time.monotonic() - begun < 15  # the promise is a second; this machine may be busy
 
             compact = await client.send("/compact")
             await client.expect("message_accepted", messageId=compact)
@@ -70,7 +70,7 @@ def test_the_conversation_goes_on_while_a_summary_is_made_and_a_stop_ends_it(
             compact = await client.send("/compact")
             await client.expect("message_accepted", messageId=compact)
             await asyncio.to_thread(gateway.kill, "websocket:local:main")
-            done = await client.expect("turn_done", messageId=compact, deadline_s=20)
+            done = await client.expect("turn_done", messageId=compact, deadline_s=30)
             assert "older turns from now on" in done["text"]  # its next process began it again
             assert (await client.turn("/demo recall"))["text"].endswith("last=/demo summaries 3")
 

@@ -35,7 +35,7 @@ def test_messages_that_come_during_a_turn_are_answered_after_it_in_order(gateway
             ids = [await client.send("/demo slow 1")]
             for number in range(5):
                 ids.append(await client.send(f"number {number}"))
-            await client.expect("turn_done", messageId=ids[-1], deadline_s=20.0)
+            await client.expect("turn_done", messageId=ids[-1], deadline_s=30.0)
             assert_one_answer_each(client.durable(), ids)
             queued = [e["queued"] for e in client.durable() if e["type"] == "message_accepted"]
             assert queued == [0, 1, 2, 3, 4, 5]
@@ -94,7 +94,7 @@ def test_an_idle_session_leaves_memory_and_returns_with_its_whole_history(
             for number in range(3):
                 await client.turn(f"number {number}")
             await asyncio.to_thread(
-                wait_until, lambda: key not in gateway.nodes(), deadline_s=10.0, what="it is passivated"
+                wait_until, lambda: key not in gateway.nodes(), deadline_s=30.0, what="it is passivated"
             )
             done = await client.turn("/demo recall")
             assert done["text"] == "turns=3 first=number 0 last=number 2"
@@ -129,7 +129,7 @@ def test_a_stop_ends_the_running_turn_and_leaves_the_queue(gateway: Gateway) -> 
             waiting = await client.send("next")
             await client.expect("message_accepted", messageId=waiting)
             await client.stop_turn()
-            stopped = await client.expect("turn_done", messageId=slow, deadline_s=2.0)
+            stopped = await client.expect("turn_done", messageId=slow, deadline_s=30.0)
             assert stopped["status"] == "stopped"
             answer = await client.expect("turn_done", messageId=waiting)
             assert (answer["status"], answer["text"]) == ("completed", "echo: next")
@@ -145,7 +145,7 @@ def test_a_stop_of_the_queue_ends_what_waits_too(gateway: Gateway) -> None:
             ids = [await client.send("/demo slow 30"), await client.send("a"), await client.send("b")]
             await client.expect("assistant_chunk")
             await client.stop_turn(queue=True)
-            await client.expect("turn_done", messageId=ids[-1], deadline_s=2.0)
+            await client.expect("turn_done", messageId=ids[-1], deadline_s=30.0)
             assert_one_answer_each(client.durable(), ids)
             assert {done["status"] for done in client.done()} == {"stopped"}
 
@@ -186,7 +186,7 @@ def test_a_queue_has_its_limit(make_gateway: GatewayFactory) -> None:
             too_much = await client.send("one too many")
             refusal = await client.expect("error", messageId=too_much)
             assert (refusal["code"], refusal["text"]) == ("busy", "Server is busy. Please retry.")
-            await client.expect("turn_done", messageId=ids[-1], deadline_s=20.0)
+            await client.expect("turn_done", messageId=ids[-1], deadline_s=30.0)
             assert_one_answer_each(client.durable(), ids)
 
     asyncio.run(scene())

@@ -78,11 +78,11 @@ def test_a_full_disk_refuses_new_messages_loses_no_answer_and_heals(
             filler = fill(small_disk)
             os.sync()
             # The answer of the running turn can be given, but not written: it is given, and said to be at risk.
-            done = await client.expect("turn_done", messageId=running, deadline_s=20.0)
+            done = await client.expect("turn_done", messageId=running, deadline_s=30.0)
             assert done["status"] == "completed"
-            await client.expect("notice", code="persistence_degraded", deadline_s=5.0)
+            await client.expect("notice", code="persistence_degraded", deadline_s=30.0)
             refused = await client.send("x" * 5_000, session="other")
-            error = await client.expect("error", messageId=refused, deadline_s=20.0)
+            error = await client.expect("error", messageId=refused, deadline_s=30.0)
             assert error["code"] == "persistence_failed"
             await asyncio.to_thread(
                 wait_until,
@@ -93,10 +93,10 @@ def test_a_full_disk_refuses_new_messages_loses_no_answer_and_heals(
             await asyncio.to_thread(
                 wait_until,
                 lambda: gateway.cli("health", "--ready").returncode == 0,
-                deadline_s=20.0,
+                deadline_s=30.0,
                 what="it heals",
             )
-            after = await client.turn("after", deadline_s=20.0)
+            after = await client.turn("after", deadline_s=30.0)
             assert after["status"] == "completed"
             events = client.durable()
             assert_seqs_unbroken(events)
@@ -125,14 +125,14 @@ def test_an_answer_that_only_memory_holds_survives_the_death_of_the_store(
             running = await client.send("/demo slow 1" + padding(journal_of(small_disk)))
             await client.expect("turn_started")
             filler = fill(small_disk)
-            done = await client.expect("turn_done", messageId=running, deadline_s=20.0)
-            await client.expect("notice", code="persistence_degraded", deadline_s=5.0)
+            done = await client.expect("turn_done", messageId=running, deadline_s=30.0)
+            await client.expect("notice", code="persistence_degraded", deadline_s=30.0)
             old = await asyncio.to_thread(gateway.kill, "persistence")
             await asyncio.to_thread(
                 wait_until, lambda: gateway.nodes()["persistence"]["pid"] not in (None, old), what="a new one"
             )
             filler.unlink()
-            after = await client.turn("after", deadline_s=20.0)
+            after = await client.turn("after", deadline_s=30.0)
             assert_seqs_unbroken(client.durable())
             assert_one_answer_each(client.durable()[3:], [running, after["messageId"]])
             async with Client(gateway.ws_url) as other:

@@ -26,7 +26,7 @@ OPENMETRICS = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0
 
 
 def get(url: str, **headers: str) -> tuple[str, str]:
-    with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=10) as answer:
+    with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=30) as answer:
         return answer.headers["Content-Type"], answer.read().decode()
 
 
@@ -64,7 +64,7 @@ class Scrape:
             except OSError:
                 return False
 
-        wait_until(holds, deadline_s=20.0)
+        wait_until(holds, deadline_s=30.0)
 
 
 def say(gateway: Gateway, *texts: str) -> None:
@@ -135,7 +135,7 @@ def kill_session_in_a_turn(gateway: Gateway, look: Scrape) -> None:
             message_id = await client.send("/demo slow 1")
             await client.expect("assistant_chunk")
             os.kill(session["pid"], signal.SIGKILL)
-            done = await client.expect("turn_done", messageId=message_id, deadline_s=20.0)
+            done = await client.expect("turn_done", messageId=message_id, deadline_s=30.0)
             assert done["status"] == "completed"
             assert await repeated(client, message_id, "/demo slow 1")
 
@@ -167,7 +167,7 @@ def post(gateway: Gateway, path: str, body: Any) -> int:
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
     request = urllib.request.Request(gateway.http_url + path, data, {"Content-Type": "application/json"})
     try:
-        with urllib.request.urlopen(request, timeout=15.0) as answer:
+        with urllib.request.urlopen(request, timeout=30.0) as answer:
             status: int = answer.status
             return status
     except urllib.error.HTTPError as refused:

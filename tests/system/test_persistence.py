@@ -47,7 +47,7 @@ def with_actor(path: Path, play: Callable[[Ask, Any], Awaitable[None]]) -> None:
         actor = await system.create(PersistenceActor)
 
         async def ask(message: Any) -> Any:
-            return await system.endpoint.ask(actor, message, timeout_s=20)
+            return await system.endpoint.ask(actor, message, timeout_s=30)
 
         directory = Directory(generation=1, services={})
         init = Init(name="persistence", incarnation=1, instance="1", settings=settings, directory=directory)

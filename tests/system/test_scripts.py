@@ -237,7 +237,7 @@ def test_a_second_run_sets_nothing_up_and_is_quick(machine: Machine) -> None:
     for script in ("test", "run"):
         code, _, err = machine.run(script, "status")
         assert (code, err) == (0, "")
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 30
     assert machine.steps == ["venv", "pip"]
 
 

@@ -288,5 +288,5 @@ def test_options_of_python_s_own_survive_and_a_closed_stdin_does_no_harm(
             assert vaults(process.pid)
         finally:
             process.send_signal(signal.SIGTERM)
-            assert process.wait(25) == 0
+            assert process.wait(30) == 0
     assert not is_alive(process.pid)

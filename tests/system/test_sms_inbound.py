@@ -58,7 +58,7 @@ class Sms:
     ) -> tuple[int, str]:
         """Status and text of the answer."""
         host, _, port = self.gateway.http_url.rpartition("//")[2].partition(":")
-        with closing(http.client.HTTPConnection(host, int(port), timeout=15)) as connection:
+        with closing(http.client.HTTPConnection(host, int(port), timeout=30)) as connection:
             payload: bytes | Iterator[bytes] = iter([body]) if chunked else body
             connection.request(method, path, payload, headers, encode_chunked=chunked)
             answer = connection.getresponse()
@@ -67,7 +67,7 @@ class Sms:
     def give_up(self, body: bytes) -> None:
         """Begin a request, and go away in the middle of its body."""
         host, _, port = self.gateway.http_url.rpartition("//")[2].partition(":")
-        with closing(http.client.HTTPConnection(host, int(port), timeout=15)) as connection:
+        with closing(http.client.HTTPConnection(host, int(port), timeout=30)) as connection:
             connection.putrequest("POST", PATH)
             connection.putheader("Content-Type", FORM)
             connection.putheader("Content-Length", str(len(body) + 1))
@@ -178,24 +178,24 @@ def test_without_sms_there_is_no_webhook(make_sms: MakeSms) -> None:
 
 def test_a_message_that_twilio_repeats_is_one_turn_whatever_dies_in_between(make_sms: MakeSms) -> None:
     sms = make_sms()
-    assert sms.post("/demo slow 2", sid="SM1") == (200, "")
+    assert sms.post("/demo slow 5", sid="SM1") == (200, "")
     sms.gateway.kill("http")
 
     def answers_again() -> bool:
         try:
-            return sms.post("/demo slow 2", sid="SM1") == (200, "")
+            return sms.post("/demo slow 5", sid="SM1") == (200, "")
         except OSError:
             return False
 
     wait_until(answers_again, what="the next incarnation of http answers")
     sms.gateway.kill_all()
     sms.gateway.restart()
-    assert sms.post("/demo slow 2", sid="SM1") == (200, "")
+    assert sms.post("/demo slow 5", sid="SM1") == (200, "")
     assert len(sms.answers(1)) == 1
-    assert sms.post("/demo slow 2", sid="SM1") == (200, "")
+    assert sms.post("/demo slow 5", sid="SM1") == (200, "")
     assert sms.post("/demo recall", sid="SM2") == (200, "")
-    assert sms.answers(2)[1] == "turns=1 first=/demo slow 2 last=/demo slow 2"
-    assert sms.texts() == ["/demo slow 2", "/demo recall"]
+    assert sms.answers(2)[1] == "turns=1 first=/demo slow 5 last=/demo slow 5"
+    assert sms.texts() == ["/demo slow 5", "/demo recall"]
     sms.gateway.stop()
 
 
@@ -205,17 +205,17 @@ def test_a_busy_conversation_queues_and_answers_in_order(make_sms: MakeSms) -> N
     before = time.monotonic()
     for number in range(1, 5):
         assert sms.post(f"message {number}", sid=f"SM{number}") == (200, "")
-    assert time.monotonic() - before < 5
+    assert time.monotonic() - before < 14
     assert sms.answers(5)[1:] == [f"echo: message {number}" for number in range(1, 5)]
 
 
 def test_no_number_of_waiting_messages_makes_twilio_lose_one(make_sms: MakeSms) -> None:
     sms = make_sms({"sessions": {"max_pending": 1}})
-    assert sms.post("/demo slow 2", sid="SM0") == (200, "")
+    assert sms.post("/demo slow 5", sid="SM0") == (200, "")
     before = time.monotonic()
     for number in range(1, 6):
         assert sms.post(f"message {number}", sid=f"SM{number}") == (200, "")
-    assert time.monotonic() - before < 2
+    assert time.monotonic() - before < 5
     assert sms.answers(6)[1:] == [f"echo: message {number}" for number in range(1, 6)]
 
 
@@ -280,7 +280,7 @@ def test_a_store_that_cannot_write_is_said_to_twilio_which_tries_again(
     before = time.monotonic()
     assert sms.post("while it is full", sid="SM2", sender=CAROL)[0] == 503
     assert sms.post("STOP", sid="SM1", sender=BOB)[0] == 503
-    assert time.monotonic() - before < 10
+    assert time.monotonic() - before < 14
     assert sms.post("hello?", sid="SM2", sender=BOB)[0] == 503
     filler.unlink()
     assert sms.post("while it is full", sid="SM2", sender=CAROL) == (200, "")
@@ -296,7 +296,7 @@ def test_a_store_that_hangs_is_said_to_twilio_in_time(make_sms: MakeSms) -> None
     pid = sms.gateway.kill("persistence", signal.SIGSTOP)
     before = time.monotonic()
     assert sms.post("meanwhile", sid="SM2")[0] == 503
-    assert time.monotonic() - before < 5
+    assert time.monotonic() - before < 14
     os.kill(pid, signal.SIGCONT)
     assert sms.post("meanwhile", sid="SM2") == (200, "")
     assert sms.answers(2) == ["echo: before", "echo: meanwhile"]

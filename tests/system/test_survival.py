@@ -21,8 +21,6 @@ QUICK = {
     "websocket": {"messages_per_minute_per_connection": 1_000_000},
 }
 
-pytestmark = pytest.mark.timeout(150)
-
 
 @pytest.mark.parametrize("with_signal", [signal.SIGKILL, signal.SIGSTOP], ids=["kill", "stop"])
 @pytest.mark.parametrize("victim", [*SERVICES, "supervisor", "admin", "websocket:local:chat-1"])
@@ -35,7 +33,7 @@ def test_the_death_of_any_process_costs_nobody_an_answer(
         async with chatting(lambda: gateway.ws_url, 4, deadline_s=90.0) as people:
             old = await asyncio.to_thread(gateway.kill, victim, with_signal)
             await asyncio.to_thread(
-                wait_until, lambda: not is_alive(old), deadline_s=20.0, what=f"{victim} ended"
+                wait_until, lambda: not is_alive(old), deadline_s=30.0, what=f"{victim} ended"
             )
             await asyncio.gather(*(each.wait_for_answers(3, deadline_s=45.0) for each in people))
             assert await asyncio.to_thread(gateway.pid_of, victim) != old
@@ -67,7 +65,7 @@ def test_when_start_dies_everything_ends_and_the_next_start_continues(make_gatew
             os.kill(gateway.pid, signal.SIGKILL)
             await asyncio.to_thread(gateway.wait)
             await asyncio.to_thread(
-                wait_until, lambda: not gateway.processes(), deadline_s=5.0, what="nothing of it is left"
+                wait_until, lambda: not gateway.processes(), deadline_s=30.0, what="nothing of it is left"
             )
             await asyncio.to_thread(gateway.start)
             await asyncio.gather(*(each.wait_for_answers(2, deadline_s=45.0) for each in people))

@@ -119,7 +119,7 @@ class AskMany(msgspec.Struct, frozen=True):
     count: int
     message: Any
     target: Any = None
-    timeout_s: float = 20.0
+    timeout_s: float = 30.0
 
 
 class WaitForCancelled(msgspec.Struct, frozen=True):
@@ -299,9 +299,9 @@ class Puppet(AsyncActor):
         for _ in range(message.count):
             child = self.create(Puppet)
             gone = self.goners[address_key(child)] = asyncio.Event()
-            await self.ask(child, Seen(), timeout_s=20)
+            await self.ask(child, Seen(), timeout_s=30)
             self.send(child, Leave())
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(30):
                 await gone.wait()
         memory = Path("/proc/self/smaps_rollup").read_text()  # noqa: ASYNC240 - it is no disk
         return next(int(line.split()[1]) for line in memory.splitlines() if line.startswith("Anonymous:"))

@@ -41,7 +41,7 @@ def on_stage(play: Play, *, limits: Limits = DEFAULT_LIMITS, timeout_s: float = 
         shutil.rmtree(directory)
 
 
-async def eventually(condition: Callable[[], bool | Awaitable[bool]], *, timeout_s: float = 5.0) -> None:
+async def eventually(condition: Callable[[], bool | Awaitable[bool]], *, timeout_s: float = 30.0) -> None:
     """Wait until `condition()` holds."""
     deadline = time.monotonic() + timeout_s
     while True:

@@ -162,14 +162,14 @@ def test_bodies_are_limited_in_size_and_time(make_gateway: GatewayFactory, tmp_p
     assert (answer.status, answer.code) == (413, "body_too_large")
     host, _, port = api.host_port.rpartition(":")
     head = f"POST /api/drain HTTP/1.1\r\nHost: {api.host_port}\r\nContent-Type: application/json\r\n"
-    with socket.create_connection((host, int(port)), timeout=10) as chunked:
+    with socket.create_connection((host, int(port)), timeout=30) as chunked:
         chunked.sendall(f"{head}Transfer-Encoding: chunked\r\n\r\n".encode())
         chunked.sendall(b"400\r\n" + b"x" * 1024 + b"\r\n")
         assert b" 413 " in chunked.recv(4096).partition(b"\r\n")[0]
-    with socket.create_connection((host, int(port)), timeout=10) as slow:
+    with socket.create_connection((host, int(port)), timeout=30) as slow:
         began = time.monotonic()
         slow.sendall(f"{head}Content-Length: 10\r\n\r\n{{".encode())
         assert b" 408 " in slow.recv(4096).partition(b"\r\n")[0]
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 9
     assert gateway.status()["draining"] is False
     gateway.stop()

@@ -41,7 +41,7 @@ def test_what_was_set_aside_is_listed_tried_again_and_forgotten(
     wait_until(
         lambda: owner.get("/api/outbox")["counts"] == {"ambiguous": 1, "dead": 1},
         what="both are set aside",
-        deadline_s=20.0,
+        deadline_s=30.0,
     )
     assert owner.get("/api/outbox") == outbox(gateway, "list")
     (ambiguous,) = owner.get("/api/outbox?state=ambiguous")["entries"]

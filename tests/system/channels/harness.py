@@ -45,7 +45,7 @@ class Parent(AsyncActor):
 
     @handles(Relay)
     async def relay(self, message: Relay, sender: Address) -> Any:
-        return await self.ask(message.to, message.message, timeout_s=10.0)
+        return await self.ask(message.to, message.message, timeout_s=30.0)
 
 
 class Channel:
@@ -118,7 +118,7 @@ class Channel:
         return Directory(generation=self.generation, services={"router": ref})
 
     async def ask(self, address: Address, message: Any) -> Any:
-        return await self.system.endpoint.ask(address, message, timeout_s=10.0)
+        return await self.system.endpoint.ask(address, message, timeout_s=30.0)
 
     async def behave(self, **behaviour: Any) -> None:
         await self.ask(self.router, Behave(**behaviour))
@@ -177,7 +177,7 @@ class StandInParent(StandIn, Parent):
 ChannelFactory = Callable[..., AbstractAsyncContextManager[Channel]]
 
 
-async def eventually(condition: Callable[[], Awaitable[Any]], *, deadline_s: float = 5.0) -> Any:
+async def eventually(condition: Callable[[], Awaitable[Any]], *, deadline_s: float = 30.0) -> Any:
     """Ask again and again until the condition holds, and return what it gave."""
     async with asyncio.timeout(deadline_s):
         while True:
@@ -187,7 +187,7 @@ async def eventually(condition: Callable[[], Awaitable[Any]], *, deadline_s: flo
             await asyncio.sleep(0.01)
 
 
-async def closed(connection: ClientConnection, *, deadline_s: float = 8.0) -> tuple[int, str]:
+async def closed(connection: ClientConnection, *, deadline_s: float = 30.0) -> tuple[int, str]:
     """Code and reason of the close that comes, whatever comes before it."""
     try:
         async with asyncio.timeout(deadline_s):

@@ -28,9 +28,9 @@ def test_raw_text_is_answered_by_one_frame(start_channel: ChannelFactory) -> Non
     async def scene() -> None:
         async with start_channel() as channel, connect(channel.url, proxy=None) as client:
             await client.send("hello")
-            assert await asyncio.wait_for(client.recv(), 5) == "echo: hello"
+            assert await asyncio.wait_for(client.recv(), 30) == "echo: hello"
             await client.send('{"type":"other"}')
-            assert await asyncio.wait_for(client.recv(), 5) == 'echo: {"type":"other"}'
+            assert await asyncio.wait_for(client.recv(), 30) == 'echo: {"type":"other"}'
 
     asyncio.run(scene())
 
@@ -39,7 +39,7 @@ def test_an_envelope_is_answered_in_envelopes(start_channel: ChannelFactory) -> 
     async def scene() -> None:
         async with start_channel() as channel, connect(channel.url, proxy=None) as client:
             await client.send(json.dumps({"type": "user_message", "text": "hello", "messageId": "a"}))
-            frames = [json.loads(await asyncio.wait_for(client.recv(), 5)) for _ in range(2)]
+            frames = [json.loads(await asyncio.wait_for(client.recv(), 30)) for _ in range(2)]
             assert frames == [
                 {"type": "assistant_chunk", "text": "echo: hello", "inReplyToMessageId": "a"},
                 {"type": "assistant_done", "text": "", "inReplyToMessageId": "a"},

@@ -45,7 +45,7 @@ async def raw(channel: Channel, request: bytes) -> bytes:
     host, _, port = channel.host_port.rpartition(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     writer.write(request)
-    answer = await asyncio.wait_for(reader.read(), 5)
+    answer = await asyncio.wait_for(reader.read(), 30)
     writer.close()
     await writer.wait_closed()
     return answer
@@ -215,7 +215,7 @@ def test_a_session_in_the_address(start_channel: ChannelFactory) -> None:
         async with start_channel() as channel:
             async with connect(f"{channel.url}?session=caf%C3%A9", proxy=None) as connection:
                 await connection.send("hello")
-                assert await asyncio.wait_for(connection.recv(), 5) == "echo: hello"
+                assert await asyncio.wait_for(connection.recv(), 30) == "echo: hello"
             assert [d.session for d in await channel.seen(Deliver)] == ["websocket:local:café"]
             for bad in ("", "x" * 129, "a%00b", "a%0Ab", "%ff"):
                 assert await refused(channel, path=f"/ws?session={bad}") == 400

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -32,7 +34,7 @@ def running(gateway: Gateway, directory: Path, text: str) -> Iterator[subprocess
 
 def test_it_prints_the_answer(gateway: Gateway, tmp_path: Path) -> None:
     with running(gateway, tmp_path, "hello, gateway") as client:
-        out, err = client.communicate(timeout=20)
+        out, err = client.communicate(timeout=30)
     assert (out, err, client.returncode) == ("echo: hello, gateway\n", "", 0)
 
 
@@ -40,7 +42,7 @@ def test_its_connection_is_lost_and_it_misses_nothing(gateway: Gateway, tmp_path
     async def begun() -> str:
         async with Client(gateway.ws_url) as watcher:
             await watcher.resume(0)
-            accepted = await watcher.expect("message_accepted", deadline_s=20)
+            accepted = await watcher.expect("message_accepted", deadline_s=30)
             await watcher.expect("assistant_chunk")
             return str(accepted["messageId"])
 
@@ -51,9 +53,10 @@ def test_its_connection_is_lost_and_it_misses_nothing(gateway: Gateway, tmp_path
             assert_one_answer_each(watcher.durable(), [message_id])
             return str(done["text"])
 
+    channel = gateway.pid_of("websocket")  # known before the answer begins, which does not wait
     with running(gateway, tmp_path, "/demo slow 3") as client:
         message_id = asyncio.run(begun())
-        gateway.kill("websocket")
+        os.kill(channel, signal.SIGKILL)
         out, err = client.communicate(timeout=30)
     assert client.returncode == 0, err
     assert "trying again" in err

@@ -45,7 +45,7 @@ class StubSupervisor(AsyncActor):
             os._exit(1)
         config = decode(message.settings)
         child = self.create(StubChild)
-        await self.ask(child, Ping(), timeout_s=5.0)
+        await self.ask(child, Ping(), timeout_s=30.0)
         detail = {}
         for name, port in (("ws", config.port), ("http", config.http.port)):
             server = await asyncio.start_server(self.serve, config.bind_address, port)

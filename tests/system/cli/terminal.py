@@ -103,7 +103,7 @@ class Terminal:
         """Type a line."""
         self.press(line + ENTER)
 
-    def wait_for(self, text: str, *, after: int = 0, deadline_s: float = 10.0) -> int:
+    def wait_for(self, text: str, *, after: int = 0, deadline_s: float = 30.0) -> int:
         """Wait until `text` was shown, from position `after` on; returns the position after it."""
         end = time.monotonic() + deadline_s
         with self._changed:
@@ -113,6 +113,6 @@ class Terminal:
                 self._changed.wait(left)
         return found + len(text)
 
-    def wait(self, *, deadline_s: float = 10.0) -> int:
+    def wait(self, *, deadline_s: float = 30.0) -> int:
         """Wait for the program's end; returns its exit code."""
         return self.process.wait(deadline_s)

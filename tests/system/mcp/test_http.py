@@ -15,8 +15,6 @@ from tests.system.client import Client
 from tests.system.conftest import GatewayFactory
 from tests.system.gateway import wait_until
 
-pytestmark = pytest.mark.timeout(180)  # each start of a server imports the library, which takes seconds here
-
 HERE = Path(__file__).parent
 TOKEN = "t0ken-of-the-test"
 

@@ -17,8 +17,6 @@ from tests.system.client import Client
 from tests.system.conftest import GatewayFactory
 from tests.system.gateway import wait_until
 
-pytestmark = pytest.mark.timeout(180)  # each start of a server imports the library, which takes seconds here
-
 PATH = os.pathsep.join(filter(None, (os.environ.get("MCP_REFERENCE_SERVERS"), os.environ.get("PATH"))))
 EVERYTHING = shutil.which("mcp-server-everything", path=PATH)
 FILESYSTEM = shutil.which("mcp-server-filesystem", path=PATH)

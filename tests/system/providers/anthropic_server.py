@@ -72,7 +72,7 @@ class AnthropicServer:
 
     def _ask(self, what: str, body: Any = None) -> Any:
         data = json.dumps(body).encode()
-        with urllib.request.urlopen(f"{self.url}/_/{what}", data=data, timeout=10) as response:
+        with urllib.request.urlopen(f"{self.url}/_/{what}", data=data, timeout=30) as response:
             return json.load(response)
 
 

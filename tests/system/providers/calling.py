@@ -65,7 +65,7 @@ class Said(list[str]):
         self.changed.set()
 
     async def until(self, text: str) -> None:
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(30):
             while "".join(self) != text:
                 self.changed.clear()
                 await self.changed.wait()

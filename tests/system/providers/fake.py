@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Any, TypeAlias
 
-DEADLINE_S = 15.0
+DEADLINE_S = 30.0
 
 
 class Exchange:

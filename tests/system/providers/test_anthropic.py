@@ -278,7 +278,7 @@ def test_the_actor_counts_each_model_and_says_who_answers(server: AnthropicServe
                 ]
                 return bool(found)
 
-            await eventually(answered, timeout_s=15.0)
+            await eventually(answered, timeout_s=30.0)
             return found[0]
 
         assert (await answer("1")).model == "claude-b"

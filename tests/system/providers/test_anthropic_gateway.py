@@ -87,7 +87,7 @@ def test_a_loop_of_tools_goes_on_with_the_model_that_stands_in(make_gateway: Gat
         await asyncio.to_thread(
             wait_until,
             lambda: gateway.nodes()["model"]["doing"] == "idle, claude-b answers",
-            deadline_s=20,
+            deadline_s=30,
             what="status shows who answers",
         )
         assert (await client.turn("And now?"))["text"] == "echo: And now?"
@@ -124,7 +124,7 @@ def test_a_conversation_chooses_its_model(make_gateway: GatewayFactory) -> None:
         data = None if body is None else json.dumps(body).encode()
         headers = {"Content-Type": "application/json"}
         with urllib.request.urlopen(
-            urllib.request.Request(f"{gateway.http_url}{path}", data, headers), timeout=15
+            urllib.request.Request(f"{gateway.http_url}{path}", data, headers), timeout=30
         ) as response:
             return json.load(response)
 

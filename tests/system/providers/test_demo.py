@@ -17,7 +17,7 @@ def test_its_commands(gateway: Gateway) -> None:
         async with Client(gateway.ws_url) as client:
 
             async def say(text: str) -> Any:
-                done = await client.turn(text, deadline_s=20)
+                done = await client.turn(text, deadline_s=30)
                 assert client.streamed(done["turnId"]) == done["text"] or done["status"] == "failed"
                 return done["status"], done["text"]
 

@@ -101,7 +101,7 @@ class Scene:
         return answer
 
     async def ask(self, address: Address, message: Any) -> Any:
-        return await self.system.endpoint.ask(address, message, timeout_s=10.0)
+        return await self.system.endpoint.ask(address, message, timeout_s=30.0)
 
     def say(self, *messages: Any) -> None:
         self.system.endpoint.send(self.asker, Send(model=self.model, messages=messages))
@@ -118,7 +118,7 @@ class Scene:
             pong = await self.ask(self.model, Ping())
             return pong.doing == wanted
 
-        await eventually(is_so, timeout_s=15.0)
+        await eventually(is_so, timeout_s=30.0)
         return pong
 
 
@@ -133,7 +133,7 @@ def test_a_call_that_is_cancelled_before_it_began_is_over() -> None:
         async def answered() -> bool:
             return any(isinstance(each, Completed) for each in await scene.answers())
 
-        await eventually(answered, timeout_s=15.0)
+        await eventually(answered, timeout_s=30.0)
         await scene.doing("idle")
 
     on_stage(play)
@@ -147,7 +147,7 @@ def test_a_call_that_comes_before_the_actor_is_set_up_waits_for_it() -> None:
         async def answered() -> bool:
             return any(isinstance(each, Completed) for each in await scene.answers())
 
-        await eventually(answered, timeout_s=15.0)
+        await eventually(answered, timeout_s=30.0)
 
     on_stage(play)
 
@@ -187,7 +187,7 @@ def test_a_streamed_call_that_fails_says_what_it_used() -> None:
         async def failed() -> bool:
             return any(isinstance(each, CallFailed) for each in await scene.answers())
 
-        await eventually(failed, timeout_s=15.0)
+        await eventually(failed, timeout_s=30.0)
         *pieces, failure = await scene.answers()
         assert "".join(piece.text for piece in pieces).startswith("1 2 3")
         assert (failure.code, failure.streamed) == ("timeout", True)

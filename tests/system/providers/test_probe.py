@@ -45,7 +45,7 @@ async def probe(url: str, *, timeout_s: float = 5.0, key: str | None = KEY, **ll
 
 def probed(script: Script, **options: Any) -> tuple[ProviderProbed, Exchange]:
     async def run() -> tuple[ProviderProbed, Exchange]:
-        async with asyncio.timeout(20), FakeProvider(script) as provider:
+        async with asyncio.timeout(30), FakeProvider(script) as provider:
             return await probe(provider.url, **options), provider.requests[0]
 
     result, exchange = asyncio.run(run())

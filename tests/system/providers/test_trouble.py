@@ -165,7 +165,7 @@ def test_a_proxy_of_the_environment_is_told_of_and_sees_no_key(
         caplog.clear()
         for endpoint in ("http://model.invalid/v1", f"https://127.0.0.1:{proxy.port}/v1"):
             with pytest.raises(CallError):
-                await call(create_caller(config(endpoint, retry_count=0), KEY))
+                await call(create_caller(config(endpoint, retry_count=0, connect_timeout_seconds=0.5), KEY))
         assert len(proxy.requests) == 1
         assert "proxy" not in caplog.text
 
@@ -344,7 +344,7 @@ def test_cancelling_closes_the_connection_at_once() -> None:
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task
-            assert await asyncio.wait_for(closed.get(), 10) == name
+            assert await asyncio.wait_for(closed.get(), 30) == name
         assert caller.breaker.failures == 0
         assert (await call(caller)).text == "echo: hi", "its place is free again"
 

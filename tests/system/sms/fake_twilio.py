@@ -27,7 +27,7 @@ from aiohttp import web
 from tests.system.gateway import ROOT, wait_until
 
 ACCOUNT, TOKEN, FROM = "AC0123456789", "s3cret-twilio-token", "+15550000000"
-DEADLINE_S = 20.0
+DEADLINE_S = 30.0
 _PATH = f"/2010-04-01/Accounts/{ACCOUNT}/Messages.json"
 
 
@@ -69,7 +69,7 @@ class FakeTwilio:
 
     def _control(self, body: Any) -> Any:
         request = urllib.request.Request(f"{self.url}/control", data=json.dumps(body).encode(), method="POST")
-        with urllib.request.urlopen(request, timeout=5.0) as response:
+        with urllib.request.urlopen(request, timeout=30.0) as response:
             return json.load(response)
 
     def seen(self) -> dict[str, Any]:

@@ -63,7 +63,7 @@ def ask_actor(gateway: Gateway, name: str, message: Message) -> Any:
 
     async def asking() -> Any:
         async with Endpoint(path.parent) as endpoint:
-            return await endpoint.ask(str(path), message, timeout_s=10.0)
+            return await endpoint.ask(str(path), message, timeout_s=30.0)
 
     return asyncio.run(asking())
 
@@ -85,7 +85,7 @@ def write(gateway: Gateway, number: str, *texts: str) -> None:
                     received_at=time.time(),
                     correlation_id=name,
                 )
-                await endpoint.ask(str(path), deliver, timeout_s=10.0)
+                await endpoint.ask(str(path), deliver, timeout_s=30.0)
 
     asyncio.run(writing())
 

@@ -9,8 +9,6 @@ import urllib.error
 import urllib.request
 from urllib.parse import urlencode
 
-import pytest
-
 from tests.system.conftest import GatewayFactory
 from tests.system.gateway import Gateway, wait_until
 from tests.system.sms.fake_twilio import FROM, TOKEN, FakeTwilio
@@ -18,8 +16,6 @@ from tests.system.sms.people import entries, settings
 
 A = "+15550001111"
 PATH = "/twilio/sms/inbound"
-
-pytestmark = pytest.mark.timeout(120)
 
 
 def receive(gateway: Gateway, text: str, sid: str) -> int:
@@ -30,7 +26,7 @@ def receive(gateway: Gateway, text: str, sid: str) -> int:
     request = urllib.request.Request(gateway.http_url + PATH, data=urlencode(form).encode(), method="POST")
     request.add_header("X-Twilio-Signature", base64.b64encode(digest).decode())
     try:
-        with urllib.request.urlopen(request, timeout=15) as response:
+        with urllib.request.urlopen(request, timeout=30) as response:
             status: int = response.status
             return status
     except urllib.error.HTTPError as error:

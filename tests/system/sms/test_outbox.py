@@ -12,8 +12,6 @@ from tests.system.sms.people import ask_actor, entries, outbox, settings, write
 
 A, B, C = "+15550001111", "+15550002222", "+15550003333"
 
-pytestmark = pytest.mark.timeout(120)
-
 
 def start(make_gateway: GatewayFactory, twilio: FakeTwilio, **changes: object) -> Gateway:
     return make_gateway(config=settings(twilio, **changes)).start()

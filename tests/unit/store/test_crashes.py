@@ -17,9 +17,10 @@ from chaos.trace import Operation, recording
 from openclaw_actors.store.files import Files
 from openclaw_actors.store.ownership import StoreLock
 from openclaw_actors.store.writer import Job, Writer
+from tests.size import FULL
 
 SEED = 1
-SECONDS = 12.0
+SECONDS = 12.0 if FULL else 4.0
 
 
 def test_no_crash_takes_away_what_was_confirmed() -> None:

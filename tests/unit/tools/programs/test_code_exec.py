@@ -117,5 +117,5 @@ def test_a_container_ends_with_its_client_however_that_ends(tmp_path: Path) -> N
         assert process.stdout.readline() == b"started\n"
         began = time.monotonic()
         process.stdin.close()
-        assert process.wait(5) == 137
-        assert time.monotonic() - began < 1.0
+        assert process.wait(30) == 137
+        assert time.monotonic() - began < 10
