@@ -129,8 +129,12 @@ class _Campaign:
             for left in (*disk.extremes(), *(disk.at_random(self._dice) for _ in range(self._at_random))):
                 self._try(left, expected, f"seed {self._seed}, after operation {point} ({_words(entry)})")
         self._found.operations += point
-        if without_ledger(disk.now()) != without_ledger(read_tree(path)):
-            raise AssertionError("the trace does not lead to what the workload has left")
+        told, left_behind = without_ledger(disk.now()), without_ledger(read_tree(path))
+        if told != left_behind:
+            differ = sorted(
+                name for name in {*told, *left_behind} if told.get(name, 0) != left_behind.get(name, 0)
+            )
+            raise AssertionError(f"the trace does not lead to what the workload has left: {differ}")
 
     def _over(self) -> bool:
         return time.monotonic() >= self._end or len(self._found.problems) >= self._most_problems

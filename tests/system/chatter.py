@@ -14,6 +14,8 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake
 from tests.system.client import Client, assert_one_answer_each, assert_seqs_unbroken
 
 RECONNECT_S = 0.05
+THINKS_S = 0.03
+"""What a person takes for the next message. Without it the talk alone fills the machine, and what is tested waits."""
 NOT_TAKEN = frozenset(("not_accepted", "busy", "draining", "persistence_failed", "rate_limited"))
 
 
@@ -46,6 +48,7 @@ class Chatter:
         while not self._stopping:
             self.sent.append(f"{self.session}-{len(self.sent)}")
             await self._until_answered(self.sent[-1], self._text(len(self.sent) - 1))
+            await asyncio.sleep(THINKS_S)
 
     async def wait_for_answers(self, count: int, *, deadline_s: float = 30.0) -> None:
         """Wait until `count` more answers came."""

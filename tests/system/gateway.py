@@ -23,7 +23,8 @@ import yaml
 from openclaw_actors.cli.status import document
 from openclaw_actors.config import find_paths
 from openclaw_actors.errors import OpenClawError
-from openclaw_actors.messages.admin import GetStatus
+from openclaw_actors.messages.admin import GetHealth, GetStatus
+from openclaw_actors.messages.base import Message
 from tests.system import asking
 
 ROOT = str(Path(__file__).parents[2])
@@ -266,12 +267,20 @@ class Gateway:
 
     def status(self) -> dict[str, Any]:
         """What `status --json` would print. Raises GatewayFailed if the supervisor does not answer."""
-        try:
-            status = document(asking.ask(self._run_dir(), GetStatus()))
-        except OpenClawError as error:
-            raise GatewayFailed(f"status: {error!r}\n{self.printed()}") from error
+        status = document(self.ask(GetStatus()))
         self.note_processes()
         return status
+
+    def is_ready(self) -> bool:
+        """What `health --ready` would say."""
+        return bool(self.ask(GetHealth()).ready)
+
+    def ask(self, message: Message) -> Any:
+        """What the supervisor answers to one of the commands' messages. Raises GatewayFailed if it does not."""
+        try:
+            return asking.ask(self._run_dir(), message)
+        except OpenClawError as error:
+            raise GatewayFailed(f"{type(message).__name__}: {error!r}\n{self.printed()}") from error
 
     def _run_dir(self) -> Path:
         return find_paths(str(self.state_dir), "memory", self._environment).run

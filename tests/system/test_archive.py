@@ -251,7 +251,7 @@ def test_channel_stays_stopped_until_it_is_restarted(gateway: Gateway) -> None:
     assert gateway.nodes()["websocket"]["state"] == "stopped"
     assert gateway.cli("health", "--ready").returncode == 1
     assert data(gateway, "actors", "restart", "websocket")["code"] == "restarted"
-    wait_until(lambda: gateway.cli("health", "--ready").returncode == 0, what="it is ready again")
+    wait_until(gateway.is_ready, what="it is ready again")
     assert gateway.cli("send", "hello").stdout == "echo: hello\n"
 
 

@@ -92,7 +92,7 @@ def test_a_full_disk_refuses_new_messages_loses_no_answer_and_heals(
             filler.unlink()
             await asyncio.to_thread(
                 wait_until,
-                lambda: gateway.cli("health", "--ready").returncode == 0,
+                gateway.is_ready,
                 deadline_s=30.0,
                 what="it heals",
             )

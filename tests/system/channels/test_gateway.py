@@ -384,5 +384,5 @@ def test_the_page_of_any_free_http_port_is_led_to_and_may_connect(gateway: Gatew
 
     asyncio.run(scene())
     gateway.kill("websocket")
-    wait_until(lambda: gateway.cli("health", "--ready").returncode == 0, what="it is back")
+    wait_until(gateway.is_ready, what="it is back")
     asyncio.run(scene())

@@ -14,6 +14,7 @@ from typing import Any
 
 from openclaw_actors.actorsystem import Endpoint
 from openclaw_actors.messages import Deliver, Message
+from openclaw_actors.messages.outbox import ListOutbox, OutboxPage
 from tests.system.gateway import Gateway
 from tests.system.sms.fake_twilio import ACCOUNT, FROM, TOKEN, FakeTwilio
 
@@ -99,5 +100,5 @@ def outbox(gateway: Gateway, *arguments: str) -> Any:
 
 def entries(gateway: Gateway) -> list[tuple[str, str]]:
     """The outbox as (entry, state)."""
-    found = outbox(gateway, "list")["entries"]
-    return [(f"{each['session']}/{each['seq']}", each["state"]) for each in found]
+    page: OutboxPage = gateway.ask(ListOutbox())
+    return [(f"{each.session}/{each.seq}", each.state) for each in page.entries]
