@@ -16,16 +16,10 @@ from tests.system.gateway import Gateway
 GatewayFactory = Callable[..., Gateway]
 
 
-TEST_TIMEOUT_S = 240
-"""For a test that does not say its own: many times what any takes on an idle machine."""
-
-
 @pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give each test the time that it may need beside seven others; and tests that share a gateway one worker."""
+    """Keep the tests that share a gateway in one worker."""
     for item in items:
-        if item.get_closest_marker("timeout") is None:
-            item.add_marker(pytest.mark.timeout(TEST_TIMEOUT_S))
         if "shared" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
 

@@ -26,6 +26,7 @@ from openclaw_actors.errors import OpenClawError
 from openclaw_actors.messages.admin import GetHealth, GetStatus
 from openclaw_actors.messages.base import Message
 from tests.system import asking
+from tests.system.ports import free_port
 
 ROOT = str(Path(__file__).parents[2])
 MARKER = "OPENCLAW_TEST_GATEWAY_MARKER"
@@ -175,7 +176,7 @@ class Gateway:
         self._marker = uuid.uuid4().hex
         self._seen: dict[tuple[int, int], Process] = {}
         self._environment = self._clean_environment(environment or {})
-        self._ports: list[str] = ["--port", "0", "--http-port", "0"]
+        self._ports = ["--port", str(free_port()), "--http-port", str(free_port())]
         self.configure(config or {})
 
     def _clean_environment(self, extra: Mapping[str, str]) -> dict[str, str]:
@@ -223,15 +224,8 @@ class Gateway:
         return self
 
     def restart(self, *arguments: str) -> Gateway:
-        """Start again on the same ports as before, so that clients can come back."""
-        self.keep_ports()
+        """Start again, on the same ports as always, so that clients can come back."""
         return self.start(*arguments)
-
-    def keep_ports(self) -> None:
-        """Let the next start use the ports that this one had."""
-        ws_port = self.ws_url.rpartition(":")[2].partition("/")[0]
-        http_port = self.http_url.rpartition(":")[2].partition("/")[0]
-        self._ports = ["--port", ws_port, "--http-port", http_port]
 
     def printed(self) -> str:
         return f"--- stdout\n{self.out.text()}\n--- stderr\n{self.err.text()}\n--- log\n{self.log_text()[-8000:]}"

@@ -76,7 +76,6 @@ def test_a_program_ends_with_whatever_was_killed_above_it_and_never_runs_twice(
     make_gateway: GatewayFactory, tmp_path: Path
 ) -> None:
     gateway = make_gateway(config=SHELL).start()
-    gateway.keep_ports()
 
     async def scene(victim: str) -> None:
         mischief = Mischief(tmp_path)

@@ -57,7 +57,6 @@ def test_several_deaths_in_a_row_cost_nobody_an_answer(make_gateway: GatewayFact
 
 def test_when_start_dies_everything_ends_and_the_next_start_continues(make_gateway: GatewayFactory) -> None:
     gateway = make_gateway(config=QUICK).start()
-    gateway.keep_ports()
 
     async def scene() -> None:
         async with chatting(lambda: gateway.ws_url, 4, deadline_s=90.0) as people:

@@ -367,8 +367,9 @@ def test_health_on_both_ports(gateway: Gateway) -> None:
         assert answer.status == 200
 
 
-def test_the_page_of_any_free_http_port_is_led_to_and_may_connect(gateway: Gateway) -> None:
+def test_the_page_of_any_free_http_port_is_led_to_and_may_connect(make_gateway: GatewayFactory) -> None:
     """`--http-port 0`: only the supervisor knows where the HTTP channel listens, also after it was restarted."""
+    gateway = make_gateway(arguments=["--port", "0", "--http-port", "0"]).start()
 
     async def scene() -> None:
         at = gateway.ws_url.replace("ws://", "http://").removesuffix("/ws")
@@ -386,3 +387,4 @@ def test_the_page_of_any_free_http_port_is_led_to_and_may_connect(gateway: Gatew
     gateway.kill("websocket")
     wait_until(gateway.is_ready, what="it is back")
     asyncio.run(scene())
+    gateway.stop()

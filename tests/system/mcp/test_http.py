@@ -14,6 +14,7 @@ import pytest
 from tests.system.client import Client
 from tests.system.conftest import GatewayFactory
 from tests.system.gateway import wait_until
+from tests.system.ports import free_port
 
 HERE = Path(__file__).parent
 TOKEN = "t0ken-of-the-test"
@@ -24,9 +25,7 @@ class HttpServer:
 
     def __init__(self, script: str, *arguments: str) -> None:
         self._command = [sys.executable, str(HERE / script), *arguments]
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
+        self.port = free_port()
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:

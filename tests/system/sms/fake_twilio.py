@@ -25,6 +25,7 @@ from typing import Any
 from aiohttp import web
 
 from tests.system.gateway import ROOT, wait_until
+from tests.system.ports import free_port
 
 ACCOUNT, TOKEN, FROM = "AC0123456789", "s3cret-twilio-token", "+15550000000"
 DEADLINE_S = 30.0
@@ -35,8 +36,7 @@ class FakeTwilio:
     """A running fake; `moods` are used up by one request each, see `_Server.create`."""
 
     def __init__(self) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            self.port: int = probe.getsockname()[1]
+        self.port = free_port()
         self.process: subprocess.Popen[bytes] | None = None
 
     @property

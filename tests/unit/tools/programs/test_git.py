@@ -19,8 +19,6 @@ from openclaw_actors.tools.registry import toolbox_of
 from tests.unit.tools.programs.conftest import MakePrograms
 from tests.unit.tools.programs.hosting import Host
 
-pytestmark = pytest.mark.timeout(60)
-
 QUIET = {
     "PATH": os.environ["PATH"],
     "GIT_CONFIG_GLOBAL": "/dev/null",

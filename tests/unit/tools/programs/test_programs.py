@@ -17,8 +17,6 @@ from openclaw_actors.tools.base import ToolFailed
 from openclaw_actors.tools.programs import Ended, Programs
 from tests.unit.tools.programs.conftest import MakePrograms
 
-pytestmark = pytest.mark.timeout(60)
-
 FOREVER = "sleep 1000"
 LEAVINGS = {
     "in the background": f"{FOREVER} & echo ready",
