@@ -191,7 +191,9 @@ def test_stop_leaves_nothing_and_the_second_one_finds_nothing(gateway: Gateway) 
     assert gateway.cli("health").returncode == 3
 
 
-def test_stop_waits_no_longer_than_its_grace_and_the_turn_is_resumed(gateway: Gateway) -> None:
+def test_stop_waits_no_longer_than_its_grace_and_the_turn_is_resumed(make_gateway: GatewayFactory) -> None:
+    gateway = make_gateway(config={"logging": {"level": "info"}}).start()
+
     async def begin() -> str:
         async with Client(gateway.ws_url) as client:
             message_id = await client.send("/demo slow 6")
@@ -210,6 +212,7 @@ def test_stop_waits_no_longer_than_its_grace_and_the_turn_is_resumed(gateway: Ga
             assert done["status"] == "completed"
 
     asyncio.run(finish())
+    gateway.stop()
 
 
 def test_stop_works_while_the_supervisor_is_stopped(gateway: Gateway) -> None:
