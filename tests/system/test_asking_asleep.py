@@ -37,23 +37,23 @@ def test_those_who_wait_for_people_leave_their_places_and_come_back(make_gateway
         questions = [await ask(client) for client in clients]
         assert len(await asyncio.to_thread(waiting, gateway)) == len(NAMES)
         async with Client(gateway.ws_url, session="new") as new:
-            assert (await new.turn("hello", deadline_s=20))["text"] == "echo: hello"
+            assert (await new.turn("hello", deadline_s=30))["text"] == "echo: hello"
         found = await asyncio.to_thread(sessions, gateway)
         assert sorted(found) == sorted([*NAMES, "new"])
         assert list(found.values()).count(("passivated", "waits for a person")) >= 4
 
         # Each way to decide wakes its conversation.
         await decide(first, questions[0], approved=True)
-        assert (await first.expect("tool_result", deadline_s=20))["status"] == "ok"
+        assert (await first.expect("tool_result", deadline_s=30))["status"] == "ok"
         assert (await first.expect("turn_done"))["status"] == "completed"
         word = f"/deny {questions[1]['approvalId']}"
-        assert (await second.turn(word, deadline_s=20))["text"] == "memory was denied."
+        assert (await second.turn(word, deadline_s=30))["text"] == "memory was denied."
         assert (await second.expect("turn_done"))["status"] == "completed"
         done = await asyncio.to_thread(gateway.cli, "approvals", "approve", questions[2]["approvalId"])
         assert (done.returncode, done.stdout) == (0, "memory was approved and runs.\n")
-        assert (await third.expect("turn_done", deadline_s=20))["status"] == "completed"
+        assert (await third.expect("turn_done", deadline_s=30))["status"] == "completed"
         await fourth.stop_turn()
-        assert (await fourth.expect("turn_done", deadline_s=20))["status"] == "stopped"
+        assert (await fourth.expect("turn_done", deadline_s=30))["status"] == "stopped"
         for client in clients:
             await client.close()
 
@@ -68,7 +68,7 @@ def test_those_who_wait_for_people_leave_their_places_and_come_back(make_gateway
         await fifth.connect()
         await fifth.resume(last_seq=fifth.last_seq)
         await decide(fifth, questions[4], approved=True)
-        assert (await fifth.expect("turn_done", deadline_s=20))["status"] == "completed"
+        assert (await fifth.expect("turn_done", deadline_s=30))["status"] == "completed"
         started = [event for event in fifth.durable() if event["type"] == "tool_start"]
         assert len(started) == 1
         await fifth.close()
@@ -88,8 +88,8 @@ def test_a_question_expires_while_its_conversation_sleeps(make_gateway: GatewayF
     async def scene() -> None:
         async with Client(gateway.ws_url, session="asks") as asks, Client(gateway.ws_url) as other:
             await ask(asks)
-            await other.turn("hello", deadline_s=20)
-            result = await asks.expect("tool_result", deadline_s=20)
+            await other.turn("hello", deadline_s=30)
+            result = await asks.expect("tool_result", deadline_s=30)
             assert result["text"] == "Tool execution denied: nobody decided within 3 seconds."
             assert (await asks.expect("turn_done"))["status"] == "completed"
             assert not await asyncio.to_thread(waiting, gateway)
@@ -98,7 +98,7 @@ def test_a_question_expires_while_its_conversation_sleeps(make_gateway: GatewayF
             async with connect(gateway.ws_url, proxy=None) as raw:
                 await raw.send(NOTE)
                 assert "asks for your approval" in str(await raw.recv())
-            assert (await other.turn("again", deadline_s=20))["text"] == "echo: again"
+            assert (await other.turn("again", deadline_s=30))["text"] == "echo: again"
             audit = gateway.state_dir / "logs" / "audit.jsonl"
             await asyncio.to_thread(
                 wait_until,
@@ -106,7 +106,7 @@ def test_a_question_expires_while_its_conversation_sleeps(make_gateway: GatewayF
                     [json.loads(line)["status"] for line in audit.read_text().splitlines()]
                     == ["denied", "denied"]
                 ),
-                deadline_s=20,
+                deadline_s=30,
                 what="both were denied",
             )
 

@@ -33,7 +33,7 @@ class House:
 
     def get(self, path: str) -> dict[str, object]:
         url = self.gateway.http_url + path
-        with urllib.request.urlopen(url, timeout=10, context=self.authority.trusting()) as answer:
+        with urllib.request.urlopen(url, timeout=30, context=self.authority.trusting()) as answer:
             found: dict[str, object] = json.load(answer)
             return found
 
@@ -74,7 +74,7 @@ def test_clients_of_both_channels_and_every_command_work_with_it(house: House) -
     assert house.get("/health")["status"] == "ok"
     assert house.get("/api/status")["healthy"] is True
     with pytest.raises((urllib.error.URLError, ConnectionError)):
-        urllib.request.urlopen(gateway.http_url.replace("https", "http") + "/health", timeout=10)
+        urllib.request.urlopen(gateway.http_url.replace("https", "http") + "/health", timeout=30)
     assert gateway.cli("send", "from the command line").stdout == "echo: from the command line\n"
     assert gateway.cli("health", "--ready").returncode == 0
     doctor = json.loads(gateway.cli("doctor", "--json").stdout)["findings"]

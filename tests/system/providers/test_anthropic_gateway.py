@@ -112,7 +112,7 @@ def test_a_loop_of_tools_goes_on_with_the_model_that_stands_in(make_gateway: Gat
             return [each["model"] for each in json.loads(lines)["turns"]]
 
         paid = await asyncio.to_thread(
-            wait_until, lambda: len(ledger()) == 3 and ledger(), deadline_s=20, what="three lines of usage"
+            wait_until, lambda: len(ledger()) == 3 and ledger(), deadline_s=30, what="three lines of usage"
         )
         assert paid == ["claude-b", "claude-a", "claude-b"], "the ledger names who answered"
 
