@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from operator import is_
 
 from openclaw_actors.agent.system_prompt import SYSTEM_PROMPT
 from openclaw_actors.core.conversation import Conversation, HistoryTurn, OpenMessage, Step
@@ -33,7 +34,12 @@ class PromptBuilder:
     def __init__(self, system: str = SYSTEM_PROMPT) -> None:
         self.system = ChatMessage(role="system", text=system)
         """Stands before everything else."""
-        self._ended: dict[int, tuple[HistoryTurn, tuple[ChatMessage, ...], int]] = {}
+        self._turns: list[HistoryTurn] = []
+        """As they stood in the window at the last prompt."""
+        self._counts: list[int] = []
+        """How many messages each of them became."""
+        self._ended: list[ChatMessage] = []
+        """All of those, in order."""
 
     def build(self, state: Conversation) -> tuple[ChatMessage, ...]:
         """The messages of the next model call of the turn that runs.
@@ -41,23 +47,39 @@ class PromptBuilder:
         Every ended turn stands in it with its outcome, also a stopped or failed one: a question that the history
         leaves unanswered would be answered again. The oldest beyond what fits are left out.
         """
-        self._ended = {id(turn): self._of(turn) for turn in state.window}
-        messages = list(_running(state.open[0]))[::-1] if state.open else []
-        left = _MOST_CHARS
-        for _, ended, length in reversed(self._ended.values()):
-            left -= length
-            if left < 0:
-                break
-            messages += reversed(ended)
-        messages.append(self.system)
-        messages.reverse()
-        return tuple(messages)
+        self._take_in(state.window)
+        running = _running(state.open[0]) if state.open else ()
+        return (self.system, *self._ended[self._left_out(state) :], *running)
 
-    def _of(self, turn: HistoryTurn) -> tuple[HistoryTurn, tuple[ChatMessage, ...], int]:
-        known = self._ended.get(id(turn))
-        if known is not None and known[0] is turn:
-            return known
-        return turn, tuple(_ended(turn)), chars_of(turn)
+    def _take_in(self, window: list[HistoryTurn]) -> None:
+        """The window usually loses its oldest turn and gets a newest one: only those cost anything."""
+        kept, gone = self._turns, 0
+        while window and gone < len(kept) and kept[gone] is not window[0]:
+            gone += 1
+        kept = kept[gone:]
+        if len(kept) > len(window) or not all(map(is_, kept, window)):
+            self._counts.clear()
+            self._ended.clear()
+            kept = []
+        else:
+            del self._ended[: sum(self._counts[:gone])]
+            del self._counts[:gone]
+        for turn in window[len(kept) :]:
+            ended = list(_ended(turn))
+            self._ended += ended
+            self._counts.append(len(ended))
+        self._turns = list(window)
+
+    def _left_out(self, state: Conversation) -> int:
+        """How many of the messages of ended turns find no room."""
+        summary = state.window[:1] if state.window and state.window[0].stands_for else []
+        left = _MOST_CHARS - state.window_chars - sum(map(chars_of, summary))
+        turn = message = 0
+        while left < 0 and turn < len(state.window):
+            left += chars_of(state.window[turn])
+            message += self._counts[turn]
+            turn += 1
+        return message
 
 
 def build_prompt(state: Conversation) -> tuple[ChatMessage, ...]:

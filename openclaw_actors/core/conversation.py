@@ -7,6 +7,7 @@ it stands for can never say different things.
 from __future__ import annotations
 
 import hashlib
+from functools import cached_property
 
 import msgspec
 
@@ -29,7 +30,7 @@ from openclaw_actors.core.records import (
     UserSaid,
     turn_id_of,
 )
-from openclaw_actors.core.window import compact_window, trim_window
+from openclaw_actors.core.window import chars_of, compact_window, trim_window, window_chars
 from openclaw_actors.messages.events import Usage
 from openclaw_actors.messages.history import HistoryTurn, Step, ToolOutcome
 
@@ -111,7 +112,7 @@ class RememberedId(msgspec.Struct, array_like=True):
     """0: the turn has not ended."""
 
 
-class Conversation(msgspec.Struct):
+class Conversation(msgspec.Struct, dict=True):
     """The state of one session, complete at record `number`."""
 
     key: str
@@ -135,6 +136,11 @@ class Conversation(msgspec.Struct):
     """What a person wants otherwise in this conversation: `model`, `queue`."""
     remembered: dict[str, RememberedId] = msgspec.field(default_factory=dict)
     """By message id, oldest first."""
+
+    @cached_property
+    def window_chars(self) -> int:
+        """How many characters there are of the window's turns; counted once, then kept up; not stored."""
+        return window_chars(self.window)
 
     @property
     def unanswered(self) -> bool:
@@ -253,10 +259,10 @@ def _end_turn(state: Conversation, record: TurnEnded, window_turns: int) -> None
         return
     state.turns += 1
     state.usage = _sum(state.usage, record.usage)
-    state.window.append(
-        HistoryTurn(user=message.text, steps=message.steps, answer=record.text, status=record.status)
-    )
-    trim_window(state.window, window_turns)
+    turn = HistoryTurn(user=message.text, steps=message.steps, answer=record.text, status=record.status)
+    chars = state.window_chars + chars_of(turn)
+    state.window.append(turn)
+    state.window_chars = trim_window(state.window, window_turns, chars)
 
 
 def _change_window(
@@ -265,13 +271,14 @@ def _change_window(
     if isinstance(record, HistoryRestored):
         state.window = list(record.window)
         state.restored_at = record.number
-        trim_window(state.window, window_turns)
+        state.window_chars = trim_window(state.window, window_turns)
         return
     state.usage = _sum(state.usage, record.usage)
     if record.text and record.since == state.restored_at:
         compact_window(
             state.window, newer=max(0, state.turns - record.up_to), turns=record.turns, text=record.text
         )
+        state.window_chars = window_chars(state.window)
 
 
 def _ask_or_decide(state: Conversation, record: ApprovalAsked | ApprovalDecided) -> None:

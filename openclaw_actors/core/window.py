@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from openclaw_actors.messages.history import HistoryTurn
 
-__all__ = ["MOST_WINDOW_CHARS", "chars_of", "compact_window", "trim_window", "turns_in"]
+__all__ = ["MOST_WINDOW_CHARS", "chars_of", "compact_window", "trim_window", "turns_in", "window_chars"]
 
 
 MOST_WINDOW_CHARS = 4_000_000
@@ -14,6 +14,8 @@ in one message between processes. The oldest turns go first, the newest one alwa
 
 def chars_of(turn: HistoryTurn) -> int:
     """How many characters the model is given of a turn."""
+    if not turn.steps:
+        return len(turn.user) + len(turn.answer)
     steps = sum(
         len(step.text)
         + sum(len(call.arguments) for call in step.calls)
@@ -29,16 +31,30 @@ def turns_in(window: list[HistoryTurn]) -> int:
     return len(window) - _first_turn(window)
 
 
-def trim_window(window: list[HistoryTurn], window_turns: int) -> None:
-    """Lets go of the oldest turns beyond the limits of number and size; a summary of older ones stays in front."""
+def trim_window(window: list[HistoryTurn], window_turns: int, chars: int | None = None) -> int:
+    """Lets go of the oldest turns beyond the limits of number and size; a summary of older ones stays in front.
+
+    Args:
+        chars: how many there are of all turns, if that is known: then the cost is that of what is let go of.
+
+    Returns:
+        How many there are of those that stay.
+    """
     first = _first_turn(window)
-    del window[first : max(first, len(window) - window_turns)]
-    room = MOST_WINDOW_CHARS
-    for index in range(len(window) - 1, first - 1, -1):
-        room -= chars_of(window[index])
-        if room < 0:
-            del window[first : min(index + 1, len(window) - 1)]
-            return
+    if chars is None:
+        chars = window_chars(window)
+    end = max(first, len(window) - window_turns)
+    chars -= sum(map(chars_of, window[first:end]))
+    while chars > MOST_WINDOW_CHARS and end < len(window) - 1:
+        chars -= chars_of(window[end])
+        end += 1
+    del window[first:end]
+    return chars
+
+
+def window_chars(window: list[HistoryTurn]) -> int:
+    """How many characters there are of all turns that stand there themselves."""
+    return sum(map(chars_of, window[_first_turn(window) :]))
 
 
 def compact_window(window: list[HistoryTurn], *, newer: int, turns: int, text: str) -> None:
