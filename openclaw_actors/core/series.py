@@ -35,7 +35,14 @@ def series(name: str, **labels: str) -> str:
     """The series of a metric with these labels; their values may be any text."""
     if not labels:
         return name
-    inside = ",".join(f'{label}="{_escape(labels[label])}"' for label in sorted(labels))
+    if max(map(len, labels.values())) > MAX_LABEL_CHARS:
+        labels = {label: value[:MAX_LABEL_CHARS] for label, value in labels.items()}
+    return _series(name, tuple(labels.items()))
+
+
+@lru_cache(maxsize=1_024)
+def _series(name: str, labels: tuple[tuple[str, str], ...]) -> str:
+    inside = ",".join(f'{label}="{_escape(value)}"' for label, value in sorted(labels))
     return f"{name}{{{inside}}}"
 
 
@@ -47,7 +54,7 @@ def split_series(text: str) -> tuple[str, tuple[tuple[str, str], ...]]:
 
 
 def _escape(value: str) -> str:
-    cut = value[:MAX_LABEL_CHARS].encode("utf-8", "replace").decode()
+    cut = value.encode("utf-8", "replace").decode()
     return "".join(_ESCAPES.get(char, char) for char in cut)
 
 
