@@ -6,6 +6,7 @@ there, and the next message enters meanwhile.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 from collections.abc import MutableMapping
@@ -16,7 +17,7 @@ from openclaw_actors.actors.persistence_contacts import ContactHandlers
 from openclaw_actors.actors.persistence_outbox import OutboxHandlers
 from openclaw_actors.actors.persistence_usage import UsageHandlers
 from openclaw_actors.actors.store_refusals import refusals as _refusals
-from openclaw_actors.actorsystem import AsyncActor, handles
+from openclaw_actors.actorsystem import AsyncActor, Later, handles
 from openclaw_actors.config import GatewayConfig, decode
 from openclaw_actors.errors import AskRefused
 from openclaw_actors.messages import (
@@ -73,7 +74,8 @@ from openclaw_actors.messages import (
     StoreHealth,
     StoreHealthRequest,
 )
-from openclaw_actors.store import FileStore, StoreCannotOpen, StoreOptions
+from openclaw_actors.store import FileStore, StoreCannotOpen, StoreOptions, StoreRefusal
+from openclaw_actors.store.appends import Stored
 
 __all__ = ["PersistenceActor"]
 
@@ -175,13 +177,11 @@ class PersistenceActor(ContactHandlers, OutboxHandlers, UsageHandlers, AsyncActo
         return SessionOpened(token=opened.token, state=opened.state)
 
     @handles(Append)
-    async def append(self, message: Append, sender: Address) -> Appended:
-        """Writes records."""
-        with _refusals():
-            stored = await self._open_store().append(
-                message.session, message.token, message.records, keep=message.when_exhausted == "keep"
-            )
-        return Appended(number=stored.number, durable=stored.durable)
+    def append(self, message: Append, sender: Address) -> Later:
+        """Writes records; it is answered by `Appended`."""
+        store = self._open_store()
+        keep = message.when_exhausted == "keep"
+        return Later(store.append(message.session, message.token, message.records, keep=keep), _appended)
 
     @handles(CloseSession)
     async def close_session(self, message: CloseSession, sender: Address) -> Closed:
@@ -379,3 +379,11 @@ def _options(config: GatewayConfig, counts: MutableMapping[str, float]) -> Store
         counts=counts,
         model="demo" if config.llm.provider == "demo" else config.llm.model,
     )
+
+
+def _appended(stored: asyncio.Future[Stored]) -> Appended:
+    try:
+        number, durable = stored.result()
+    except StoreRefusal as refusal:
+        raise AskRefused(refusal.code, refusal.text) from None
+    return Appended(number=number, durable=durable)

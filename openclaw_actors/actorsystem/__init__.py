@@ -10,7 +10,7 @@ stands on.
 
 from __future__ import annotations
 
-from openclaw_actors.actorsystem.actor import AsyncActor, handles
+from openclaw_actors.actorsystem.actor import AsyncActor, Later, handles
 from openclaw_actors.actorsystem.address import MAX_SOCKET_PATH, Address, address_key, run_dir_fits
 from openclaw_actors.actorsystem.base import UnixSystemBase, prepare_run_dir
 from openclaw_actors.actorsystem.endpoint import Endpoint
@@ -32,6 +32,7 @@ __all__ = [
     "AsyncActor",
     "Endpoint",
     "GatewaySystem",
+    "Later",
     "Limits",
     "UnixSystemBase",
     "address_key",

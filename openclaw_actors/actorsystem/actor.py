@@ -21,7 +21,7 @@ parent, exit. Thespian would call the handler a second time with the same messag
 # ruff: noqa: N802, N803 - the names and signatures are Thespian's
 from __future__ import annotations
 
-__all__ = ["AsyncActor", "handles"]
+__all__ = ["AsyncActor", "Later", "handles"]
 
 import asyncio
 import logging
@@ -31,7 +31,7 @@ import traceback
 from collections.abc import Callable, Coroutine, MutableMapping
 from functools import partial
 from types import CoroutineType
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, NoReturn, TypeVar
 
 from thespian.actors import Actor, ActorAddress
 
@@ -54,6 +54,17 @@ _MAX_STASHED = 10_000
 
 Handler = Callable[[Any, Any, Any], Any]
 _H = TypeVar("_H", bound=Handler)
+
+
+class Later(NamedTuple):
+    """What a handler on a hot path returns in place of being `async`: the answer follows when the future is done.
+
+    Args:
+        answer: makes it of the future; it raises what the handler would.
+    """
+
+    future: asyncio.Future[Any]
+    answer: Callable[[asyncio.Future[Any]], Any]
 
 
 def handles(*message_types: type) -> Callable[[_H], _H]:
@@ -277,6 +288,8 @@ class AsyncActor(Actor):
         else:
             if result.__class__ is CoroutineType:
                 self._run_handler(result, message, sender, ask_id)
+            elif result.__class__ is Later:
+                self._answer_later(result, message, sender, ask_id)
             elif ask_id:
                 self._answer(sender, ask_id, result, message)
 
@@ -330,6 +343,26 @@ class AsyncActor(Actor):
                 self._crash(error, message)
 
         task.add_done_callback(done)
+
+    def _answer_later(self, later: Later, message: Any, sender: Any, ask_id: int) -> None:
+        self._handling += 1
+
+        def done(future: asyncio.Future[Any]) -> None:
+            self._handling -= 1
+            if future.cancelled():
+                if not self._stopping:
+                    self._refuse(sender, ask_id, AskRefused("cancelled", "what was asked for was cancelled"))
+                return
+            try:
+                value = later.answer(future)
+            except AskRefused as refusal:
+                self._refuse(sender, ask_id, refusal)
+            except Exception as error:
+                self._crash(error, message)
+            else:
+                self._answer(sender, ask_id, value, message)
+
+        later.future.add_done_callback(done)
 
     def _answer(self, sender: ActorAddress, ask_id: int, value: Any, message: Any) -> None:
         transport = self._runtime.transport
