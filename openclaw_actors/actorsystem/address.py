@@ -121,6 +121,8 @@ def address_key(address: Any) -> str:
     Raises:
         ValueError: another process still creates the actor, so its address is not known yet.
     """
+    if address.__class__ is Address:
+        return str.__str__(address._aaddr)
     if isinstance(address, str):
         return address
     details = address.addressDetails

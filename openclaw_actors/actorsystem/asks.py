@@ -19,7 +19,13 @@ from openclaw_actors.errors import ActorError, ActorGone, AskRefused, AskTimeout
 logger = logging.getLogger(__name__)
 
 Done: TypeAlias = Callable[[Any, ActorError | None], None]
-_Waiting: TypeAlias = tuple[str, Done, asyncio.TimerHandle]
+_Waiting: TypeAlias = tuple[str, Done, asyncio.TimerHandle | None, float, float]
+"""The peer, who is told, the timer, the deadline (of the loop's clock), and how long that was, in seconds."""
+
+_SWEPT_FROM_S = 10.0
+_SWEEP_S = 2.0
+"""Deadlines of ten seconds and more are looked at this often, so these may be late by that much: a timer for each of
+thousands of asks that are answered in a millisecond costs more than the asks."""
 
 
 def encode_refusal(error: AskRefused) -> bytes:
@@ -45,6 +51,7 @@ class Asks:
         self._numbers = itertools.count(1)
         self._waiting: dict[int, _Waiting] = {}
         self._by_peer: dict[str, set[int]] = {}
+        self._sweeping: asyncio.TimerHandle | None = None
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -82,16 +89,26 @@ class Asks:
         ask_id = next(self._numbers)
         if not self._post(key, ask_id, payload):
             raise QueueFull(key)
-        timer = asyncio.get_running_loop().call_later(timeout_s, self._expired, ask_id, timeout_s)
-        self._waiting[ask_id] = (key, done, timer)
-        self._by_peer.setdefault(key, set()).add(ask_id)
+        loop = asyncio.get_running_loop()
+        timer = None
+        if timeout_s < _SWEPT_FROM_S:
+            timer = loop.call_later(timeout_s, self._expired, ask_id)
+        elif self._sweeping is None:
+            self._sweeping = loop.call_later(_SWEEP_S, self._sweep, loop)
+        self._waiting[ask_id] = (key, done, timer, loop.time() + timeout_s, timeout_s)
+        asked = self._by_peer.get(key)
+        if asked is None:
+            self._by_peer[key] = {ask_id}
+        else:
+            asked.add(ask_id)
         return ask_id
 
     def _end(self, ask_id: int) -> _Waiting | None:
         waiting = self._waiting.pop(ask_id, None)
         if waiting is not None:
-            key, _, timer = waiting
-            timer.cancel()
+            key, _, timer, _, _ = waiting
+            if timer is not None:
+                timer.cancel()
             asked = self._by_peer.get(key)
             if asked is not None:
                 asked.discard(ask_id)
@@ -124,10 +141,20 @@ class Asks:
             if waiting is not None:
                 waiting[1](None, ActorGone(key))
 
-    def _expired(self, ask_id: int, timeout_s: float) -> None:
+    def _expired(self, ask_id: int) -> None:
         waiting = self._end(ask_id)
         if waiting is not None:
-            waiting[1](None, AskTimeout(waiting[0], timeout_s))
+            waiting[1](None, AskTimeout(waiting[0], waiting[4]))
+
+    def _sweep(self, loop: asyncio.AbstractEventLoop) -> None:
+        """A process in which nothing is asked has no timer either."""
+        self._sweeping = None
+        now = loop.time()
+        for ask_id, (_, _, timer, deadline, _) in list(self._waiting.items()):
+            if timer is None and deadline <= now:
+                self._expired(ask_id)
+        if self._sweeping is None and any(waiting[2] is None for waiting in self._waiting.values()):
+            self._sweeping = loop.call_later(_SWEEP_S, self._sweep, loop)
 
 
 def _settle(future: asyncio.Future[Any], answer: Any, error: ActorError | None) -> None:

@@ -14,6 +14,7 @@ __all__ = ["Endpoint"]
 import asyncio
 import logging
 import os
+from collections.abc import Iterable
 from types import TracebackType
 from typing import Any
 
@@ -167,7 +168,7 @@ class Endpoint:
     def peer_lost(self, key: str) -> None:
         self._asks.peer_lost(key)
 
-    def delivered(self, token: Any) -> None:
+    def delivered(self, tokens: Iterable[Any]) -> None:
         """Nobody waits for it."""
 
     def undelivered(self, token: Any) -> None:

@@ -12,7 +12,8 @@ __all__ = ["HEADER_SIZE", "BadFrame", "Frame", "FrameReader", "Kind", "encode"]
 
 import enum
 import struct
-from typing import NamedTuple
+
+import msgspec
 
 _HEADER = struct.Struct("<IBQ")
 HEADER_SIZE = _HEADER.size
@@ -35,7 +36,7 @@ class BadFrame(Exception):
     """Raised when a stream cannot be continued: an unknown kind, or a length over the limit."""
 
 
-class Frame(NamedTuple):
+class Frame(msgspec.Struct, frozen=True, gc=False):
     """One frame as it was received. `payload` is a view into the received bytes."""
 
     kind: int
@@ -81,21 +82,19 @@ class FrameReader:
     def _wanted(self, buffer: bytearray) -> int:
         if len(buffer) < HEADER_SIZE:
             return HEADER_SIZE
-        return HEADER_SIZE + self._header(buffer, 0)[0]
-
-    def _header(self, data: bytes | bytearray, start: int) -> tuple[int, int, int]:
-        header: tuple[int, int, int] = _HEADER.unpack_from(data, start)
-        length, kind, _ = header
-        if length > self._limit or kind not in _KINDS:
-            raise BadFrame(f"kind {kind}, length {length}, limit {self._limit}")
-        return header
+        length, kind, _ = _HEADER.unpack_from(buffer, 0)
+        # A header that is no good is for `_cut` to find.
+        return HEADER_SIZE + (int(length) if length <= self._limit and kind in _KINDS else 0)
 
     def _cut(self, data: bytes | bytearray) -> tuple[list[Frame], int]:
         frames: list[Frame] = []
         view = memoryview(data)
         start, size = 0, len(data)
+        limit, unpack = self._limit, _HEADER.unpack_from
         while start + HEADER_SIZE <= size:
-            length, kind, ask_id = self._header(data, start)
+            length, kind, ask_id = unpack(data, start)
+            if length > limit or kind not in _KINDS:
+                raise BadFrame(f"kind {kind}, length {length}, limit {limit}")
             end = start + HEADER_SIZE + length
             if end > size:
                 break

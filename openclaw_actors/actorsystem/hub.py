@@ -20,6 +20,7 @@ import logging
 import os
 import socket
 import struct
+from collections.abc import Iterable
 from typing import Any, Protocol
 
 from openclaw_actors.actorsystem.framing import HEADER_SIZE, Frame, Kind, encode
@@ -44,8 +45,8 @@ class HubOwner(Protocol):
     def peer_lost(self, key: str) -> None:
         """The connection to the peer `key` ended, or none could be made. All that it sent was received before."""
 
-    def delivered(self, token: Any) -> None:
-        """The frame that was posted with `token` was handed to the kernel."""
+    def delivered(self, tokens: Iterable[Any]) -> None:
+        """The frames that were posted with these tokens were handed to the kernel."""
 
     def undelivered(self, token: Any) -> None:
         """The frame that was posted with `token` was not sent, because its peer is gone."""
@@ -100,7 +101,6 @@ class Hub:
         self._dirty: list[Outgoing] = []
         self._flush_planned = False
         self._flushed_by_owner = flushed_by_owner
-        self._holding = False
         self._uid = os.geteuid()
         loop.add_reader(listener.fileno(), self._accept)
 
@@ -137,7 +137,7 @@ class Hub:
         return True
 
     def _plan_flush(self) -> None:
-        if not self._flush_planned and not self._holding and not self._flushed_by_owner:
+        if not self._flush_planned and not self._flushed_by_owner:
             self._flush_planned = True
             self.loop.call_soon(self._planned_flush)
 
@@ -145,13 +145,8 @@ class Hub:
         self._flush_planned = False
         self.flush()
 
-    def hold(self) -> None:
-        """Collect what is posted until `flush`, which the caller promises to call in the same callback."""
-        self._holding = True
-
     def flush(self) -> None:
         """Write what was posted since the last flush."""
-        self._holding = False
         while self._dirty:
             links, self._dirty = self._dirty, []
             for link in links:

@@ -77,9 +77,9 @@ class Outgoing:
                 self.hub.loop.add_writer(sock.fileno(), self._writable)
                 return
             self.head = None
-            for token in self.head_tokens:
-                self.hub.owner.delivered(token)
-            self.head_tokens.clear()
+            if self.head_tokens:
+                self.hub.owner.delivered(self.head_tokens)
+                self.head_tokens.clear()
 
     def _load(self) -> None:
         queue, tokens = self.queue, self.head_tokens

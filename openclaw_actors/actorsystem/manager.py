@@ -276,11 +276,11 @@ class UnixActorManager(Replicator, ActorManager):
 
     def _handle_async(self, envelope: Envelope) -> bool:
         """Handle one message to an `AsyncActor`."""
-        message = envelope.message
+        message = envelope._message
         actor: AsyncActor = self.actorInst
         if not isinstance(message, ActorSystemMessage):
-            if not self.is_exiting:
-                actor._enter(message, envelope.sender, envelope.ask_id)
+            if not getattr(self, "_exiting", False):
+                actor._enter(message, envelope._sender, envelope.ask_id)
             return True
         if isinstance(message, _FOR_THE_MANAGER):
             return bool(self._handleOneMessage(envelope))

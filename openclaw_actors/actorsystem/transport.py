@@ -17,7 +17,7 @@ import os
 import socket
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -52,6 +52,8 @@ logger = logging.getLogger(__name__)
 _SLICE_MESSAGES = 64
 _SLICE_S = 0.005
 _POLL_S = 0.002
+_MAX_SENDERS = 4_096
+_TELL, _ANSWER = int(Kind.TELL), int(Kind.ANSWER)
 
 Undelivered = Callable[[Any, Any], None]
 
@@ -134,6 +136,8 @@ class UnixTransport:
         self._pumping = False
         self._pump_planned = False
         self._watched: set[int] = set()
+        self._senders: dict[str, Address] = {}
+        """Addresses of those who have sent something, so that not every message makes one."""
 
     # -- sending ---------------------------------------------------------------
 
@@ -161,7 +165,7 @@ class UnixTransport:
             self._own_waiting += 1
             self.deliver(OwnEnvelope(self.myAddress, message))
             return True
-        return self.hub.post(key, Kind.TELL, 0, self.encode(message), Post(address, message))
+        return self.hub.post(key, _TELL, 0, self.encode(message), Post(address, message))
 
     def answer(self, sender: ActorAddress, ask_id: int, kind: Kind, payload: bytes) -> bool:
         """Send an answer or a refusal; one to an asker that is gone or does not read is dropped."""
@@ -213,9 +217,10 @@ class UnixTransport:
         elif not self.hub.post(key, Kind.TELL, 0, payload, intent):
             intent.tx_done(SendStatus.Failed)
 
-    def delivered(self, token: Any) -> None:
-        if token.__class__ is not Post:
-            token.tx_done(SendStatus.Sent)
+    def delivered(self, tokens: Iterable[Any]) -> None:
+        for token in tokens:
+            if token.__class__ is not Post:
+                token.tx_done(SendStatus.Sent)
 
     def undelivered(self, token: Any) -> None:
         if token.__class__ is not Post:
@@ -233,9 +238,9 @@ class UnixTransport:
     def frame_received(self, sender: str, frame: Frame) -> None:
         self._mailbox.append((sender, frame))
         self._mailbox_bytes += len(frame.payload)
-        if not self.hub.paused and (
-            self._mailbox_bytes > self.limits.mailbox or len(self._mailbox) > self.limits.mailbox_frames
-        ):
+        limits = self.limits
+        full = self._mailbox_bytes > limits.mailbox or len(self._mailbox) > limits.mailbox_frames
+        if full and not self.hub.paused:
             self.hub.set_paused(True)
 
     def read_ended(self) -> None:
@@ -264,14 +269,14 @@ class UnixTransport:
             self._pump()
 
     def _pump(self) -> None:
-        """Handle a slice of the mailbox."""
+        """Handle a slice of the mailbox. What it sends leaves at the end of the tick, in one write to each peer."""
         self._pumping = True
-        self.hub.hold()
         try:
             self._pump_slice()
         finally:
             self._pumping = False
-            self.hub.flush()
+            if self._result is not None:
+                self.hub.flush()  # the loop stops: there is no end of this tick
         if self.hub.paused and self._is_mailbox_low():
             self.hub.set_paused(False)
         if self._mailbox and self._accepting:
@@ -289,7 +294,8 @@ class UnixTransport:
 
     def _pump_slice(self) -> None:
         mailbox = self._mailbox
-        end = self.loop.time() + _SLICE_S
+        now = self.loop.time
+        end = now() + _SLICE_S
         for _ in range(_SLICE_MESSAGES):
             if not mailbox or not self._accepting:
                 return
@@ -303,12 +309,12 @@ class UnixTransport:
                 self._handle(item)
             else:
                 item()
-            if self.loop.time() > end:
+            if mailbox and now() > end:
                 return
 
     def _open_frame(self, sender: str, frame: Frame) -> None:
         self._mailbox_bytes -= len(frame.payload)
-        if frame.kind >= Kind.ANSWER:
+        if frame.kind >= _ANSWER:
             self.asks.answered(sender, frame)
             return
         try:
@@ -317,7 +323,12 @@ class UnixTransport:
             logger.exception("a message cannot be read and is dropped")
             self._refuse_unreadable(sender, frame, error)
             return
-        self._handle(Envelope(Address(sender), message, frame.ask_id))
+        address = self._senders.get(sender)
+        if address is None:
+            if len(self._senders) >= _MAX_SENDERS:
+                self._senders.clear()
+            address = self._senders[sender] = Address(sender)
+        self._handle(Envelope(address, message, frame.ask_id))
 
     def _refuse_unreadable(self, sender: str, frame: Frame, error: Exception) -> None:
         if frame.kind == Kind.ASK:

@@ -7,7 +7,7 @@ import logging
 import os
 import resource
 import socket
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
 import pytest
@@ -40,7 +40,7 @@ class Notes:
         self.lost.append(key)
         self._changed.set()
 
-    def delivered(self, token: Any) -> None:
+    def delivered(self, tokens: Iterable[Any]) -> None:
         self._changed.set()
 
     def undelivered(self, token: Any) -> None:
