@@ -45,6 +45,8 @@ def log_end(event: TurnDone, began_at: float, correlation: str | None) -> None:
     seconds = time.monotonic() - began_at if began_at else 0.0
     level = logging.INFO if event.status in ("completed", "stopped") else logging.WARNING
     because = f" ({event.code})" if event.code else ""
+    if not logger.isEnabledFor(level):
+        return
     with logs.bind(correlation=correlation):
         logger.log(level, "%s ended %s%s after %.3f s", event.turn_id, event.status, because, seconds)
 

@@ -84,8 +84,9 @@ class ModelCalls:
             self._actor.send(ref.address, message)
 
     def _answer(self, effect: CallModel) -> None:
-        with logs.bind(correlation=effect.correlation_id):
-            logger.info("asks the model (%s)", effect.call_id)
+        if logger.isEnabledFor(logging.INFO):
+            with logs.bind(correlation=effect.correlation_id):
+                logger.info("asks the model (%s)", effect.call_id)
         call = Complete(
             call_id=effect.call_id,
             session=self._core.state.key,

@@ -75,11 +75,17 @@ class Voice:
         if not self._events:
             return
         events, self._events = tuple(self._events), []
-        self._newest = next((each for each in reversed(events) if hasattr(each, "seq")), self._newest)
         message = SessionEvents(session=self._key, incarnation=self._incarnation, events=events)
-        ends = [event for event in events if isinstance(event, TurnDone)]
-        says = bool(ends) or any(isinstance(event, ToolApprovalRequired) for event in events)
-        self._newest_end = ends[-1] if ends else self._newest_end
+        says = False
+        for event in events:
+            if isinstance(event, AssistantChunk):
+                continue
+            if hasattr(event, "seq"):
+                self._newest = event
+            if isinstance(event, TurnDone):
+                self._newest_end, says = event, True
+            elif isinstance(event, ToolApprovalRequired):
+                says = True
         for channel in self.followers:
             if says or channel != self._outbox:  # which has no use for anything but ends and questions
                 self.tell(channel, message)

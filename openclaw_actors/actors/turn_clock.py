@@ -69,7 +69,15 @@ class TurnClock:
             self._run()
 
     def _run(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
+        """One timer serves turn after turn: it looks, when it goes off, how much is left of the one that runs now."""
         self._runs_since = time.monotonic()
-        self._timer = self._call_later(self._left_s, self._passed, self._turn_id)
+        if self._timer is None:
+            self._timer = self._call_later(self._left_s, self._look)
+
+    def _look(self) -> None:
+        self._timer = None
+        left_s = self._runs_since + self._left_s - time.monotonic()
+        if left_s > 0:
+            self._timer = self._call_later(left_s, self._look)
+        else:
+            self._passed(self._turn_id)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal, TypeAlias
+
+import msgspec
 
 from openclaw_actors.core.commands import Command
 from openclaw_actors.core.records import Record
@@ -33,58 +34,50 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class WriteRecords:
+class WriteRecords(msgspec.Struct, frozen=True):
     """Write these and report back; nothing else is written meanwhile."""
 
     records: tuple[Record, ...]
     when_exhausted: Literal["drop", "keep"]
 
 
-@dataclass(frozen=True, slots=True)
-class TryAgainLater:
+class TryAgainLater(msgspec.Struct, frozen=True):
     """The store refused what must be written: report `try_again` in a while."""
 
 
-@dataclass(frozen=True, slots=True)
-class Publish:
+class Publish(msgspec.Struct, frozen=True):
     """Tell every follower."""
 
     events: tuple[Event, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class TellChannel:
+class TellChannel(msgspec.Struct, frozen=True):
     """Send a message to one channel, by its name."""
 
     channel: str
     message: Message
 
 
-@dataclass(frozen=True, slots=True)
-class TellRouter:
+class TellRouter(msgspec.Struct, frozen=True):
     """Send a message to the router."""
 
     message: Message
 
 
-@dataclass(frozen=True, slots=True)
-class CallModel:
+class CallModel(msgspec.Struct, frozen=True):
     """Ask for a completion of the conversation as it stands now."""
 
     call_id: str
     correlation_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class CancelModel:
+class CancelModel(msgspec.Struct, frozen=True):
     """The completion is no longer wanted."""
 
     call_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class SummariseHistory:
+class SummariseHistory(msgspec.Struct, frozen=True):
     """Ask for a summary of these turns, beside whatever runs; its answer, or its failure, is a model call's."""
 
     call_id: str
@@ -92,23 +85,20 @@ class SummariseHistory:
     turns: tuple[HistoryTurn, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class CallTool:
+class CallTool(msgspec.Struct, frozen=True):
     """Run a tool and report back."""
 
     turn_id: str
     call: ToolCall
 
 
-@dataclass(frozen=True, slots=True)
-class CancelTools:
+class CancelTools(msgspec.Struct, frozen=True):
     """End the turn's tools, with all that they started."""
 
     turn_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class NotRun:
+class NotRun(msgspec.Struct, frozen=True):
     """A tool that the model asked for ended without having run, or nobody knows how it ran: for the audit."""
 
     turn_id: str
@@ -117,28 +107,24 @@ class NotRun:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class ApprovalsChanged:
+class ApprovalsChanged(msgspec.Struct, frozen=True):
     """Other tools wait for a person than before: look at their deadlines, and hold the turn's clock while any does."""
 
 
-@dataclass(frozen=True, slots=True)
-class RunCommand:
+class RunCommand(msgspec.Struct, frozen=True):
     """Do what a person told the gateway, and report `command_done`; it may be asked again after a crash."""
 
     message_id: str
     command: Command
 
 
-@dataclass(frozen=True, slots=True)
-class StartTurnClock:
+class StartTurnClock(msgspec.Struct, frozen=True):
     """Report back if this turn still runs at its deadline."""
 
     turn_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class FindOutcome:
+class FindOutcome(msgspec.Struct, frozen=True):
     """Answer a repeated message whose turn has ended: its end stands in the journal under this number."""
 
     deliver: Deliver

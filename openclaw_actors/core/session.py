@@ -97,7 +97,9 @@ class SessionCore:
     @property
     def idle(self) -> bool:
         """Nothing runs, waits or is being written; while draining, what waits may do so until the next start."""
-        if self._busy or (self.turn is not None and not (self.draining and only_waits(self.state))):
+        if self.turn is not None and not self.draining:
+            return False
+        if self._busy or (self.turn is not None and not only_waits(self.state)):
             return False
         return self.draining or not self.state.open
 
@@ -368,8 +370,10 @@ class SessionCore:
             if said:
                 return [*effects, writing.write(said, "drop", now)]
         if not self._admits_first:
-            effects += self._answer_stops()
-            effects += self._answer_decisions(now)
+            if self._stops:
+                effects += self._answer_stops()
+            if self.approvals:
+                effects += self._answer_decisions(now)
         if writing.facts:
             drafts, writing.facts = writing.facts, []
             if any(isinstance(draft, TurnEnded) for draft in drafts):
