@@ -20,6 +20,7 @@ from openclaw_actors.actors.router_approvals import ApprovalRequests
 from openclaw_actors.actors.router_moves import RouterMoves
 from openclaw_actors.actors.router_view import SessionGauges, limits_of, node_of, shows
 from openclaw_actors.actorsystem import ActorFailed, AsyncActor, address_key, handles
+from openclaw_actors.agent.skills.shelf import warm_up
 from openclaw_actors.config import decode
 from openclaw_actors.core.conversation import decode_state
 from openclaw_actors.core.drafts import ends_of
@@ -89,6 +90,7 @@ _LIST_TIMEOUT_S = 600.0
 """The store reads every conversation in the list; its death is noticed at once all the same."""
 _LIST_AGAIN_S = 1.0
 _DRAIN_MARGIN_S = 2.0
+_TICK_CHECKED_S = 0.05
 
 
 class SessionRouter(ApprovalRequests, AsyncActor):
@@ -111,6 +113,7 @@ class SessionRouter(ApprovalRequests, AsyncActor):
         self._endings: set[asyncio.Task[None]] = set()
         self._tick: asyncio.TimerHandle | None = None
         self._tick_at = 0.0
+        self._tick_is_checked = False
         self._gauges = SessionGauges()
 
     # Life
@@ -130,6 +133,8 @@ class SessionRouter(ApprovalRequests, AsyncActor):
         self._watchdog = Watchdog(self._core)
         self._moves = RouterMoves(self, self._core, self._directory, self._carry_out)
         self._session_class = load("session")
+        if config.skills.enabled:
+            warm_up()
         self.spawn(self._recover(), name="recover")
         self._schedule_tick()
         self.unstash()
@@ -461,6 +466,18 @@ class SessionRouter(ApprovalRequests, AsyncActor):
     # The watchdog's clock
 
     def _schedule_tick(self) -> None:
+        """The watchdog looks at all sessions to say when it wants to look again: not at every message."""
+        if self._tick is None:
+            self._plan_tick()
+        elif not self._tick_is_checked and self._tick_at > time.monotonic() + _TICK_CHECKED_S:
+            self._tick_is_checked = True
+            self.call_later(_TICK_CHECKED_S, self._check_tick)
+
+    def _check_tick(self) -> None:
+        self._tick_is_checked = False
+        self._plan_tick()
+
+    def _plan_tick(self) -> None:
         wanted = time.monotonic() + self._watchdog.next_tick_s()
         if self._tick is not None:
             if self._tick_at <= wanted:

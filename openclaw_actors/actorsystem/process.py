@@ -42,6 +42,8 @@ _libc = ctypes.CDLL(None, use_errno=True)  # loaded before any fork
 
 _STDERR = 2
 _DEAF_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+_SIGNALS = tuple(signal.valid_signals())
+_uses_pidfds: list[bool] = []
 _kept: list[Any] = []
 """What a forked process must never finalise: sockets and loops of its parent, whose numbers are others' now."""
 
@@ -107,7 +109,8 @@ def fork_process(
         raise RuntimeError("only the main thread may fork an actor: the child dies with the thread")
     sys.stdout.flush()
     sys.stderr.flush()
-    parent = os.getpid()
+    _use_pidfds()
+    parent, signals, handlers = os.getpid(), _handled_signals(), _stream_handlers(keep)
     # A signal that comes before the child has its own handlers would wake the parent's loop through a shared socket.
     unblocked = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
     try:
@@ -122,7 +125,7 @@ def fork_process(
     try:
         _kept.append(kept_alive)
         gc.freeze()
-        _become_child(parent, keep, new_session)
+        _become_child(parent, keep, signals, handlers, new_session=new_session)
         code = main()
     except BaseException:
         logger.exception("process %d ends with an exception", os.getpid())
@@ -131,29 +134,57 @@ def fork_process(
         os._exit(code)
 
 
-def _become_child(parent: int, keep: Collection[int], new_session: bool) -> None:  # noqa: FBT001 - private
+def _become_child(
+    parent: int,
+    keep: Collection[int],
+    signals: Iterable[int],
+    handlers: Iterable[tuple[Any, Any]],
+    *,
+    new_session: bool,
+) -> None:
     die_with_parent(parent)
     asyncio._set_running_loop(None)
     signal.set_wakeup_fd(-1)
-    for number in signal.valid_signals():
-        handler = signal.getsignal(number)
-        if callable(handler) and handler is not signal.default_int_handler:
-            signal.signal(number, signal.SIG_DFL)
+    for number in signals:
+        signal.signal(number, signal.SIG_DFL)
     for number in _DEAF_SIGNALS:
         # A handler that does nothing, not SIG_IGN: programs that this process runs would inherit that.
-        signal.signal(number, _deaf)
+        if signal.getsignal(number) is not _deaf:
+            signal.signal(number, _deaf)
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
     if new_session:
         os.setsid()
     _close_all_but(keep)
     _rebind_streams()
-    _drop_log_handlers(keep)
+    for logger_, handler in handlers:
+        logger_.handlers.remove(
+            handler
+        )  # removeHandler takes a lock that another thread of the parent may hold
+        _kept.append(handler)
     asyncio.set_event_loop(None)
-    if sys.version_info < (3, 12):
+
+
+# What a child has to put right is found out by its parent, before the fork: a child that looks at every signal and
+# every logger copies the page on which each lies, a megabyte in all.
+
+
+def _use_pidfds() -> None:
+    """Before 3.12 asyncio starts a thread for each subprocess, unless it is told otherwise; children inherit this."""
+    if sys.version_info < (3, 12) and not _uses_pidfds:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)
-            # Before 3.12 the default starts a thread for each subprocess.
             asyncio.set_child_watcher(asyncio.PidfdChildWatcher())
+        _uses_pidfds.append(True)
+
+
+def _handled_signals() -> list[int]:
+    """Those that have a handler of the parent's."""
+    handled = [(number, signal.getsignal(number)) for number in _SIGNALS]
+    return [
+        number
+        for number, handler in handled
+        if callable(handler) and handler not in (signal.default_int_handler, _deaf)
+    ]
 
 
 def _rebind_streams() -> None:
@@ -168,8 +199,9 @@ def _rebind_streams() -> None:
             setattr(sys, name, open(number, "w", buffering=1, closefd=False))  # noqa: SIM115 - as long as we live
 
 
-def _drop_log_handlers(keep: Collection[int]) -> None:
-    """Log to no stream of the parent's whose descriptor is closed: its number will be that of a socket of ours."""
+def _stream_handlers(keep: Collection[int]) -> list[tuple[Any, Any]]:
+    """Loggers with a handler whose stream the child closes: its number will be that of a socket of the child's."""
+    found: list[tuple[Any, Any]] = []
     loggers: list[Any] = [logging.root, *logging.root.manager.loggerDict.values()]
     for each in loggers:
         for handler in list(getattr(each, "handlers", ())):  # a placeholder has none
@@ -178,10 +210,8 @@ def _drop_log_handlers(keep: Collection[int]) -> None:
             except (AttributeError, OSError, ValueError):
                 continue
             if number > _STDERR and number not in keep:
-                each.handlers.remove(
-                    handler
-                )  # removeHandler takes a lock that another thread of the parent may hold
-                _kept.append(handler)
+                found.append((each, handler))
+    return found
 
 
 def _deaf(_number: int, _frame: object) -> None:

@@ -6,6 +6,7 @@ directory and each `SKILL.md`.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import time
@@ -19,7 +20,7 @@ from openclaw_actors.agent.skills.gating import entry_of, missing
 from openclaw_actors.agent.skills.manifest import InvalidSkill, Manifest, read_manifest, split_front_matter
 from openclaw_actors.config import GatewayConfig
 
-__all__ = ["BUNDLED", "NoSuchSkill", "Skill", "SkillShelf"]
+__all__ = ["BUNDLED", "NoSuchSkill", "Skill", "SkillShelf", "warm_up"]
 
 logger = logging.getLogger(__name__)
 
@@ -70,6 +71,31 @@ class _Found:
     stamp: Stamp | None
     settled: bool
     manifest: Manifest | None
+
+
+_bundled: dict[str, _Found] = {}
+"""What bundled skills say, by path: read once, before sessions are forked."""
+
+
+def warm_up(bundled: Path = BUNDLED) -> None:
+    """Read the bundled skills, so that no process that is forked from this one has to parse them."""
+    place = _Place("bundled", bundled)
+    with contextlib.suppress(OSError):
+        for directory, path in _directories_in(place.path):
+            with contextlib.suppress(OSError, InvalidSkill):
+                _bundled[path] = _read(path, Path(os.path.realpath(directory)))
+
+
+def _read(path: str, inside: Path) -> _Found:
+    """Raises OSError, InvalidSkill."""
+    stamp = stamp_of(path)
+    manifest = None
+    if stamp is not None:
+        data, size = read_inside(path, inside, _MAX_FILE_BYTES)
+        if size > _MAX_FILE_BYTES:
+            raise InvalidSkill(f"it is larger than {_MAX_FILE_BYTES} bytes")
+        manifest = read_manifest(data.decode("utf-8-sig", "replace"))
+    return _Found(stamp, stamp is None or is_settled(stamp), manifest)
 
 
 class SkillShelf:
@@ -208,15 +234,10 @@ class SkillShelf:
             stamp = stamp_of(path)
             if known is not None and known.settled and known.stamp == stamp:
                 return False
-            manifest = None
-            if stamp is not None:
-                data, size = read_inside(
-                    path, place.inside or Path(os.path.realpath(directory)), _MAX_FILE_BYTES
-                )
-                if size > _MAX_FILE_BYTES:
-                    raise InvalidSkill(f"it is larger than {_MAX_FILE_BYTES} bytes")
-                manifest = read_manifest(data.decode("utf-8-sig", "replace"))
-            self._found[path] = _Found(stamp, stamp is None or is_settled(stamp), manifest)
+            read = _bundled.get(path)
+            if read is None or not read.settled or read.stamp != stamp:
+                read = _read(path, place.inside or Path(os.path.realpath(directory)))
+            self._found[path] = read
         except (OSError, InvalidSkill) as error:
             stamp = _stamp_or_none(path)
             if known is None or known.stamp != stamp or known.manifest is not None:
