@@ -87,6 +87,19 @@ def _http(report: Report, directory: Path, quick: bool) -> None:  # noqa: FBT001
     )
 
 
+def _tools(report: Report, directory: Path, quick: bool) -> None:  # noqa: FBT001
+    from benchmarks.tools import measure_tools
+
+    rows, table = measure_tools(
+        directory,
+        turns=50 if quick else 300,
+        runs=2 if quick else _RUNS,
+        stops=2 if quick else 12,
+    )
+    report.rows += rows
+    report.details.append(f"How long a stop takes:\n\n{table}")
+
+
 PARTS: dict[str, Part] = {
     "actors": _actors,
     "latency": _latency,
@@ -95,6 +108,7 @@ PARTS: dict[str, Part] = {
     "open": _open,
     "idle": _idle,
     "http": _http,
+    "tools": _tools,
 }
 
 
