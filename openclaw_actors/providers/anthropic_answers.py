@@ -18,6 +18,7 @@ from openclaw_actors.providers.base import Answer
 from openclaw_actors.providers.formats import (
     ErrorBody,
     Garbage,
+    TooManyCalls,
     error_of,
     estimate_usage,
     named_calls,
@@ -159,7 +160,7 @@ class MessageParts:
             self._by_index.pop(index, None)
             return (block.text or "") if block.type == "text" else ""
         if len(self._calls) >= self._max_tool_calls:
-            raise Garbage(f"over {self._max_tool_calls} tool calls")
+            raise TooManyCalls(f"over {self._max_tool_calls} tool calls")
         whole = bytes(block.input).decode(errors="replace")
         call = _Call(block.id or "", block.name or "", "" if whole == "null" else whole)
         self._calls.append(call)

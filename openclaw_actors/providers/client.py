@@ -19,7 +19,7 @@ from openclaw_actors.messages.model import Complete, ProviderProbed
 from openclaw_actors.providers import failures
 from openclaw_actors.providers.base import Answer, CallError, OnDelta
 from openclaw_actors.providers.endpoints import Target
-from openclaw_actors.providers.formats import ErrorBody, Garbage, RequestFormat
+from openclaw_actors.providers.formats import ErrorBody, Garbage, RequestFormat, TooManyCalls
 from openclaw_actors.providers.probe import probe_target
 from openclaw_actors.providers.reader import AnswerReader, Cut, TooLarge
 
@@ -152,6 +152,8 @@ class HttpProvider:
                 await _read_tail(response)
         except TooLarge as error:
             raise failures.too_large(str(error)) from None
+        except TooManyCalls as error:
+            raise failures.too_many_calls(str(error)) from None
         except Garbage as error:
             raise failures.garbage(str(error), retryable=reader.begun) from None
         except TimeoutError:

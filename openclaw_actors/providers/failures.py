@@ -16,6 +16,7 @@ __all__ = [
     "reported",
     "timed_out",
     "too_large",
+    "too_many_calls",
     "unknown_model",
     "unsendable",
 ]
@@ -47,6 +48,10 @@ _NO_ROOM = (
     "The answer used up llm.max_tokens before its first word. Please set a larger one, or ask for less."
 )
 _TOO_LARGE = "My AI provider's answer is larger than llm.max_response_bytes allows, and was given up."
+
+_TOO_MANY_CALLS = (
+    "The model asked for too many tools at once, and its answer was given up. Please ask for less at a time."
+)
 
 _SHOWN_CHARS = 64
 _SHOWN_NAMES = 20
@@ -84,6 +89,11 @@ def garbage(detail: str, *, retryable: bool = False) -> CallError:
 def too_large(detail: str) -> CallError:
     """There is more of the answer than we take."""
     return CallError(code="provider", text=_TOO_LARGE, detail=detail)
+
+
+def too_many_calls(detail: str) -> CallError:
+    """The model asks for more tools at once than we take; its provider works, and another attempt costs as much."""
+    return CallError(code="provider", text=_TOO_MANY_CALLS, detail=detail, outcome=Outcome.ALIVE)
 
 
 def unsendable(detail: str) -> CallError:

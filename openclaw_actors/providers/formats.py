@@ -7,6 +7,7 @@ __all__ = [
     "ErrorBody",
     "Garbage",
     "RequestFormat",
+    "TooManyCalls",
     "error_of",
     "estimate_usage",
     "named_calls",
@@ -28,6 +29,10 @@ _CHARS_A_TOKEN = 4
 
 class Garbage(ValueError):
     """Raised when what came is no answer in this format."""
+
+
+class TooManyCalls(Garbage):
+    """Raised when an answer asks for more tools than anybody takes."""
 
 
 class ErrorBody(msgspec.Struct, frozen=True):

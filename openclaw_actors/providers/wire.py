@@ -22,6 +22,7 @@ from openclaw_actors.providers.base import Answer
 from openclaw_actors.providers.formats import (
     ErrorBody,
     Garbage,
+    TooManyCalls,
     error_of,
     estimate_usage,
     named_calls,
@@ -177,7 +178,7 @@ class AnswerBuilder:
     """Adds up the chunks of one answer, streamed or whole.
 
     Args:
-        max_tool_calls: more of them are garbage.
+        max_tool_calls: an answer with more of them is given up.
     """
 
     def __init__(self, *, max_tool_calls: int = 128) -> None:
@@ -231,7 +232,7 @@ class AnswerBuilder:
         # Some servers number every call 0 and tell them apart by their ids alone.
         if call is None or (piece.id and call.call_id and piece.id != call.call_id):
             if len(self._calls) >= self._max_tool_calls:
-                raise Garbage(f"over {self._max_tool_calls} tool calls")
+                raise TooManyCalls(f"over {self._max_tool_calls} tool calls")
             call = _Call(call_id=piece.id or "")
             self._calls.append(call)
             if piece.index is not None:

@@ -49,6 +49,24 @@ def test_half_a_stream_is_a_failure_that_the_call_does_not_repeat(ending: Script
     assert caller.breaker.failures == 1
 
 
+def test_a_model_that_asks_for_too_many_tools_is_no_provider_in_trouble() -> None:
+    async def ask_for_all(exchange: Exchange) -> None:
+        await exchange.head()
+        for number in range(129):
+            function = {"name": "memory", "arguments": "{}"}
+            piece = {"index": number, "id": f"c{number}", "type": "function", "function": function}
+            await exchange.event({"choices": [{"index": 0, "delta": {"tool_calls": [piece]}}]})
+        await exchange.finish("tool_calls")
+
+    failure, provider, caller = fail(ask_for_all)
+    assert (failure.code, failure.text) == (
+        "provider",
+        "The model asked for too many tools at once, and its answer was given up. Please ask for less at a time.",
+    )
+    assert len(provider.requests) == 1, "another attempt would cost as much"
+    assert caller.breaker.failures == 0, "what one conversation's model wants is in nobody else's way"
+
+
 @pytest.mark.parametrize("ending", [reset, lambda exchange: exchange.end()])
 def test_a_stream_that_breaks_before_its_first_word_is_repeated(ending: Script) -> None:
     assert ask(saying(then=ending)).text == "echo: hi"
