@@ -173,6 +173,7 @@ class SessionActor(AsyncActor):
             self._core, send_to_model=self._calls.send, carry_out=self._carry_out
         )
         self._core.approvals.needed_for = self._tools.needs_approval
+        self._core.runs_beside = self._tools.runs_beside
         self._voice = Voice(self, self._key, self._directory, message.followers, self._said_so_far)
         self._replays = ReplayReader(self, self._directory, self._core, self._voice)
         self._bound_to = next((each.bound_to for each in self._core.state.open), None)

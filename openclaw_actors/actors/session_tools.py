@@ -126,6 +126,10 @@ class SessionTools:
         tool = self._toolbox.find(name)
         return tool is not None and needs_approval(self.config.tooling, tool)
 
+    def runs_beside(self, name: str) -> bool:
+        """Whether this tool runs beside others that do; one that does not exist is in nobody's way."""
+        return self._runner.runs_beside(name)
+
     def close(self) -> None:
         """Wait a moment for what is still to be written to the audit."""
         self._audit_lines.close(_AUDIT_S)

@@ -26,6 +26,7 @@ _SUMMARY = (
 )
 _BETWEEN_STEPS = "\n\n"
 _UNKNOWN_OUTCOME = "Interrupted: the outcome of this call is unknown."
+_NOT_BEGUN = "Not run: the turn ended before it was this call's turn."
 
 
 class PromptBuilder:
@@ -109,13 +110,17 @@ def _running(message: OpenMessage) -> Iterator[ChatMessage]:
         yield from _step(step)
 
 
+def _without_outcome(step: Step, call_id: str) -> str:
+    return _UNKNOWN_OUTCOME if call_id in step.started else _NOT_BEGUN
+
+
 def _step(step: Step) -> Iterator[ChatMessage]:
     yield ChatMessage(role="assistant", text=step.text, tool_calls=step.calls)
     for call in step.calls:
         outcome = step.outcomes.get(call.call_id)
         yield ChatMessage(
             role="tool",
-            text=outcome.text if outcome is not None else _UNKNOWN_OUTCOME,
+            text=outcome.text if outcome is not None else _without_outcome(step, call.call_id),
             call_id=call.call_id,
             name=call.name,
         )

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Literal, TypeAlias
 
 from openclaw_actors.core.conversation import Approval, Conversation
-from openclaw_actors.core.drafts import approval_decided, tool_finished, tool_started
+from openclaw_actors.core.drafts import approval_decided, tool_finished
 from openclaw_actors.core.effects import Effect, TellChannel, TellRouter
 from openclaw_actors.core.records import ApprovalDecided, Record, TurnEnded, turn_id_of
 from openclaw_actors.messages.approvals import (
@@ -178,9 +178,7 @@ class ApprovalDesk:
             decision = "expired"
         drafts: list[Record] = [approval_decided(approval_id, approval, decision, by)]
         call = _call_of(self._state, approval)
-        if call is not None and decision == "approved":
-            drafts.append(tool_started(approval.turn_id, call))
-        elif call is not None:
+        if call is not None and decision != "approved":
             text = refusal_text(decision, self.timeout_s)
             drafts.append(tool_finished(approval.turn_id, call, "denied", text))
         if decision == "expired":

@@ -154,7 +154,7 @@ def asked_for_tools(
     needs_approval: Callable[[str], bool],
     expires_at: float,
 ) -> list[Record]:
-    """The model's answer that asks for tools, and for each of them its start, its refusal, or the question for it.
+    """The model's answer that asks for tools, and for some of them their refusal, or the question for them.
 
     Args:
         refused: calls that are not run, by id, and what the model is told instead.
@@ -175,8 +175,6 @@ def asked_for_tools(
             begun.append(tool_finished(turn_id, call, "error", refused[call.call_id]))
         elif needs_approval(call.name):
             begun.append(approval_asked(turn_id, call, expires_at))
-        else:
-            begun.append(tool_started(turn_id, call))
     return [spoke, *begun]
 
 

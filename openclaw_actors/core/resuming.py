@@ -15,6 +15,7 @@ __all__ = ["taken_up"]
 _POISON_DEATHS = 2
 _GONE = "The connection that this conversation belonged to is gone."
 _TOOL_INTERRUPTED = "Interrupted: the outcome of this call is unknown."
+_TOOL_NOT_BEGUN = "Not run: the conversation's process ended before it was this call's turn."
 
 
 def taken_up(state: Conversation, *, deaths: int, live_channels: Collection[str]) -> list[Record]:
@@ -39,7 +40,12 @@ def taken_up(state: Conversation, *, deaths: int, live_channels: Collection[str]
         step = message.steps[-1]
         asked = {each.call_id for each in waiting(state).values()}
         interrupted = [
-            tool_finished(turn_id_of(message.message_id), call, "interrupted", _TOOL_INTERRUPTED)
+            tool_finished(
+                turn_id_of(message.message_id),
+                call,
+                "interrupted",
+                _TOOL_INTERRUPTED if call.call_id in step.started else _TOOL_NOT_BEGUN,
+            )
             for call in step.calls
             if call.call_id not in step.outcomes and call.call_id not in asked
         ]

@@ -7,7 +7,7 @@ of it. It knows no clock, no socket and no Thespian: the actor feeds it and carr
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from openclaw_actors.core.admission import SessionLimits
 from openclaw_actors.core.advancing import advanced
@@ -20,6 +20,7 @@ from openclaw_actors.core.conversation import Conversation, OpenMessage, apply
 from openclaw_actors.core.drafts import (
     asked_for_tools,
     tool_finished,
+    tool_started,
     turn_began,
     turn_ended,
 )
@@ -34,7 +35,9 @@ from openclaw_actors.core.effects import (
 from openclaw_actors.core.intake import Intake
 from openclaw_actors.core.recent import RecentEvents
 from openclaw_actors.core.records import (
+    ApprovalAsked,
     Record,
+    ToolFinished,
     TurnBegan,
     TurnEnded,
     UserSaid,
@@ -42,6 +45,7 @@ from openclaw_actors.core.records import (
 from openclaw_actors.core.resuming import taken_up
 from openclaw_actors.core.runaway import LOOP, looping, over_budget
 from openclaw_actors.core.stopping import settle_stop
+from openclaw_actors.core.tool_order import due_starts, startable
 from openclaw_actors.core.turn import Turn
 from openclaw_actors.core.writing import Writing
 from openclaw_actors.messages.approvals import DecideApproval
@@ -73,6 +77,8 @@ class SessionCore:
         self.recent = RecentEvents(limits.recent_events, limits.recent_bytes, state.seq)
         self.compaction = Compactor(state, limits.compaction, limits.token_budget, incarnation)
         self.approvals = ApprovalDesk(state, limits.approval_timeout_s)
+        self.runs_beside: Callable[[str], bool] = lambda name: True
+        """Whether the tool of this name runs beside others that do."""
         self.turn: Turn | None = None
         self.draining = False
         self._stops: list[StopTurn] = []
@@ -278,13 +284,16 @@ class SessionCore:
         if repeats.ends:
             self._end("failed", LOOP, code="loop")
             return
-        self._writing.facts += asked_for_tools(
+        asked = asked_for_tools(
             turn.turn_id,
             answer,
             refused=repeats.refused,
             needs_approval=self.approvals.needed_for,
             expires_at=now + self.limits.approval_timeout_s,
         )
+        settled = {each.call_id for each in asked if isinstance(each, (ToolFinished, ApprovalAsked))}
+        first = startable(answer.tool_calls, started=(), settled=settled, beside=self.runs_beside)
+        self._writing.facts += [*asked, *(tool_started(turn.turn_id, call) for call in first)]
 
     def model_failed(self, failure: CallFailed, now: float) -> list[Effect]:
         """There will be no answer to the model call."""
@@ -375,6 +384,8 @@ class SessionCore:
             if self.approvals:
                 effects += self._answer_decisions(now)
         if writing.facts:
+            if self.turn is not None:
+                writing.facts += due_starts(self.state, writing.facts, self.runs_beside)
             drafts, writing.facts = writing.facts, []
             if any(isinstance(draft, TurnEnded) for draft in drafts):
                 drafts += self._next_turn(after=drafts)

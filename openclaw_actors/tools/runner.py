@@ -71,8 +71,7 @@ class ToolRunner:
 
     def start(self, turn_id: str, call: ToolCall) -> None:
         """Run a tool when its turn has come."""
-        tool = self._toolbox.find(call.name)
-        beside = tool is None or (self._parallel and tool.effect is Effect.READS)
+        beside = self.runs_beside(call.name)
         before = [
             task for task, others_beside in self._running.get(turn_id, []) if not (beside and others_beside)
         ]
@@ -80,6 +79,11 @@ class ToolRunner:
         running = self._running.setdefault(turn_id, [])
         running.append((task, beside))
         task.add_done_callback(lambda ended: self._forget(turn_id, ended))
+
+    def runs_beside(self, name: str) -> bool:
+        """Whether the tool of this name runs beside others that do."""
+        tool = self._toolbox.find(name)
+        return tool is None or (self._parallel and tool.effect is Effect.READS)
 
     def not_run(self, turn_id: str, call: ToolCall, status: str, text: str) -> None:
         """A call ended without having run here: the hooks are told."""

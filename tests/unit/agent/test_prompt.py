@@ -61,9 +61,10 @@ def test_no_question_is_left_without_an_answer() -> None:
 
 def test_tools_with_their_results_and_without() -> None:
     done = Step(text="I look.", calls=(CALL,), outcomes={"c": ToolOutcome(status="ok", text="seen")})
-    lost = Step(text="", calls=(CALL,))
+    lost = Step(text="", calls=(CALL,), started={"c"})
+    never = Step(text="", calls=(CALL,))
 
-    messages = prompt(then=running("a", done, lost))
+    messages = prompt(then=running("a", done, lost, never))
 
     assert said(messages) == [
         ("user", "a"),
@@ -71,6 +72,8 @@ def test_tools_with_their_results_and_without() -> None:
         ("tool", "seen"),
         ("assistant", ""),
         ("tool", "Interrupted: the outcome of this call is unknown."),
+        ("assistant", ""),
+        ("tool", "Not run: the turn ended before it was this call's turn."),
     ]
     assert messages[1].tool_calls == (CALL,)
     assert (messages[2].call_id, messages[2].name) == ("c", "look")

@@ -96,6 +96,8 @@ class World:
         self.outcomes: list[StopOutcome] = []
         self.asking: frozenset[str] = frozenset()
         """Tools that wait for a person."""
+        self.alone: frozenset[str] = frozenset()
+        """Tools that run beside no other."""
         self.undecided: dict[str, DecideApproval] = {}
         """Decisions whose outcome was not told; the channel repeats them to the next incarnation."""
         self.told: list[ApprovalOutcome] = []
@@ -119,6 +121,7 @@ class World:
         self.token += 1
         self.core = SessionCore(self.stored(), self.token, self.limits)
         self.core.approvals.needed_for = lambda name: name in self.asking
+        self.core.runs_beside = lambda name: name not in self.alone
         self.do(self.core.resume(deaths=deaths, live_channels=channels, now=self.now))
         for each in list(self.unsettled.values()):
             self.do(self.core.delivered(each, self.now))
