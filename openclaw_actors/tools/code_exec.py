@@ -27,6 +27,7 @@ _INTERPRETERS = MappingProxyType(
 )
 """Language to the file's name and what runs it."""
 
+_MOST_S = 300
 _TIMED_OUT = "Error: Execution timed out."
 _CONTAINER = "/code"
 _IN_CONTAINER = (
@@ -42,7 +43,7 @@ class CodeExecArguments(Arguments, frozen=True):
     language: Annotated[str, Meta(min_length=1, max_length=32, description="python, javascript or bash.")]
     code: Annotated[str, Meta(min_length=1, max_length=1_000_000, description="The program's whole text.")]
     timeout_seconds: (
-        Annotated[int, Meta(ge=1, le=300, description="After so many seconds it is ended.")] | None
+        Annotated[int, Meta(description="After so many seconds, 1 to 300, it is ended.")] | None
     ) = None
 
 
@@ -64,7 +65,9 @@ class CodeExecTool(Tool[CodeExecArguments]):
     async def run(self, arguments: CodeExecArguments) -> str:
         settings = self.host.config.plugins.native.code_exec
         name, interpreter = self._interpreter(arguments.language)
-        limit_s = time_allowed(arguments.timeout_seconds or settings.timeout_seconds, self.host.config)
+        wanted_s = arguments.timeout_seconds
+        asked_s = settings.timeout_seconds if wanted_s is None else float(wanted_s)
+        limit_s = time_allowed(asked_s, self.host.config, most_s=_MOST_S)
         async with self.host.programs.directory() as directory:
             file = directory / name
             try:

@@ -137,7 +137,7 @@ class GitTool(Tool[GitArguments]):
         except GitRefused as refusal:
             raise ToolFailed(f"Error: {refusal}.", status="denied") from None
         command = [subcommand, *_ALWAYS.get(subcommand, ()), *(args or _BARE.get(subcommand, ()))]
-        limit_s = time_allowed(_LIMIT_S, self.host.config)
+        limit_s = time_allowed(_LIMIT_S, self.host.config, most_s=_LIMIT_S)
         settings = self.host.config.plugins.native.git_tools
         ended = await self._git(cwd, command, limit_s, settings.max_diff_bytes)
         text = report(ended, limit_s, self.host.config)

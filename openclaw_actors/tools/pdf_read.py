@@ -84,7 +84,7 @@ class PdfReadTool(Tool[PdfReadArguments]):
             command = [pdftotext, "-enc", "UTF-8", "-f", str(first), "-l", str(last), file, "-"]
         else:
             command = [sys.executable, "-I", str(_PROGRAM), file, str(first), str(last)]
-        limit_s = time_allowed(_SECONDS, self.host.config)
+        limit_s = time_allowed(_SECONDS, self.host.config, most_s=_SECONDS)
         room = self.host.config.plugins.native.pdf_read.max_output_chars * _BYTES_PER_CHAR
         ended = await programs.run(command, timeout_s=limit_s, output_bytes=2 * room)
         _check(ended, path, first, limit_s)

@@ -10,10 +10,15 @@ from openclaw_actors.config import GatewayConfig
 from openclaw_actors.tools.programs import Ended
 
 
-def time_allowed(asked_s: float, config: GatewayConfig) -> float:
-    """How long a program may run: what the model asked for, within what the operator allows."""
-    most_s = config.tooling.tool_timeout_seconds
-    return min(asked_s, most_s) if most_s else asked_s
+def time_allowed(asked_s: float, config: GatewayConfig, *, most_s: float) -> float:
+    """How long a program may run: what the model asked for, from one second, within what the operator allows.
+
+    Args:
+        most_s: of this tool, in seconds.
+    """
+    asked_s = min(max(asked_s, 1.0), most_s)
+    allowed_s = config.tooling.tool_timeout_seconds
+    return min(asked_s, allowed_s) if allowed_s else asked_s
 
 
 def report(ended: Ended, limit_s: float, config: GatewayConfig) -> str:

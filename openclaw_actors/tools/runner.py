@@ -16,6 +16,7 @@ from openclaw_actors.messages import ToolCall
 from openclaw_actors.tools.base import Effect, Tool, ToolFailed
 from openclaw_actors.tools.hooks import HookedCall, HookedResult, Hooks, current_call
 from openclaw_actors.tools.registry import Toolbox
+from openclaw_actors.tools.wrong import what_is_wrong
 
 __all__ = ["ToolRunner"]
 
@@ -142,7 +143,8 @@ class ToolRunner:
         try:
             arguments = msgspec.json.decode(call.arguments or "{}", type=tool.arguments)
         except (msgspec.MsgspecError, UnicodeError) as problem:
-            return "error", f"Error: the arguments of {tool.name} are not valid: {problem}."
+            wrong = what_is_wrong(problem, call.arguments, tool.arguments)
+            return "error", f"Error: the arguments of {tool.name} are not valid: {wrong}."
         try:
             async with asyncio.timeout(tool.timeout_s or None):
                 return "ok", await tool.run(arguments)

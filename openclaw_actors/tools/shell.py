@@ -11,6 +11,7 @@ from msgspec import Meta
 from openclaw_actors.tools.base import Arguments, Tool, ToolFailed
 from openclaw_actors.tools.reports import report, time_allowed
 
+_MOST_S = 600
 _DISABLED = "Error: Shell execution is disabled by configuration."
 
 
@@ -19,7 +20,7 @@ class ShellArguments(Arguments, frozen=True):
 
     command: Annotated[str, Meta(min_length=1, max_length=30_000, description="What /bin/sh runs.")]
     timeout_seconds: Annotated[
-        int, Meta(ge=1, le=600, description="After so many seconds it is ended, with all that it started.")
+        int, Meta(description="After so many seconds, 1 to 600, it is ended, with all that it started.")
     ] = 30
 
 
@@ -45,7 +46,7 @@ class ShellTool(Tool[ShellArguments]):
     async def run(self, arguments: ShellArguments) -> str:
         if not self.host.config.tooling.allow_shell:
             raise ToolFailed(_DISABLED, status="denied")
-        limit_s = time_allowed(arguments.timeout_seconds, self.host.config)
+        limit_s = time_allowed(arguments.timeout_seconds, self.host.config, most_s=_MOST_S)
         ended = await self.host.programs.run(["/bin/sh", "-c", arguments.command], timeout_s=limit_s)
         text = report(ended, limit_s, self.host.config)
         if ended.cause == "timeout":
