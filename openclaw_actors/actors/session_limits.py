@@ -88,6 +88,7 @@ def session_limits(config: GatewayConfig) -> SessionLimits:
         turn_token_budget=config.sessions.turn_token_budget,
         tokens_per_day=config.llm.tokens_per_day_per_principal,
         max_model_calls=config.tooling.max_iterations,
+        model=choices_of(config.llm)[0],
         models=choices_of(config.llm) if config.llm.models and config.llm.provider != "demo" else (),
         max_equal_calls=config.tooling.max_identical_calls,
         approval_timeout_s=config.tooling.approval_timeout_seconds,

@@ -139,7 +139,8 @@ def _print_detail(detail: Any) -> None:
     if live is None:
         lines.append(f"  {summary.state}")
     else:
-        lines.append(f"  {live.state}, pid {live.pid}, up {age(live.age_seconds)}, {live.doing}")
+        pid = f"pid {live.pid}, " if live.pid else ""
+        lines.append(f"  {live.state}, {pid}up {age(live.age_seconds)}, {live.doing}")
     if summary.created_at:
         lines.append(f"  since {when(summary.created_at)}, last active {when(summary.last_active_at)}")
     turns = "1 turn" if summary.turns == 1 else f"{summary.turns} turns"

@@ -40,6 +40,8 @@ class SessionLimits:
     """Of one turn; 0: unlimited."""
     tokens_per_day: int = 0
     """Of one principal, as the model's actor counts them; 0: unlimited."""
+    model: str = ""
+    """The configured one, for people; empty: not told."""
     models: tuple[str, ...] = ()
     """The only ones that a conversation can choose, the configured one first; empty: it can try any."""
     approval_timeout_s: float = 300.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from openclaw_actors.core.admission import SessionLimits
+from openclaw_actors.core.approvals import waiting as asked
 from openclaw_actors.core.commands import BUSY_MODES, BusyMode, Command, help_text
 from openclaw_actors.core.conversation import Conversation
 from openclaw_actors.core.drafts import settings_changed
@@ -79,20 +80,29 @@ def _status(state: Conversation, limits: SessionLimits, *, turn_runs: bool) -> s
         (
             f"{'An answer is being given' if turn_runs else 'Nothing is being answered'}; "
             f"{waiting} {'message waits' if waiting == 1 else 'messages wait'}.",
+            *(
+                f"{approval.name} asks for your approval: /approve {approval_id} or /deny {approval_id}"
+                for approval_id, approval in asked(state).items()
+            ),
             f"history: {turns_in(state.window)} of the last {limits.window_turns} turns are shown to the model"
             + (f", and a summary of {older} before them" if older else ""),
-            f"model: {state.settings.get('model', 'as configured')}",
+            f"model: {_model_of(state, limits)}",
             f"queue: {busy_mode(state, limits)}",
             f"tokens: {state.usage.total:,}",
         )
     )
 
 
+def _model_of(state: Conversation, limits: SessionLimits) -> str:
+    configured = f"as configured ({limits.model})" if limits.model else "as configured"
+    return state.settings.get("model", configured)
+
+
 def _model(wanted: str, state: Conversation, limits: SessionLimits) -> Answer:
     allowed = ", ".join((*limits.models, "default"))
     if not wanted:
         choices = f"; allowed are {allowed}" if limits.models else ""
-        return Answer(f"model: {state.settings.get('model', 'as configured')}{choices}")
+        return Answer(f"model: {_model_of(state, limits)}{choices}")
     if wanted == "default":
         return Answer("The configured model answers from now on.", (settings_changed(model=None),))
     if len(wanted) > _MAX_MODEL_CHARS or not wanted.isprintable() or " " in wanted:

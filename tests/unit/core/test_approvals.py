@@ -219,6 +219,20 @@ def test_a_drain_does_not_wait_for_a_person() -> None:
     world.check_all_answered()
 
 
+def test_the_status_says_what_asks_and_how_to_answer() -> None:
+    world = asked("B")
+    [question] = world.asked
+    world.deliver(delivery("c1", "/status"))
+    world.store_writes_all()
+    [text] = [done.text for done in world.done() if done.message_id == "c1"]
+    assert f"B asks for your approval: /approve {question} or /deny {question}" in text
+    world.settle()
+    world.deliver(delivery("c2", "/status"))
+    world.settle()
+    [text] = [done.text for done in world.done() if done.message_id == "c2"]
+    assert "asks" not in text
+
+
 def test_who_waits_for_nothing_but_a_person_needs_no_process() -> None:
     world = asked("B")
     assert world.core.rests
