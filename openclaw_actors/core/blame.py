@@ -13,7 +13,7 @@ from __future__ import annotations
 from openclaw_actors.core.refusals import QUARANTINED
 from openclaw_actors.core.routing import Entry, RouterEffect, forget, refuse
 
-__all__ = ["blame", "strike"]
+__all__ = ["accuse", "blame", "strike"]
 
 _POISON_STRIKES = 2
 
@@ -26,6 +26,14 @@ def blame(entry: Entry) -> list[RouterEffect]:
         entry.died_guilty = True
         entry.suspect = next(iter(entry.unsettled), "")
     return []
+
+
+def accuse(entry: Entry, message_id: str) -> None:
+    """A session says on which message it crashes."""
+    for delivery in entry.unsettled.values():
+        if delivery.message_id == message_id:
+            entry.accused = delivery.delivery_id
+            return
 
 
 def strike(entry: Entry, delivery_id: str) -> list[RouterEffect]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterable
 
-from openclaw_actors.core.blame import blame, strike
+from openclaw_actors.core.blame import accuse, blame, strike
 from openclaw_actors.core.commands import stops
 from openclaw_actors.core.routing import (
     HAS_PROCESS,
@@ -155,8 +155,7 @@ class RouterCore:
             return []
         if entry.phase is Phase.ASLEEP:
             return self._wake(entry, now)
-        self._waiting.pop(entry.key, None)
-        return self._end_turns(entry, now)
+        return self.end_without_place(entry, now)
 
     def channel_restarted(self, channel: str) -> list[RouterEffect]:
         """A channel's new incarnation follows nothing until it says so."""
@@ -224,8 +223,7 @@ class RouterCore:
         entry = self.entries.get(message.session)
         if entry is None:
             return []
-        entry.asked_to_leave = False
-        entry.stays_until = now + _STAY_S
+        entry.asked_to_leave, entry.stays_until = False, now + _STAY_S
         if entry.phase is not Phase.PASSIVATING:
             return self.fill(now)
         entry.wakes_at = None
@@ -240,8 +238,7 @@ class RouterCore:
         self.recovered = True
         for key in keys:
             if key not in self.entries:
-                entry = self.entry_of(key, now)
-                entry.recovering = True
+                self.entry_of(key, now).recovering = True
                 self._waiting[key] = None
         return self.fill(now)
 
@@ -274,10 +271,7 @@ class RouterCore:
         """The session says that it crashes, and on which message; `exited` follows."""
         entry = self.entries.get(key)
         if entry is not None and message_id is not None:
-            for delivery in entry.unsettled.values():
-                if delivery.message_id == message_id:
-                    entry.accused = delivery.delivery_id
-                    return
+            accuse(entry, message_id)
 
     def gives_up(self, message: SessionGivesUp) -> None:
         """The session cannot go on for no fault of its own; `exited` follows."""
@@ -329,9 +323,11 @@ class RouterCore:
         return [MoveSession(entry.key)]
 
     def end_without_place(self, entry: Entry, now: float) -> list[RouterEffect]:
-        """A session that slept is to stop, and found no place in time: its turns end in the journal alone."""
+        """A session without a process is to stop: its turns end in the journal, which those who follow it read."""
+        waited = entry.key in self._waiting
         self._waiting.pop(entry.key, None)
-        return tell_lost(entry, 0, _STOPPED_ASLEEP) + self._end_turns(entry, now)
+        told = tell_lost(entry, 0, _STOPPED_ASLEEP) if waited else []
+        return told + self._end_turns(entry, now)
 
     def kill(self, entry: Entry, reason: str, now: float, *, cause: str = "") -> list[RouterEffect]:
         """Ends the session's process, for a reason for people; with a cause, for the metrics, it is replaced."""
@@ -412,9 +408,8 @@ class RouterCore:
         return self._tell_followers(entry)
 
     def _tell_followers(self, entry: Entry) -> list[RouterEffect]:
-        if entry.phase not in REACHABLE:
-            return []
-        return [SendToSession(entry.key, Followers(channels=entry.audience))]
+        told = SendToSession(entry.key, Followers(channels=entry.audience))
+        return [told] if entry.phase in REACHABLE else []
 
     def _hold_or_send(self, entry: Entry, message: Message, now: float) -> list[RouterEffect]:
         if entry.phase is not Phase.LIVE or entry.moving:

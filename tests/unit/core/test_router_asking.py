@@ -118,6 +118,22 @@ def test_a_stop_of_who_sleeps_and_finds_no_place_is_recorded_and_told() -> None:
     assert world.phase("a") is None or not world.core.entries["a"].stops
 
 
+def test_a_stop_of_who_was_woken_and_waits_for_a_place_is_told() -> None:
+    world = World(RouterLimits(max_live=1))
+    asking(world, "a")
+    world.replay("a")
+    world.deliver("b", "b1")
+    leave(world, "a")
+    world.get_ready("b")
+    world.step("b")  # its turn runs
+    world.decide("a")
+    assert world.phase("a") is Phase.WAITING
+    world.stop("a")
+    world.end_turns()
+    assert [answer.stopped for answer in world.answers] == [1]
+    assert [lost.session for lost in world.lost] == ["a"]
+
+
 def test_the_end_of_a_connection_is_told_to_who_sleeps_when_it_wakes() -> None:
     world = World()
     asking(world, "a")
