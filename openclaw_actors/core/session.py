@@ -20,7 +20,6 @@ from openclaw_actors.core.conversation import Conversation, OpenMessage, apply
 from openclaw_actors.core.drafts import (
     asked_for_tools,
     tool_finished,
-    tool_started,
     turn_began,
     turn_ended,
 )
@@ -35,9 +34,7 @@ from openclaw_actors.core.effects import (
 from openclaw_actors.core.intake import Intake
 from openclaw_actors.core.recent import RecentEvents
 from openclaw_actors.core.records import (
-    ApprovalAsked,
     Record,
-    ToolFinished,
     TurnBegan,
     TurnEnded,
     UserSaid,
@@ -45,7 +42,7 @@ from openclaw_actors.core.records import (
 from openclaw_actors.core.resuming import taken_up
 from openclaw_actors.core.runaway import LOOP, looping, over_budget
 from openclaw_actors.core.stopping import settle_stop
-from openclaw_actors.core.tool_order import due_starts, startable
+from openclaw_actors.core.tool_order import due_starts, first_starts
 from openclaw_actors.core.turn import Turn
 from openclaw_actors.core.writing import Writing
 from openclaw_actors.messages.approvals import DecideApproval
@@ -291,9 +288,7 @@ class SessionCore:
             needs_approval=self.approvals.needed_for,
             expires_at=now + self.limits.approval_timeout_s,
         )
-        settled = {each.call_id for each in asked if isinstance(each, (ToolFinished, ApprovalAsked))}
-        first = startable(answer.tool_calls, started=(), settled=settled, beside=self.runs_beside)
-        self._writing.facts += [*asked, *(tool_started(turn.turn_id, call) for call in first)]
+        self._writing.facts += [*asked, *first_starts(turn.turn_id, answer, asked, self.runs_beside)]
 
     def model_failed(self, failure: CallFailed, now: float) -> list[Effect]:
         """There will be no answer to the model call."""

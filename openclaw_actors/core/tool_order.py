@@ -8,6 +8,7 @@ from openclaw_actors.core.approvals import waiting
 from openclaw_actors.core.conversation import Conversation
 from openclaw_actors.core.drafts import tool_started
 from openclaw_actors.core.records import (
+    ApprovalAsked,
     ApprovalDecided,
     Record,
     ToolFinished,
@@ -15,9 +16,9 @@ from openclaw_actors.core.records import (
     TurnEnded,
     turn_id_of,
 )
-from openclaw_actors.messages.model import ToolCall
+from openclaw_actors.messages.model import Completed, ToolCall
 
-__all__ = ["due_starts", "startable"]
+__all__ = ["due_starts", "first_starts", "startable"]
 
 
 def startable(
@@ -50,6 +51,19 @@ def startable(
         running.append(mine)
         found.append(call)
     return found
+
+
+def first_starts(
+    turn_id: str, answer: Completed, asked: Sequence[Record], beside: Callable[[str], bool]
+) -> list[Record]:
+    """The starts of the tools that a model's answer asks for, as far as they are due at once.
+
+    Args:
+        asked: what is recorded of the answer before them: refusals, and questions to people.
+    """
+    settled = {each.call_id for each in asked if isinstance(each, (ToolFinished, ApprovalAsked))}
+    calls = startable(answer.tool_calls, started=(), settled=settled, beside=beside)
+    return [tool_started(turn_id, call) for call in calls]
 
 
 def due_starts(state: Conversation, pending: Sequence[Record], beside: Callable[[str], bool]) -> list[Record]:

@@ -65,7 +65,7 @@ def test_its_directory_is_private_and_gone_afterwards(make_programs: MakeProgram
 
 def test_its_time_is_limited_and_what_it_printed_is_told(make_programs: MakePrograms) -> None:
     with pytest.raises(ToolFailed) as failed:
-        run(make_programs(), "python", "print('begun')\nwhile True: pass", 1)
+        run(make_programs(), "python", "print('begun')\nwhile True: pass", 4)
     assert failed.value.status == "timeout"
     assert failed.value.text.startswith(
         "Error: Execution timed out.\nExit code: timeout\n--- stdout ---\nbegun"
