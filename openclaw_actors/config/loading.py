@@ -88,7 +88,11 @@ def examine(
     chosen = find_file(path, environ)
     if chosen is not None:
         _add_file(merged, chosen)
-    from_file = {key: merged.sources[key] for key in _KEYS_OF_SECRETS if _at(merged.tree, key) is not None}
+    from_file = {
+        key: (merged.sources[key], value)
+        for key in _KEYS_OF_SECRETS
+        if (value := _at(merged.tree, key)) is not None
+    }
     environment = read_environment(environ, provider=_provider_so_far(merged, environ, overrides))
     merged.problems += environment.problems
     merged.add(environment.layer)
@@ -226,7 +230,9 @@ def _placed(problem: Problem, sources: Mapping[str, str]) -> Problem:
     return msgspec.structs.replace(problem, where=where)
 
 
-def _warnings(config: GatewayConfig, sources: Mapping[str, str], from_file: Mapping[str, str]) -> list[str]:
+def _warnings(
+    config: GatewayConfig, sources: Mapping[str, str], from_file: Mapping[str, tuple[str, object]]
+) -> list[str]:
     found = []
     known = frozenset(key_names())  # others stand in a mapping, which is empty by default
     for prefix in NOT_YET:
@@ -234,8 +240,9 @@ def _warnings(config: GatewayConfig, sources: Mapping[str, str], from_file: Mapp
         changed = sorted(key for key in keys if key not in known or _at(config, key) != _at(_DEFAULTS, key))
         if changed:
             found.append(f"{prefix} has no effect yet: {', '.join(changed)} [{sources[changed[0]]}]")
-    for key, place in from_file.items():
-        if sources[key] != place:
+    for key, (place, value) in from_file.items():
+        same = sources[key].replace("environment ", "env:") == value  # the file names that very variable
+        if sources[key] != place and not same:
             found.append(f"{key} of {place} is not used: {sources[key]} is set")
     return found
 
