@@ -4,8 +4,11 @@ from __future__ import annotations
 
 __all__ = ["look"]
 
+import ipaddress
+import math
 import os
 import stat
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -17,10 +20,16 @@ from openclaw_actors.config.models import further_models, settings_of
 from openclaw_actors.config.paths import expand
 from openclaw_actors.config.rules import secret_refs
 from openclaw_actors.config.secrets import SecretUnresolved, resolve
+from openclaw_actors.config.sections import SecurityConfig
 
 LEAST_TOKEN_CHARS = 24
 LEAST_TOKEN_KINDS = 8
 """Different characters; a token of fewer was typed, not drawn."""
+LEAST_TOKEN_BITS = 80.0
+"""Of entropy, by how often each character stands in it, and by how seldom it only goes on as it began."""
+
+_MOST_PUBLIC_PROXIES = 256
+"""Addresses of the Internet in one network of proxies; private networks may be as large as they are."""
 
 _NEW_TOKEN = "python3 -c 'import secrets; print(secrets.token_urlsafe(32))'"
 
@@ -56,15 +65,41 @@ def _tokens(context: Context, *, public: bool) -> Iterator[Finding]:
             value = resolve(ref, context.environ)
         except SecretUnresolved:
             continue  # told where the configuration is looked at, or only the service has it
-        if len(value) < LEAST_TOKEN_CHARS or len(set(value)) < LEAST_TOKEN_KINDS:
+        if weakness := _weakness(value):
             make = error if public else warning
             yield make(
-                f"the token {key} can be guessed: {len(value)} characters, {len(set(value))} different ones",
+                f"the token {key} can be guessed: {weakness}",
                 why="whoever guesses it speaks as its owner, and reads all of the conversations",
                 remedy=f"replace it by what this prints: {_NEW_TOKEN}",
             )
         else:
             yield ok(f"the token {key} is long enough")
+
+
+def _weakness(token: str) -> str:
+    """Why a token can be guessed; empty where it cannot."""
+    if len(token) < LEAST_TOKEN_CHARS or len(set(token)) < LEAST_TOKEN_KINDS:
+        return f"{len(token)} characters, {len(set(token))} different ones"
+    bits = _entropy_bits(token)
+    return (
+        f"about {bits:.0f} bits of chance in it, and {LEAST_TOKEN_BITS:.0f} are wanted"
+        if bits < LEAST_TOKEN_BITS
+        else ""
+    )
+
+
+def _entropy_bits(token: str) -> float:
+    """An estimate from above: what a stranger would try first is counted as one."""
+    shares = [count / len(token) for count in Counter(token).values()]
+    each = -sum(share * math.log2(share) for share in shares)
+    surprising = {token[at : at + 3] for at in range(len(token) - 2) if not _goes_on(token[at : at + 3])}
+    return each * min(len(token), len(surprising) + 2)
+
+
+def _goes_on(three: str) -> bool:
+    """`abc`, `321`, `aaa`, `ace`: each character is as far from the one before it."""
+    first, second, third = map(ord, three)
+    return third - second == second - first and abs(second - first) < 3
 
 
 def _bind(context: Context, *, public: bool) -> Iterator[Finding]:
@@ -106,13 +141,7 @@ def _security(context: Context, *, public: bool) -> Iterator[Finding]:
             why="only a proxy on this machine is believed; behind any other, all clients share one limit",
             remedy="security.known_proxies: [ADDRESS OF THE PROXY]",
         )
-    for network in security.known_proxies:
-        if network.endswith("/0"):
-            yield error(
-                f"security.known_proxies holds {network}: everybody",
-                why="each client can claim another's address, and so escape its limits",
-                remedy="name the proxies alone",
-            )
+    yield from _proxies(security)
     if security.known_proxies and not security.trust_forwarded_headers:
         yield info(
             "security.known_proxies is set, but not used",
@@ -125,6 +154,22 @@ def _security(context: Context, *, public: bool) -> Iterator[Finding]:
                 f"security.allowed_origins holds {origin}, a page that is not encrypted",
                 why="whoever changes it on its way can speak for its reader",
                 remedy=f"list https{origin.removeprefix('http')} instead",
+            )
+
+
+def _proxies(security: SecurityConfig) -> Iterator[Finding]:
+    why = "each client in it can claim another's address, and so escape its limits"
+    for text in security.known_proxies:
+        network = ipaddress.ip_network(text, strict=False)
+        if network.prefixlen == 0:
+            yield error(
+                f"security.known_proxies holds {text}: everybody", why=why, remedy="name the proxies alone"
+            )
+        elif network.is_global and network.num_addresses > _MOST_PUBLIC_PROXIES:
+            yield warning(
+                f"security.known_proxies holds {text}: {network.num_addresses} addresses of the Internet",
+                why=why,
+                remedy="name the proxies alone",
             )
 
 
@@ -141,8 +186,10 @@ def _secrets(context: Context) -> Iterator[Finding]:
                 why="who may read the configuration, or its copies, has the secret",
                 remedy=f"{key}: file:PATH, of a file with the mode 600, or env:NAME",
             )
-    if in_file and context.file is not None:
-        yield from _readable(context.file, "secrets stand in")
+    if context.file is not None:
+        if in_file:
+            yield from _readable(context.file, "secrets stand in")
+        yield from _changeable(context.file)
 
 
 def _readable(path: Path, what: str) -> Iterator[Finding]:
@@ -156,6 +203,29 @@ def _readable(path: Path, what: str) -> Iterator[Finding]:
             why="other users of this machine can read or change it",
             remedy=f"chmod 600 {path}",
         )
+
+
+def _changeable(path: Path) -> Iterator[Finding]:
+    for each in (path, path.absolute().parent):
+        try:
+            found = each.stat()
+        except OSError:
+            continue  # told where the configuration is looked at
+        sticky = stat.S_ISDIR(found.st_mode) and found.st_mode & stat.S_ISVTX
+        if found.st_mode & 0o022 and not sticky:
+            # The group is often its owner's alone.
+            make = error if found.st_mode & 0o002 else warning
+            yield make(
+                f"{each} has the mode {stat.S_IMODE(found.st_mode):04o}: others can change the configuration",
+                why="who can change it can have the gateway run programs of theirs",
+                remedy=f"chmod go-w {each}",
+            )
+        elif found.st_uid not in (0, os.geteuid()):
+            yield error(
+                f"{each} belongs to the user {found.st_uid}, who can change the configuration",
+                why="who can change it can have the gateway run programs of theirs",
+                remedy=f"sudo chown root {each}",
+            )
 
 
 def _endpoint(context: Context) -> Iterator[Finding]:
