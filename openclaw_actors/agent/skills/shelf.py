@@ -98,6 +98,14 @@ def _read(path: str, inside: Path) -> _Found:
     return _Found(stamp, stamp is None or is_settled(stamp), manifest)
 
 
+def _at_home(text: str) -> Path:
+    """A path with its `~` filled in; as it stands where this user has no home, as in a container, and so not there."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        return Path(text)
+
+
 class SkillShelf:
     """The skills of one session; later places win: extra directories, bundled ones, the user's own, the workspace's.
 
@@ -120,11 +128,11 @@ class SkillShelf:
         self._config = config
         self._environ = environ
         self._clock = clock
-        home = home or Path.home()
+        home = home or _at_home("~")
         workspace = Path(config.workspace)
         self._own = workspace / "skills"
         self._places = [
-            *(_Place("extra", Path(each).expanduser()) for each in config.skills.load.extra_dirs),
+            *(_Place("extra", _at_home(each)) for each in config.skills.load.extra_dirs),
             _Place("bundled", bundled),
             _Place("user", home / ".openclaw" / "skills"),
             _Place("workspace", self._own, inside=workspace),

@@ -107,7 +107,15 @@ def _bind(context: Context, *, public: bool) -> Iterator[Finding]:
     if not public:
         yield ok(f"only this machine reaches {config.bind_address}")
         return
-    if not config.tls.on:
+    if config.tls.on:
+        yield ok(f"{config.bind_address} can be reached from outside, and speaks TLS alone")
+    elif config.security.trust_forwarded_headers:
+        yield info(
+            f"{config.bind_address} can be reached from outside, by a proxy that must speak TLS",
+            why="who reaches the ports past the proxy is not encrypted",
+            remedy="a firewall, or a network of containers, in which the proxy alone reaches them",
+        )
+    else:
         yield warning(
             f"{config.bind_address} can be reached from outside, and what is said there is not encrypted",
             why="tokens and conversations can be read on their way",

@@ -332,3 +332,15 @@ def test_the_bundled_skills_are_good_ones(places: Places) -> None:
     for name in names:
         assert f"<name>{name}</name>" in shelf.listing
         assert len(shelf.read(name)) > 500
+
+
+def test_a_user_without_a_home_has_the_other_skills(places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a container with any user id: no HOME, and no line in /etc/passwd."""
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr(os, "getuid", lambda: 987_654)
+    load = SkillsLoadConfig(extra_dirs=("~/more", str(places.extra)))
+    write(places.extra, "extra-one")
+    config = GatewayConfig(workspace=str(places.workspace), skills=SkillsConfig(load=load))
+    shelf = SkillShelf(config, environ={})
+    shelf.refresh()
+    assert "<name>extra-one</name>" in shelf.listing
