@@ -8,18 +8,18 @@ import datetime as dt
 import os
 import ssl
 from collections.abc import Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
 from openclaw_actors.config.problems import Problem, shown
 from openclaw_actors.config.sections import TlsConfig
 
-if TYPE_CHECKING:
-    from cryptography.x509 import Certificate
-
 MAX_FILE_BYTES = 1_048_576
+_BEGIN, _END = b"-----BEGIN CERTIFICATE-----", b"-----END CERTIFICATE-----"
+_NO_CHECK_TIME = 0x200000
+"""OpenSSL's X509_V_FLAG_NO_CHECK_TIME, which the ssl module has no name for."""
+_MOST_FLIGHTS = 8
 _CERTIFICATE = "tls.certificate"
 _KEY = "tls.key"
 _A_CERTIFICATE = "a file with the gateway's certificate in PEM, and after it those that lead to its root"
@@ -53,7 +53,7 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def load_identity(tls: TlsConfig) -> Identity:
-    """Read certificate and key; whether it is still valid is for the caller to judge.
+    """Read certificate and key, and show them to a client of our own; whether they are still valid is not judged.
 
     Args:
         tls: with both files set.
@@ -63,65 +63,91 @@ def load_identity(tls: TlsConfig) -> Identity:
     """
     assert tls.certificate is not None
     assert tls.key is not None
-    chain = _chain(tls.certificate)
-    _check_key(tls.key, tls.certificate, chain)
+    leaf = leaf_pem(tls.certificate)
+    _check_key(tls.key)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_RENEGOTIATION
     context.set_alpn_protocols(["http/1.1"])
     try:
         context.load_cert_chain(tls.certificate, tls.key, password=_no_passphrase)
-    except (OSError, ValueError) as error:  # such as a key that is too short for this machine's OpenSSL
-        reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or type(error).__name__
-        hint = f"OpenSSL does not take it: {reason}"
+    except ssl.SSLError as error:
+        if error.reason == "KEY_VALUES_MISMATCH":
+            hint = f"it is the key of another certificate than the first in {tls.certificate}"
+            raise TlsUnusable(_KEY, tls.key, _A_KEY, hint) from None
+        if _is_damaged(tls.certificate):
+            raise TlsUnusable(_CERTIFICATE, tls.certificate, _A_CERTIFICATE, "it is damaged") from None
+        hint = f"it is damaged, or of a kind that OpenSSL does not take ({error.reason})"
+        raise TlsUnusable(_KEY, tls.key, _A_KEY, hint) from None
+    except (OSError, ValueError) as error:  # replaced since it was looked at
+        raise TlsUnusable(_KEY, tls.key, _A_KEY, getattr(error, "strerror", None) or str(error)) from None
+    try:
+        shown = _as_a_client_sees_it(context, leaf)
+    except ssl.SSLError as error:
+        hint = f"clients would refuse it: {getattr(error, 'verify_message', None) or error.reason}"
         raise TlsUnusable(_CERTIFICATE, tls.certificate, _A_CERTIFICATE, hint) from None
-    leaf = chain[0]
-    return Identity(context=context, not_before=leaf.not_valid_before_utc, not_after=leaf.not_valid_after_utc)
+    return Identity(context=context, not_before=_time(shown["notBefore"]), not_after=_time(shown["notAfter"]))
 
 
 def _no_passphrase() -> str:
     raise ValueError("the key has a passphrase")  # OpenSSL would ask the terminal
 
 
-def _chain(path: str) -> list[Certificate]:
-    from cryptography import x509
+def _as_a_client_sees_it(server: ssl.SSLContext, leaf: str) -> dict[str, Any]:
+    """Shake hands in memory: whether the pair works, and what stands in the certificate, at any time."""
+    client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    client.check_hostname = False
+    client.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN | ssl.VerifyFlags(_NO_CHECK_TIME)
+    client.load_verify_locations(cadata=leaf)
+    up, down = ssl.MemoryBIO(), ssl.MemoryBIO()
+    ends = [client.wrap_bio(down, up), server.wrap_bio(up, down, server_side=True)]
+    for _ in range(_MOST_FLIGHTS):
+        for end in ends:
+            try:
+                end.do_handshake()
+            except ssl.SSLWantReadError:
+                pass  # the other end has the word
+    return ends[0].getpeercert() or {}
 
+
+def _time(text: str) -> dt.datetime:
+    return dt.datetime.fromtimestamp(ssl.cert_time_to_seconds(text), dt.UTC)
+
+
+def leaf_pem(path: str) -> str:
+    """The first certificate of a file, for a client that trusts it alone.
+
+    Raises:
+        TlsUnusable: there is none.
+    """
     data = _read(_CERTIFICATE, path, _A_CERTIFICATE)
-    if b"-----BEGIN CERTIFICATE-----" not in data:
+    _, begin, rest = data.partition(_BEGIN)
+    body, end, _ = rest.partition(_END)
+    if not begin:
         raise TlsUnusable(_CERTIFICATE, path, _A_CERTIFICATE, "there is no BEGIN CERTIFICATE in it")
+    pem = (begin + body + end + b"\n").decode("ascii", "replace")
     try:
-        return x509.load_pem_x509_certificates(data)
-    except ValueError:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=pem)
+    except (ssl.SSLError, ValueError):
         raise TlsUnusable(_CERTIFICATE, path, _A_CERTIFICATE, "it is damaged") from None
+    return pem
 
 
-def _check_key(path: str, certificate: str, chain: list[Certificate]) -> None:
-    from cryptography.exceptions import UnsupportedAlgorithm
-    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+def _is_damaged(path: str) -> bool:
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
+    except (ssl.SSLError, OSError):
+        return True
+    return False
 
+
+def _check_key(path: str) -> None:
     data = _read(_KEY, path, _A_KEY)
     if b"PRIVATE KEY-----" not in data:
         raise TlsUnusable(_KEY, path, _A_KEY, "there is no BEGIN PRIVATE KEY in it")
-    try:
-        mine = _public_bytes(load_pem_private_key(data, password=None).public_key())
-    except TypeError:
+    if b"ENCRYPTED" in data:
         hint = "it has a passphrase; openssl pkey -in KEY -out PLAIN takes it off"
-        raise TlsUnusable(_KEY, path, _A_KEY, hint) from None
-    except (ValueError, UnsupportedAlgorithm):
-        raise TlsUnusable(_KEY, path, _A_KEY, "it is damaged, or of a kind that is not known") from None
-    if mine == _public_bytes(chain[0].public_key()):
-        return
-    if any(mine == _public_bytes(each.public_key()) for each in chain[1:]):
-        hint = "the certificate of tls.key is not the first in it; put it before the others"
-        raise TlsUnusable(_CERTIFICATE, certificate, _A_CERTIFICATE, hint)
-    raise TlsUnusable(_KEY, path, _A_KEY, f"it is the key of another certificate than that in {certificate}")
-
-
-def _public_bytes(key: Any) -> bytes:
-    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-
-    data: bytes = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    return data
+        raise TlsUnusable(_KEY, path, _A_KEY, hint)
 
 
 def _read(key: str, path: str, allowed: str) -> bytes:
@@ -163,14 +189,3 @@ def tls_problems(tls: TlsConfig) -> Iterator[Problem]:
     if hint:
         allowed = "a certificate that is valid now"
         yield Problem(kind="rule", key=_CERTIFICATE, allowed=allowed, value=shown(tls.certificate), hint=hint)
-
-
-def leaf_pem(path: str) -> str:
-    """The first certificate of a file, for a client that trusts it alone.
-
-    Raises:
-        TlsUnusable: there is none.
-    """
-    from cryptography.hazmat.primitives.serialization import Encoding
-
-    return _chain(str(Path(path)))[0].public_bytes(Encoding.PEM).decode()

@@ -97,7 +97,7 @@ _SPOILED: dict[str, tuple[Callable[[Authority], object], str, str]] = {
         "openssl pkey -in KEY -out PLAIN takes it off",
     ),
     "another's key": (_other_key, "key", "it is the key of another certificate"),
-    "the chain first": (_wrong_order, "certificate", "put it before the others"),
+    "the chain first": (_wrong_order, "key", "it is the key of another certificate than the first in"),
     "too large": (
         lambda a: a.certificate.write_bytes(a.certificate.read_bytes() + b"\n" * MAX_FILE_BYTES),
         "certificate",
