@@ -13,6 +13,7 @@ from collections.abc import MutableMapping
 from pathlib import Path
 
 from openclaw_actors.actors.board import counters_of
+from openclaw_actors.actors.persistence_backup import BackupHandlers
 from openclaw_actors.actors.persistence_contacts import ContactHandlers
 from openclaw_actors.actors.persistence_outbox import OutboxHandlers
 from openclaw_actors.actors.persistence_usage import UsageHandlers
@@ -85,7 +86,7 @@ _EXIT_AFTER_ANSWER_S = 0.05
 _QUARANTINED_NAMED = 20
 
 
-class PersistenceActor(ContactHandlers, OutboxHandlers, UsageHandlers, AsyncActor):
+class PersistenceActor(BackupHandlers, ContactHandlers, OutboxHandlers, UsageHandlers, AsyncActor):
     """Keeps the conversations."""
 
     process_name = "persistence"

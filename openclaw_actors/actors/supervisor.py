@@ -26,6 +26,7 @@ from openclaw_actors.actors.session_operations import SessionOperations, Session
 from openclaw_actors.actors.supervisor_approvals import OperatorApprovals
 from openclaw_actors.actors.supervisor_mcp import McpServers, restart_limits, start_timeout_s
 from openclaw_actors.actors.supervisor_outbox import OutboxRequests
+from openclaw_actors.actors.supervisor_store import StoreRequests
 from openclaw_actors.actorsystem import ActorFailed, AsyncActor, address_key, handles
 from openclaw_actors.config import decode, encode, find_paths
 from openclaw_actors.core.supervision import RestartPolicy
@@ -90,7 +91,7 @@ _SECRETS: Mapping[str, tuple[str, ...]] = {
 """How the keys of a service's secrets begin."""
 
 
-class Supervisor(OperatorApprovals, OutboxRequests, McpServers, AsyncActor):
+class Supervisor(OperatorApprovals, OutboxRequests, StoreRequests, McpServers, AsyncActor):
     """Owns the tree of actors."""
 
     process_name = "supervisor"

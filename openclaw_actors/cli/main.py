@@ -52,6 +52,8 @@ _COMMANDS = {
         "openclaw_actors.cli.doctor.command",
         "Check everything and explain; --fix repairs what is safe.",
     ),
+    "backup": ("openclaw_actors.cli.backup", "Write all that the store holds into a file."),
+    "restore": ("openclaw_actors.cli.restore", "Put a backup in the place of the store."),
     "outbox": ("openclaw_actors.cli.outbox", "List, retry and purge replies that were not sent by SMS."),
     "usage": ("openclaw_actors.cli.usage", "Show what was used: tokens and time."),
     "config": ("openclaw_actors.cli.config", "Check and show the configuration."),

@@ -93,7 +93,7 @@ class Box(msgspec.Struct, kw_only=True, omit_defaults=True):
 
     @property
     def settled(self) -> bool:
-        return not (self.undelivered or self.aside)
+        return not (self.undelivered or self.aside or self.doubtful)
 
 
 class Kept(_Change, frozen=True, tag="kept"):

@@ -29,6 +29,7 @@ from openclaw_actors.store.archive import Archive
 from openclaw_actors.store.archives import Archives
 from openclaw_actors.store.archiving import Archiving
 from openclaw_actors.store.branch_keeper import BranchKeeper
+from openclaw_actors.store.backups import Backups
 from openclaw_actors.store.branches import Branches
 from openclaw_actors.store.census import Census
 from openclaw_actors.store.contact_keeper import ContactKeeper
@@ -138,6 +139,7 @@ class FileStore:
             keep=self._keep,
             prepare=branches.take_over,
         )
+        self.backups = Backups(options.path, self._writer, keep=self._keep)
         self.contacts = ContactKeeper(
             Contacts(options.path, files), options, self.counters, self._report_contacts
         )
@@ -420,6 +422,7 @@ class FileStore:
 
     def _end_threads(self, *, wait: bool = False) -> None:
         self.usage.close()
+        self.backups.close()
         self.contacts.close()
         self._readers.shutdown(wait=False, cancel_futures=True)
         self._keeper.shutdown(wait=wait, cancel_futures=True)

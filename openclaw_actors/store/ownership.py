@@ -15,19 +15,31 @@ from pathlib import Path
 
 from openclaw_actors.store.failures import StoreCannotOpen
 from openclaw_actors.store.files import Files
+from openclaw_actors.store.migrations import bring_up_to_date, refuse_newer
 
-__all__ = ["DIRECTORIES", "TOKENS_PER_OPENING", "StoreLock", "cannot_open", "check_format", "prepare"]
+__all__ = [
+    "DIRECTORIES",
+    "TOKENS_PER_OPENING",
+    "StoreLock",
+    "cannot_open",
+    "check_format",
+    "finish_restoring",
+    "openings_of",
+    "prepare",
+    "restored_beside",
+]
 
 DIRECTORIES = ("sessions", "notes", "branches", "contacts", "legacy", "archive")
 TOKENS_PER_OPENING = 1_000_000
 _POLL_S = 0.02
-FORMAT = 1
-_WIDTH = 12
+OPENINGS_WIDTH = 12
 
 
 def prepare(root: Path) -> None:
-    """Makes the directories, readable by us alone. Raises `StoreCannotOpen`."""
+    """Makes the directories, readable by us alone; leaves a store alone that is too new. Raises `StoreCannotOpen`."""
     try:
+        refuse_newer(root)
+        finish_restoring(root)
         if not root.exists():
             root.mkdir(mode=0o700, parents=True, exist_ok=True)
             _flush_directory(root.parent)
@@ -42,27 +54,37 @@ def prepare(root: Path) -> None:
         raise cannot_open(root, error) from error
 
 
+def restored_beside(root: Path) -> Path:
+    """Where a restored store stands, whole, until it takes the place of the one before."""
+    return root.with_name(f"{root.name}.restored")
+
+
+def finish_restoring(root: Path) -> None:
+    """Finishes what a crash interrupted between the two renames by which `restore` exchanges stores. Raises OSError."""
+    restored = restored_beside(root)
+    if not os.path.lexists(root) and restored.is_dir():
+        os.rename(restored, root)
+        _flush_directory(root.parent)
+
+
 def check_format(root: Path, files: Files) -> None:
-    """Says with what format the store is written; refuses one of a newer version rather than harm it.
+    """Brings a store that is locked by us to the format of this program; refuses a newer one rather than harm it.
 
     Raises:
         StoreCannotOpen: `configuration` if the store is newer than this program.
     """
-    path = root / "format"
     try:
-        text = path.read_text() if path.exists() else ""
-        if not text:
-            files.replace(path, b"%d\n" % FORMAT)
-            return
-        if int(text) > FORMAT:
-            raise StoreCannotOpen(
-                "configuration",
-                f"the store {root} was written by a newer version (format {int(text)}, this one knows {FORMAT})",
-            )
-    except ValueError:
-        raise StoreCannotOpen("configuration", f"{path} says no format number") from None
+        bring_up_to_date(root, files)
     except OSError as error:
-        raise cannot_open(path, error) from error
+        raise cannot_open(root / "format", error) from error
+
+
+def openings_of(root: Path) -> int:
+    """How often a store was opened, as far as that can be read; 0 if there is none."""
+    try:
+        return int((root / "store.lock").read_bytes()[: OPENINGS_WIDTH + 1] or b"0")
+    except (OSError, ValueError):
+        return 0
 
 
 class StoreLock:
@@ -97,6 +119,25 @@ class StoreLock:
             self.release()
             raise cannot_open(self._path, error) from error
 
+    def hold(self) -> bool:
+        """Keeps owners away without being one; changes nothing. Returns False if the store never had one.
+
+        Raises:
+            StoreCannotOpen: `locked` if it has one now.
+        """
+        try:
+            self._descriptor = os.open(self._path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+            self._wait(time.monotonic())
+        except FileNotFoundError:
+            return False
+        except StoreCannotOpen:
+            self.release()
+            raise
+        except OSError as error:
+            self.release()
+            raise cannot_open(self._path, error) from error
+        return True
+
     def release(self) -> None:
         """Lets the next owner in."""
         if self._descriptor >= 0:
@@ -117,12 +158,12 @@ class StoreLock:
 
     def _count(self) -> int:
         """Counts in place, which needs no room on the disk."""
-        text = os.pread(self._descriptor, _WIDTH + 1, 0)
+        text = os.pread(self._descriptor, OPENINGS_WIDTH + 1, 0)
         try:
             count = int(text or b"0") + 1
         except ValueError:
             count = int(time.time()) // 60  # unreadable: far above any count, and it rises from here
-        os.pwrite(self._descriptor, b"%0*d\n" % (_WIDTH, count), 0)
+        os.pwrite(self._descriptor, b"%0*d\n" % (OPENINGS_WIDTH, count), 0)
         os.fdatasync(self._descriptor)
         return count
 

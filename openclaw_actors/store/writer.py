@@ -117,7 +117,8 @@ class Writer:
         self._turns = turns
         self._outbox = outbox
         self._report = report
-        self._queue: SimpleQueue[list[Job] | None] = SimpleQueue()
+        self._queue: SimpleQueue[list[Job] | Callable[[], None] | None] = SimpleQueue()
+        self._watched: set[Path] | None = None
         self._open: OrderedDict[Path, int] = OrderedDict()
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
 
@@ -128,6 +129,19 @@ class Writer:
     def submit(self, jobs: list[Job]) -> None:
         """Has these jobs committed, together with whatever else waits."""
         self._queue.put(jobs)
+
+    def between_commits(self, work: Callable[[], None]) -> None:
+        """Has something done in the thread while nothing is being written. It must be quick, and raise nothing."""
+        self._queue.put(work)
+
+    def watch(self) -> None:
+        """Remember from now on which journals are written to; only between commits."""
+        self._watched = set()
+
+    def unwatch(self) -> set[Path]:
+        """Which were written to; nothing more is remembered."""
+        watched, self._watched = self._watched, None
+        return watched or set()
 
     def close(self, *, timeout_s: float = 5.0) -> bool:
         """Ends the thread after what was submitted; returns whether it ended in time."""
@@ -144,11 +158,14 @@ class Writer:
                 while True:
                     waiting.append(self._queue.get_nowait())
             ended = None in waiting
-            batch = [job for jobs in waiting if jobs is not None for job in jobs]
+            batch = [job for jobs in waiting if isinstance(jobs, list) for job in jobs]
             if batch:
                 started = time.monotonic()
                 self.commit(batch)
                 self._report(batch, time.monotonic() - started)
+            for work in waiting:
+                if callable(work):
+                    work()
         for path in tuple(self._open):
             self._close(path)
         self._turns.close()
@@ -244,6 +261,9 @@ class Writer:
         if descriptor < 0:
             descriptor = self._open[job.path] = self._files.open(job.path, create=created)
         self._open.move_to_end(job.path)
+        watched = self._watched
+        if watched is not None:
+            watched.add(job.path)
         if job.cut:
             self._files.cut(descriptor, job.offset)
         if job.data:

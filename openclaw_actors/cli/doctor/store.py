@@ -19,7 +19,8 @@ from openclaw_actors.cli.tables import size
 from openclaw_actors.errors import OpenClawError, StateDirError
 from openclaw_actors.store.contacts import IN_DOUBT
 from openclaw_actors.store.listing import quarantined_files
-from openclaw_actors.store.ownership import DIRECTORIES, FORMAT
+from openclaw_actors.store.migrations import FORMAT
+from openclaw_actors.store.ownership import DIRECTORIES
 from openclaw_actors.store.turns import read_names
 
 _NAMED = 5
