@@ -32,7 +32,7 @@ class BackupHandlers(StoreHandlers):
     async def begin_backup(self, message: BeginBackup, sender: Address) -> BackupBegun:
         """Fixes what belongs to a backup."""
         with refusals():
-            begun = await self._open_store().backups.begin()
+            begun = await self._open_store().backups.begin(message.backup)
         return BackupBegun(
             backup=begun.name,
             at=begun.at,

@@ -7,6 +7,7 @@ __all__ = ["command"]
 import asyncio
 import contextlib
 import os
+import secrets
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -49,7 +50,7 @@ def command(invocation: Invocation, *, file: Path, force: bool, as_json: bool) -
     _check_target(file, paths, force=force)
     os.nice(_NICE)
     with _new_file(file, force=force) as out:
-        compress = file.name.endswith(("gz",))
+        compress = file.name.endswith("gz")
         if read_record(paths.run) is not None:
             about, totals = asyncio.run(_from_running(paths, out, compress=compress))
         else:
@@ -143,32 +144,31 @@ async def _from_running(paths: StatePaths, out: IO[bytes], *, compress: bool) ->
 
 async def _one_try(paths: StatePaths, out: IO[bytes], *, compress: bool) -> tuple[About, Totals]:
     from openclaw_actors.actorsystem import Endpoint
-    from openclaw_actors.cli.running import ask_when_ready, require_running
+    from openclaw_actors.cli.running import ask_supervisor, ask_when_ready, require_running
     from openclaw_actors.messages.backup import BeginBackup, EndBackup, ReadBackup
     from openclaw_actors.store.backup_tar import About
 
-    begun = await ask_when_ready(paths.run, BeginBackup(), timeout_s=_BEGIN_S)
-    record = require_running(paths.run)
-    about = About(version=begun.version, store_format=begun.store_format, at=begun.at)
-    async with Endpoint(record.run_dir) as endpoint:
-        try:
+    name = secrets.token_hex(8)
+    try:
+        begun = await ask_when_ready(paths.run, BeginBackup(backup=name), timeout_s=_BEGIN_S)
+        about = About(version=begun.version, store_format=begun.store_format, at=begun.at)
+        record = require_running(paths.run)
+        async with Endpoint(record.run_dir) as endpoint:
             with _progress(begun.size_bytes) as advance:
                 writer = _writer(out, about, compress=compress)
                 number = offset = 0
                 complete = not begun.files
                 while not complete:
-                    wanted = ReadBackup(
-                        backup=begun.backup, number=number, offset=offset, max_bytes=_PAGE_BYTES
-                    )
+                    wanted = ReadBackup(backup=name, number=number, offset=offset, max_bytes=_PAGE_BYTES)
                     page = await endpoint.ask(record.supervisor, wanted, timeout_s=_PAGE_S)
                     for piece in page.pieces:
                         writer.add(piece)
                     advance(sum(len(piece.data) for piece in page.pieces))
                     number, offset, complete = page.number, page.offset, page.complete
                 return about, writer.finish()
-        finally:
-            with contextlib.suppress(Exception):
-                await endpoint.ask(record.supervisor, EndBackup(backup=begun.backup), timeout_s=_END_S)
+    finally:
+        with contextlib.suppress(Exception):
+            await ask_supervisor(require_running(paths.run), EndBackup(backup=name), timeout_s=_END_S)
 
 
 # Of a stopped one

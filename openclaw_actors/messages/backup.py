@@ -27,6 +27,9 @@ class BeginBackup(Plain):
     Nobody's writing waits for it. Refused with code `busy` while another one is read, `not_possible`, `unavailable`.
     """
 
+    backup: str
+    """Its name from now on, chosen by who asks: letters and digits."""
+
 
 class BackupBegun(Plain):
     """It stays until `EndBackup`, or until nothing of it was asked for during a minute."""

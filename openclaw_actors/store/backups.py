@@ -15,7 +15,6 @@ import contextlib
 import errno
 import logging
 import os
-import secrets
 import shutil
 import threading
 import time
@@ -39,6 +38,7 @@ _STEP = 64
 _PAUSE_S = 0.001
 _HOLD_S = 30.0
 _POLL_S = 0.1
+_MAX_NAME_CHARS = 64
 _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV)
 
 
@@ -75,34 +75,40 @@ class Backups:
         self._loop = asyncio.get_running_loop()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="store-backup")
         self._running: _Running | None = None
-        self._beginning = False
+        self._beginning = ""
         self._closing = False
         self._idle: asyncio.TimerHandle | None = None
         if (root / STAGING).is_dir():  # a process that ended in the middle of one
             self._thread.submit(shutil.rmtree, root / STAGING, ignore_errors=True)
 
-    async def begin(self) -> BegunBackup:
+    async def begin(self, name: str) -> BegunBackup:
         """Fix what belongs to a backup.
 
+        Args:
+            name: of this backup; letters and digits.
+
         Raises:
-            StoreRefusal: `busy` while another one is read; `not_possible` where the file system knows no second names;
-                `unavailable`.
+            StoreRefusal: `bad_key`; `busy` while another one is read; `not_possible` where the file system knows no
+                second names; `unavailable`.
         """
+        if not (name.isascii() and name.isalnum() and len(name) <= _MAX_NAME_CHARS):
+            raise StoreRefusal("bad_key", f"a backup's name has 1 to {_MAX_NAME_CHARS} letters and digits")
         if self._running is not None or self._beginning:
             raise StoreRefusal("busy", "another backup is being taken; wait for its end")
-        self._beginning = True
-        name = secrets.token_hex(8)
+        self._beginning = name
         directory = self._root / STAGING / name
         try:
             await self._watch()
             items = await self._fix(directory)
+            if not self._beginning:
+                raise StoreRefusal("unknown", "this backup was given up")
         except BaseException:
             self._writer.unwatch()
             if not self._closing:
                 self._thread.submit(_remove, directory)
             raise
         finally:
-            self._beginning = False
+            self._beginning = ""
         self._running = _Running(name, directory, items)
         self._wait_for_reader()
         return BegunBackup(name, time.time(), len(items), sum(item.size for item in items))
@@ -170,7 +176,10 @@ class Backups:
             self._wait_for_reader()
 
     def end(self, name: str) -> None:
-        """Forget a backup. Raises StoreRefusal `unknown`."""
+        """Forget a backup, also one that is just being begun. Raises StoreRefusal `unknown`."""
+        if name == self._beginning:
+            self._beginning = ""
+            return
         self._named(name)
         self._forget()
 

@@ -175,3 +175,27 @@ def test_without_sms_there_is_no_such_actor_and_the_outbox_can_be_seen(make_gate
     assert gateway.cli("outbox", "retry").returncode == 2
     assert gateway.cli("outbox", "retry", "sms:+1/x").returncode == 2
     assert gateway.stop() == 0
+
+
+def test_restored_backup_sends_nothing_again_that_left_since(
+    make_gateway: GatewayFactory, twilio: FakeTwilio
+) -> None:
+    gateway = start(make_gateway, twilio)
+    backup = str(gateway.directory / "backup.tar")
+    twilio.stop()
+    write(gateway, A, "one", "two")
+    wait_until(lambda: {state for _, state in entries(gateway)} == {"retrying"} or None)
+    assert gateway.cli("backup", backup).returncode == 0
+    twilio.start()
+    assert twilio.wait_for_bodies(A, 2) == ["echo: one", "echo: two"]
+    settled(gateway)
+    gateway.kill_all()
+    done = gateway.cli("restore", backup, "--force")
+    assert (done.returncode, "may have been sent since" in done.stdout) == (0, True)
+    gateway.restart()
+    write(gateway, B, "after")
+    twilio.wait_for_bodies(B, 1)
+    settled(gateway)
+    assert entries(gateway) == [], "Twilio's list shows both"
+    assert twilio.bodies(A) == ["echo: one", "echo: two"]
+    assert gateway.stop() == 0

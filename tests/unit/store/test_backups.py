@@ -34,7 +34,7 @@ async def say(store: FileStore, key: str, *, turns: int, first: int = 0, close: 
 
 async def pack(store: FileStore, path: Path, *, max_bytes: int = 1_000) -> None:
     """Reads the whole backup, in small pieces, into a file."""
-    begun = await store.backups.begin()
+    begun = await store.backups.begin("b1")
     with path.open("wb") as file:
         await fill(store, begun.name, BackupWriter(file, ABOUT, compress=False), max_bytes=max_bytes)
 
@@ -109,7 +109,7 @@ def test_backup_shows_one_moment_whatever_is_written_while_it_is_taken_and_read(
             for key in (KEY, moved, "websocket:local:gone"):
                 await say(store, key, turns=2, close=True)
             await store.save_note("note", "old")
-            begin = asyncio.ensure_future(store.backups.begin())
+            begin = asyncio.ensure_future(store.backups.begin("b1"))
             await linked.wait()
             # Every file has its second name. All of this is before the moment.
             await say(store, KEY, turns=300, first=2)
@@ -149,11 +149,16 @@ def test_backup_begun_twice_is_refused_and_one_that_is_over_is_unknown(tmp_path:
     async def main() -> None:
         with opened(tmp_path) as store:
             await say(store, KEY, turns=1)
-            begun = await store.backups.begin()
-            assert (await refused(store.backups.begin())).code == "busy"
+            begun = await store.backups.begin("b1")
+            assert (await refused(store.backups.begin("b1"))).code == "busy"
             store.backups.end(begun.name)
             assert (await refused(store.backups.read(begun.name, Place(), max_bytes=1))).code == "unknown"
-            assert (await store.backups.begin()).files == begun.files
+            assert (await refused(store.backups.begin("../b2"))).code == "bad_key"
+            begin = asyncio.ensure_future(store.backups.begin("b2"))
+            await asyncio.sleep(0)
+            store.backups.end("b2")
+            assert (await refused(begin)).code == "unknown"
+            assert (await store.backups.begin("b3")).files == begun.files
         assert (tmp_path / "memory" / STAGING).exists()
         with opened(tmp_path):  # what a process left that ended in the middle
             await until(lambda: not (tmp_path / "memory" / STAGING).exists())
@@ -166,9 +171,9 @@ def test_backup_nobody_reads_is_given_up(tmp_path: Path, monkeypatch: pytest.Mon
 
     async def main() -> None:
         with opened(tmp_path) as store:
-            await store.backups.begin()
+            await store.backups.begin("b1")
             await until(lambda: not (tmp_path / "memory" / STAGING).exists())
-            await store.backups.begin()
+            await store.backups.begin("b1")
 
     run(main())
 
@@ -183,7 +188,7 @@ def test_backup_without_hard_links_is_refused_and_says_what_to_do(
         with opened(tmp_path) as store:
             await say(store, KEY, turns=1)
             monkeypatch.setattr(os, "link", no_link)
-            refusal = await refused(store.backups.begin())
+            refusal = await refused(store.backups.begin("b1"))
             assert refusal.code == "not_possible"
             assert "stop the gateway" in refusal.text
             await say(store, KEY, turns=1, first=1)
