@@ -100,6 +100,14 @@ def _tools(report: Report, directory: Path, quick: bool) -> None:  # noqa: FBT00
     report.details.append(f"How long a stop takes:\n\n{table}")
 
 
+def _backup(report: Report, directory: Path, quick: bool) -> None:  # noqa: FBT001
+    from benchmarks.backup import measure_backup
+
+    report.rows += measure_backup(
+        directory, runs=_QUICK_RUNS if quick else _RUNS, stored=1_000 if quick else 10_000
+    )
+
+
 PARTS: dict[str, Part] = {
     "actors": _actors,
     "latency": _latency,
@@ -109,6 +117,7 @@ PARTS: dict[str, Part] = {
     "idle": _idle,
     "http": _http,
     "tools": _tools,
+    "backup": _backup,
 }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["measure_latency", "measure_throughput"]
+__all__ = ["measure_latency", "measure_throughput", "percentile"]
 
 from pathlib import Path
 
@@ -41,7 +41,7 @@ def measure_latency(directory: Path, *, runs: int, turns: int) -> list[Row]:
             theirs.append(baseline_load.round({"turns": turns}))
     done = [median(each.done_ms) for each in ours]
     base = median([median(each.done_ms) for each in theirs])
-    p99 = [_percentile(each.done_ms, 0.99) for each in ours]
+    p99 = [percentile(each.done_ms, 0.99) for each in ours]
     accepted = [median(each.accepted_ms) for each in ours]
     beside = f"baseline {base:.2f} ms, {median(done) / base:.1f} : 1"
     return [
@@ -148,6 +148,7 @@ def _where_time_goes(ours: list[Round], theirs: list[Round], spent: list[Costs])
     return "\n".join(lines)
 
 
-def _percentile(values: list[float], share: float) -> float:
+def percentile(values: list[float], share: float) -> float:
+    """The value that this share of the others does not exceed."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, round(share * len(ordered)))]
