@@ -51,7 +51,9 @@ from openclaw_actors.messages import (
     RestartActor,
     RestartSession,
     RestoreSession,
+    RetentionReport,
     RetryOutbox,
+    RunRetention,
     SessionDeleted,
     SessionDetail,
     SessionList,
@@ -232,6 +234,12 @@ class ApiRoutes:
         message = PurgeArchives(names=(archive,))
         purged: ArchivesPurged = await self._context.ask_supervisor(message, timeout_s=_MOVE_S)
         return purged
+
+    async def run_retention(self, call: Call) -> RetentionReport:
+        """Archives and removes what the configuration says."""
+        message = RunRetention(dry_run=call.body.dry_run, limit=call.body.limit)
+        report: RetentionReport = await self._context.ask_supervisor(message, timeout_s=_MOVE_S)
+        return report
 
     # Tools that wait
 

@@ -16,6 +16,7 @@ from openclaw_actors.actors.board import counters_of
 from openclaw_actors.actors.persistence_backup import BackupHandlers
 from openclaw_actors.actors.persistence_contacts import ContactHandlers
 from openclaw_actors.actors.persistence_outbox import OutboxHandlers
+from openclaw_actors.actors.persistence_retention import RetentionHandlers
 from openclaw_actors.actors.persistence_usage import UsageHandlers
 from openclaw_actors.actors.store_refusals import refusals as _refusals
 from openclaw_actors.actorsystem import AsyncActor, Later, handles
@@ -86,7 +87,9 @@ _EXIT_AFTER_ANSWER_S = 0.05
 _QUARANTINED_NAMED = 20
 
 
-class PersistenceActor(BackupHandlers, ContactHandlers, OutboxHandlers, UsageHandlers, AsyncActor):
+class PersistenceActor(
+    BackupHandlers, ContactHandlers, OutboxHandlers, RetentionHandlers, UsageHandlers, AsyncActor
+):
     """Keeps the conversations."""
 
     process_name = "persistence"
@@ -104,18 +107,21 @@ class PersistenceActor(BackupHandlers, ContactHandlers, OutboxHandlers, UsageHan
         """Opens the store; waits for its previous owner, who may be dying still."""
         self.incarnation = message.incarnation
         self.counters = counters_of(message.name)
-        options = _options(decode(message.settings), self.counters)
+        config = decode(message.settings)
+        options = _options(config, self.counters)
         try:
             self._store = FileStore.open(options)
         except StoreCannotOpen as refusal:
             self.call_later(_EXIT_AFTER_ANSWER_S, self.stop, refusal.code)
             return InitFailed(reason=refusal.text, code=refusal.code)
+        self._begin_retention(config, message.directory)
         self.unstash()
         return Ready(pid=os.getpid(), incarnation=message.incarnation)
 
     @handles(Directory)
     def learn_addresses(self, message: Directory, sender: Address) -> None:
-        """Answers go to who asks; no address is needed."""
+        """Answers go to who asks; only retention asks the router."""
+        self._learn_router(message)
 
     @handles(Ping)
     def sign_of_life(self, message: Ping, sender: Address) -> Pong:
@@ -241,7 +247,9 @@ class PersistenceActor(BackupHandlers, ContactHandlers, OutboxHandlers, UsageHan
     async def archive_session(self, message: ArchiveSession, sender: Address) -> SessionArchived:
         """Moves a conversation to the archive."""
         with _refusals():
-            done = await self._open_store().archiving.archive(message.session, message.archive)
+            done = await self._open_store().archiving.archive(
+                message.session, message.archive, idle_since=message.idle_since
+            )
         self._open_store().census.recount()
         return SessionArchived(
             session=message.session, archives=done.archives, ended=done.ended, incarnation=done.token

@@ -70,10 +70,12 @@ from openclaw_actors.messages import (
     Replay,
     RestartSession,
     RestoreSession,
+    RetireSession,
     SessionDeleted,
     SessionGivesUp,
     SessionOpened,
     SessionRestored,
+    SessionRetired,
     Settled,
     StopActor,
     StopOutcome,
@@ -326,6 +328,11 @@ class SessionRouter(ApprovalRequests, AsyncActor):
             raise AskRefused("unknown", f"no live session {message.session}")
         self._carry_out(effects)
         return Done(text=f"{message.session} is restarted", code="restarted")
+
+    @handles(RetireSession)
+    async def retire_session(self, message: RetireSession, sender: Address) -> SessionRetired:
+        """Archives a conversation that nobody uses any more."""
+        return await self._moves.retire(message)
 
     @handles(DeleteSession)
     async def delete_session(self, message: DeleteSession, sender: Address) -> SessionDeleted:

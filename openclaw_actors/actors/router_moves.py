@@ -21,9 +21,11 @@ from openclaw_actors.messages import (
     Done,
     RestoreArchive,
     RestoreSession,
+    RetireSession,
     SessionArchived,
     SessionDeleted,
     SessionRestored,
+    SessionRetired,
 )
 
 __all__ = ["RouterMoves"]
@@ -62,6 +64,15 @@ class RouterMoves:
         """Archives a conversation. Raises AskRefused."""
         done: SessionArchived = await self._move(ArchiveSession(session=key, archive=_new_name()))
         return SessionDeleted(session=key, archives=done.archives)
+
+    async def retire(self, message: RetireSession) -> SessionRetired:
+        """Archives a conversation that nobody has used since. Raises AskRefused."""
+        key = message.session
+        if key in self._core.entries:
+            raise AskRefused("in_use", f"{key} is in use: it has a process, or somebody follows it")
+        wanted = ArchiveSession(session=key, archive=_new_name(), idle_since=message.idle_since)
+        await self._move(wanted)
+        return SessionRetired(session=key, archive=wanted.archive)
 
     async def restore(self, message: RestoreSession) -> SessionRestored:
         """Gives a key its archived conversation back. Raises AskRefused."""

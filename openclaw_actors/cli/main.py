@@ -54,6 +54,8 @@ _COMMANDS = {
     ),
     "backup": ("openclaw_actors.cli.backup", "Write all that the store holds into a file."),
     "restore": ("openclaw_actors.cli.restore", "Put a backup in the place of the store."),
+    "retention": ("openclaw_actors.cli.retention", "Archive what is too old, and remove old archives."),
+    "store": ("openclaw_actors.cli.store", "Bring a store to the format of this version."),
     "outbox": ("openclaw_actors.cli.outbox", "List, retry and purge replies that were not sent by SMS."),
     "usage": ("openclaw_actors.cli.usage", "Show what was used: tokens and time."),
     "config": ("openclaw_actors.cli.config", "Check and show the configuration."),

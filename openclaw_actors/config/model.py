@@ -29,6 +29,7 @@ from openclaw_actors.config.sections import (
     LlmConfig,
     LoggingConfig,
     MemoryConfig,
+    RetentionConfig,
     SecurityConfig,
     SessionsConfig,
     SupervisionConfig,
@@ -96,6 +97,7 @@ class GatewayConfig(Section, frozen=True):
     supervision: SupervisionConfig = SupervisionConfig()
     actors: ActorsConfig = ActorsConfig()
     memory: MemoryConfig = MemoryConfig()
+    retention: RetentionConfig = RetentionConfig()
     llm: LlmConfig = LlmConfig()
     logging: LoggingConfig = LoggingConfig()
     context: ContextConfig = ContextConfig()

@@ -118,6 +118,18 @@ def _orders(config: GatewayConfig) -> Iterator[Problem]:
             yield _rule(key, f"at most {limit_key}, {limit:g}", value)
 
 
+def _retention(config: GatewayConfig) -> Iterator[Problem]:
+    retention = config.retention
+    limits = (
+        retention.max_age_days,
+        retention.max_total_mb,
+        retention.archive_max_age_days,
+        retention.archive_max_total_mb,
+    )
+    if retention.enabled and not any(limits):
+        yield _rule("retention.enabled", "true only with a limit", hint="set retention.max_age_days")
+
+
 def _compaction(config: GatewayConfig) -> Iterator[Problem]:
     memory = config.memory
     if not memory.enable_compaction:
@@ -302,6 +314,7 @@ _CHECKS: tuple[Callable[[GatewayConfig], Iterable[Problem]], ...] = (
     _provider,
     _orders,
     _compaction,
+    _retention,
     _delegation,
     _twilio,
     _native_tools,

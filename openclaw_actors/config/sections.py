@@ -14,6 +14,7 @@ __all__ = [
     "LlmProvider",
     "LoggingConfig",
     "MemoryConfig",
+    "RetentionConfig",
     "SecurityConfig",
     "SessionsConfig",
     "SupervisionConfig",
@@ -41,6 +42,7 @@ from openclaw_actors.config.kinds import (
 
 BusyMode = Literal["queue", "collect", "interrupt", "steer"]
 LlmProvider = Literal["demo", "openai", "anthropic", "ollama", "azure-openai", "openai-compatible"]
+Days = Annotated[float, Meta(ge=0, le=36_500)]
 ModelName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_./:@+-]{1,128}$")]
 
 
@@ -122,6 +124,18 @@ class MemoryConfig(Section, frozen=True):
     compaction_threshold: Count = 40
     compaction_threshold_chars: Positive = 400_000
     compaction_keep_recent: Count = 10
+
+
+class RetentionConfig(Section, frozen=True):
+    """How long and how much is kept; 0 is for ever, and without limit."""
+
+    enabled: bool = False
+    interval_seconds: Timeout = 3600.0
+    max_age_days: Days = 0.0
+    max_total_mb: Count = 0
+    min_idle_hours: Annotated[float, Meta(ge=0, le=876_000)] = 24.0
+    archive_max_age_days: Days = 0.0
+    archive_max_total_mb: Count = 0
 
 
 class WebSocketConfig(Section, frozen=True):

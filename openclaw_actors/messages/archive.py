@@ -66,6 +66,8 @@ class ArchiveSession(Plain):
 
     session: str
     archive: str
+    idle_since: float | None = None
+    """Refuse with code `in_use` if it was active after that (Unix time, seconds), lives, or is not finished."""
 
 
 class SessionArchived(Plain):

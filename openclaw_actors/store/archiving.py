@@ -54,6 +54,7 @@ class Archiving:
         issue: raises an entry's token.
         keep: runs what blocks in the thread that branches and archives share.
         prepare: takes over what older gateways left of a session's branches; runs in that thread.
+        unsent: whether anything of a session waits to be sent, or for a person's decision about that.
         now: Unix time, seconds.
     """
 
@@ -69,6 +70,7 @@ class Archiving:
         issue: Callable[[Entry], int],
         keep: Callable[[Callable[[], Any]], Awaitable[Any]],
         prepare: Callable[[str], object],
+        unsent: Callable[[str], bool],
         now: Callable[[], float] = time.time,
     ) -> None:
         self._archive = archive
@@ -80,17 +82,21 @@ class Archiving:
         self._issue = issue
         self._keep = keep
         self._prepare = prepare
+        self._unsent = unsent
         self._now = now
         self._loop = asyncio.get_running_loop()
 
-    async def archive(self, key: str, name: str) -> Archived:
+    async def archive(self, key: str, name: str, *, idle_since: float | None = None) -> Archived:
         """Archives a conversation, and what had been set aside under its key. Asked again, answers again.
 
+        Args:
+            idle_since: only if nothing of it is in use, and it was not active after that, Unix time in seconds.
+
         Raises:
-            StoreRefusal: `unknown`, `busy`, `dirty`, `persistence_failed`, `unavailable`.
+            StoreRefusal: `unknown`, `busy`, `dirty`, `persistence_failed`, `unavailable`; `in_use`.
         """
         if not await self._keep(lambda: self._archive.made_by(key, name)):
-            await self._archive_whole(key, name)
+            await self._archive_whole(key, name, idle_since)
         await self._archive_set_aside(key, name)
         made = await self._keep(lambda: self._archive.made_by(key, name))
         if not made:
@@ -102,10 +108,38 @@ class Archiving:
         token = await self._sessions.run(key, lambda entry, future: settle(future, entry.token))
         return Archived(tuple(about.summary() for about in made), ended, token)
 
-    async def _archive_whole(self, key: str, name: str) -> None:
+    async def check_idle(self, key: str, idle_since: float) -> None:
+        """Nothing of a conversation is in use. Raises StoreRefusal `in_use`, `corrupt`, `unavailable`."""
+
+        def operation(entry: Entry, future: asyncio.Future[Any]) -> None:
+            if not self._refuse_in_use(entry, idle_since, future):
+                settle(future, None)
+
+        await self._sessions.run(key, operation)
+
+    def _refuse_in_use(self, entry: Entry, idle_since: float, future: asyncio.Future[Any]) -> bool:
+        state = entry.state
+        reasons = (
+            (entry.live, "it has a process"),
+            (state.last_active_at > idle_since, "it was used meanwhile"),
+            (state.unanswered, "a message waits for its answer"),
+            (any(not each.decision for each in state.approvals.values()), "a tool waits for a decision"),
+            (entry.dirty or entry.cut, "records wait for the disk"),
+            (self._unsent(entry.key), "a reply was not sent"),
+        )
+        reason = next((text for holds, text in reasons if holds), "")
+        if reason:
+            refuse(future, "in_use", f"{entry.key} is in use: {reason}")
+        return bool(reason)
+
+    async def _archive_whole(self, key: str, name: str, idle_since: float | None) -> None:
+        def end_turns(entry: Entry, future: asyncio.Future[Any]) -> None:
+            if idle_since is None or not self._refuse_in_use(entry, idle_since, future):
+                self._end_turns(entry, future)
+
         for _ in range(_TRIES):
             try:
-                await self._sessions.run(key, self._end_turns, repair=True)
+                await self._sessions.run(key, end_turns, repair=True)
                 await self._exclusively(
                     key,
                     lambda entry: self._may_leave(entry, name),

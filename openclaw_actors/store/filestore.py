@@ -54,9 +54,11 @@ from openclaw_actors.store.ownership import (
     prepare,
 )
 from openclaw_actors.store.paging import Page, read_page
+from openclaw_actors.store.retention import Retention
 from openclaw_actors.store.sessions import Sessions
 from openclaw_actors.store.snapshots import Snapshots
 from openclaw_actors.store.turns import TurnList, has_no_journal, read_names
+from openclaw_actors.store.unanswered import Unanswered
 from openclaw_actors.store.usage import UsageLedger
 from openclaw_actors.store.writer import Job, Writer
 
@@ -95,10 +97,9 @@ class FileStore:
         self._tokens = itertools.count(opening * TOKENS_PER_OPENING + 1)
         self._loop = asyncio.get_running_loop()
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="store-reader")
-        self._list_path = options.path / "open-turns.jsonl"
-        self._names, self._names_complete = read_names(self._list_path)
-        self._names_complete = self._names_complete or has_no_journal(options.path / "sessions")
-        turns = TurnList(self._list_path, files, names=self._names, complete=self._names_complete)
+        self._names, complete = read_names(options.path / "open-turns.jsonl")
+        complete = complete or has_no_journal(options.path / "sessions")
+        turns = TurnList(options.path / "open-turns.jsonl", files, names=self._names, complete=complete)
         try:
             turns.rewrite(self._names)
         except OSError as error:  # a full disk can still be read, and may be emptied
@@ -120,6 +121,13 @@ class FileStore:
         self._appends = AppendPath(
             options, self.counters, self._writer.submit, self._ready, self._names, self.usage
         )
+        self._unanswered = Unanswered(
+            self._sessions,
+            self._appends,
+            self._names,
+            complete=complete,
+            keys=lambda: self._read(self._listing.keys),
+        )
         self._snapshots = Snapshots(options, self.counters, files, self._readers, self._ready)
         self._notes = Notes(options.path, files)
         self._keeper = ThreadPoolExecutor(1, thread_name_prefix="store-keeper")
@@ -138,7 +146,9 @@ class FileStore:
             issue=self._issue,
             keep=self._keep,
             prepare=branches.take_over,
+            unsent=self.outbox.waits,
         )
+        self.retention = Retention(archive, self.archiving, self._listing, keep=self._keep, read=self._read)
         self.backups = Backups(options.path, self._writer, keep=self._keep)
         self.contacts = ContactKeeper(
             Contacts(options.path, files), options, self.counters, self._report_contacts
@@ -328,33 +338,7 @@ class FileStore:
 
     async def open_turns(self) -> tuple[OpenTurn, ...]:
         """The conversations with accepted messages that have no answer, oldest first."""
-        names = tuple(self._names)
-        asking_all = not self._names_complete
-        if asking_all:
-            names = tuple(dict.fromkeys((*names, *await self._read(self._listing.keys))))
-        found: list[OpenTurn] = []
-        unknown = False
-        for key in names:
-            try:
-                since = await self._sessions.run(key, self._oldest)
-            except StoreRefusal as refusal:
-                logger.error("the open turns of %s cannot be read: %s", key, refusal)
-                unknown = True
-                continue
-            if since is not None:
-                found.append(OpenTurn(session=key, since=since))
-        if asking_all and not unknown:
-            self._names_complete = True
-            self._appends.complete_turns([turn.session for turn in found])
-        return tuple(sorted(found, key=lambda turn: turn.since))
-
-    def _oldest(self, entry: Entry, future: asyncio.Future[Any]) -> None:
-        if entry.state.unanswered:
-            settle(future, min(message.at for message in (*entry.state.open[:1], *entry.state.commands[:1])))
-        else:
-            if entry.key in self._names and not (entry.live or entry.pinned):
-                self._appends.close_turns(entry.key)
-            settle(future, None)
+        return await self._unanswered.find()
 
     # Health and end
 

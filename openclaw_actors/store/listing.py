@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from openclaw_actors.core.conversation import Conversation
+from openclaw_actors.core.retention import Used
 from openclaw_actors.messages.persistence import (
     ListSessions,
     SessionOrder,
@@ -58,6 +59,10 @@ class Listing:
     def keys(self) -> list[str]:
         """The keys of all conversations."""
         return [file.key for file in self._files() if not file.quarantined]
+
+    def used(self) -> list[Used]:
+        """When each conversation was used last and how long its journal is, by the files alone."""
+        return [Used(file.key, file.used_at, file.size) for file in self._files() if not file.quarantined]
 
     def count(self) -> int:
         """How many conversations there are, damaged ones left out."""

@@ -121,6 +121,11 @@ class Outbox:
         aside = Counter[str](each.state for _, box in self._boxes.items() for each in box.aside.values())
         return Undelivered(sessions=tuple(found[:limit]), counts=dict(aside))
 
+    def waits(self, session: str) -> bool:
+        """Is there anything of a session to send, or for a person to decide about?"""
+        box = self._boxes.get(session)
+        return box is not None and (box.undelivered or bool(box.aside))
+
     async def next(self, session: str) -> NextReply:
         """The session's oldest reply to send, if there is one on the disk.
 

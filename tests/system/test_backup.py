@@ -38,12 +38,13 @@ def fill(state: Path, count: int) -> None:
         add(state, number)
 
 
-def add(state: Path, number: int) -> None:
-    """A stored conversation of one turn."""
+def add(state: Path, number: int, *, text: str = "") -> Path:
+    """A stored conversation of one turn; returns its journal."""
     key = f"note:{number}"
-    lines = [header_line(key), *frame([encode_record(record) for record in turn(0)], [1] * 3)]
+    lines = [header_line(key), *frame([encode_record(record) for record in turn(0, text=text)], [1] * 3)]
     path = state / "memory" / "sessions" / f"{plain_name(key, limit=200)}.jsonl"
     path.write_bytes(b"".join(lines))
+    return path
 
 
 def test_backup_under_load_is_restored_elsewhere_and_goes_on(make_gateway: GatewayFactory) -> None:

@@ -23,6 +23,7 @@ __all__ = [
     "OutboxPath",
     "OutboxQuery",
     "RestoreBody",
+    "RetentionBody",
     "SessionPath",
     "SessionQuery",
     "SessionsQuery",
@@ -113,6 +114,11 @@ class RestoreBody(Input):
     replace: Annotated[
         bool, Meta(description="Archive what is under the key meanwhile, instead of refusing.")
     ] = False
+
+
+class RetentionBody(Input):
+    dry_run: Annotated[bool, Meta(description="Only say what would be done.")] = False
+    limit: Annotated[int, Meta(ge=1, le=1000, description="At most so many of each.")] = 100
 
 
 class ArchivesQuery(Input):

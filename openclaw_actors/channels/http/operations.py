@@ -19,6 +19,7 @@ from openclaw_actors.channels.http.inputs import (
     OutboxPath,
     OutboxQuery,
     RestoreBody,
+    RetentionBody,
     SessionPath,
     SessionQuery,
     SessionsQuery,
@@ -36,6 +37,7 @@ from openclaw_actors.messages.admin import (
 )
 from openclaw_actors.messages.approvals import ApprovalList
 from openclaw_actors.messages.archive import ArchiveList, ArchivesPurged
+from openclaw_actors.messages.backup import RetentionReport
 from openclaw_actors.messages.outbox import OutboxDone, OutboxPage
 from openclaw_actors.messages.persistence import EventsPage
 
@@ -243,6 +245,17 @@ OPERATIONS: tuple[Operation, ...] = (
         tag="archives",
         parameters=ArchivePath,
         answer=ArchivesPurged,
+        refusals=(409,),
+    ),
+    Operation(
+        name="run_retention",
+        method="POST",
+        path="/api/retention/run",
+        summary="Archive what is too old or too much, and remove such archives for good.",
+        detail="By the section `retention` of the configuration, now, whether it is enabled or not.",
+        tag="archives",
+        body=RetentionBody,
+        answer=RetentionReport,
         refusals=(409,),
     ),
     Operation(
