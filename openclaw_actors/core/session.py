@@ -374,10 +374,7 @@ class SessionCore:
             if said:
                 return [*effects, writing.write(said, "drop", now)]
         if not self._admits_first:
-            if self._stops:
-                effects += self._answer_stops()
-            if self.approvals:
-                effects += self._answer_decisions(now)
+            effects += self._answer_people(now)
         if writing.facts:
             if self.turn is not None:
                 writing.facts += due_starts(self.state, writing.facts, self.runs_beside)
@@ -395,6 +392,10 @@ class SessionCore:
         if self.turn is None and (began := self._next_turn(after=())):
             return [*effects, writing.write(began, "keep", now)]
         return effects
+
+    def _answer_people(self, now: float) -> list[Effect]:
+        effects = self._answer_stops() if self._stops else []
+        return effects + self._answer_decisions(now) if self.approvals else effects
 
     def _next_turn(self, *, after: Sequence[Record]) -> list[Record]:
         running = self.turn.message_id if self.turn is not None else None

@@ -28,8 +28,8 @@ from openclaw_actors.store.appends import AppendPath, Stored
 from openclaw_actors.store.archive import Archive
 from openclaw_actors.store.archives import Archives
 from openclaw_actors.store.archiving import Archiving
-from openclaw_actors.store.branch_keeper import BranchKeeper
 from openclaw_actors.store.backups import Backups
+from openclaw_actors.store.branch_keeper import BranchKeeper
 from openclaw_actors.store.branches import Branches
 from openclaw_actors.store.census import Census
 from openclaw_actors.store.contact_keeper import ContactKeeper

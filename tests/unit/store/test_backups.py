@@ -68,7 +68,7 @@ def test_backup_restored_elsewhere_is_the_store(tmp_path: Path) -> None:
             for number in range(5):
                 await say(store, f"websocket:local:{number}", turns=3, close=number % 2 == 0)
             await store.save_note("project:default:style", "plain")
-            await store.branch("websocket:local:1", "before")
+            await store.branches.save("websocket:local:1", "before")
             await store.archiving.archive("websocket:local:4", "20261126T000000Z-0123abcd")
             await pack(store, tmp_path / "backup.tar")
             await until(lambda: not (tmp_path / "a" / "memory" / STAGING).exists())
@@ -81,7 +81,7 @@ def test_backup_restored_elsewhere_is_the_store(tmp_path: Path) -> None:
             assert here.turns == 3
         with opened(tmp_path / "b") as store:
             assert await store.load_note("project:default:style") == "plain"
-            assert [branch.name for branch in await store.list_branches("websocket:local:1")] == ["before"]
+            assert [branch.name for branch in await store.branches.of("websocket:local:1")] == ["before"]
             await store.archiving.restore("websocket:local:4", "20261126T000000Z-0123abcd", replaced_as="")
             assert decode_state((await store.open_session("websocket:local:4")).state).turns == 3
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import secrets
 from pathlib import Path
 from typing import Any
 
@@ -96,8 +95,8 @@ def test_roots_that_hold_what_no_tool_may_see(world: World) -> None:
     ("token", "strong"),
     [
         (TOKEN, True),
-        (secrets.token_urlsafe(24), True),
-        (secrets.token_hex(24), True),
+        ("odNzo1_rLDIYkLVNmt4Uklti5whWifJq", True),
+        ("0dec49a5c4be28934adab1389c41a4037dea76304a02d76d", True),
         ("abcdefghijklmnopqrstuvwxyz0123456789", False),
         ("abcabcdefdefghighiabcabcdefdefghighi", False),
         ("changeme-changeme-changeme-changeme", False),
