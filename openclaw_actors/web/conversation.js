@@ -23,6 +23,7 @@ class Exchange {
     this.mine = false;
     this.state = "waiting";
     this.seq = null; // of its receipt
+    this.refusedAt = null; // where it stands without one: after what was known when it was refused
     this.busy = null;
     this.repeated = false; // a repetition was answered: its events may come out of order
     this.refusal = null;
@@ -41,7 +42,7 @@ class Exchange {
   }
 
   get order() {
-    return this.seq ?? Infinity;
+    return this.seq ?? this.refusedAt ?? Infinity;
   }
 }
 
@@ -85,7 +86,8 @@ export class Conversation {
       this._byId.set(exchange.id, exchange);
     }
     exchange.state = "sending";
-    exchange.refusal = null;
+    exchange.refusal = exchange.refusedAt = null;
+    this._place(exchange);
     this._touch(exchange);
   }
 
@@ -142,10 +144,13 @@ export class Conversation {
 
   /** Give up what the gateway will not take however often it is sent. */
   abandon(code, text) {
-    for (const exchange of this.untaken) {
-      Object.assign(exchange, { state: "refused", refusal: { code, text } });
-      this._touch(exchange);
-    }
+    for (const exchange of this.untaken) this._refuse(exchange, { code, text });
+  }
+
+  _refuse(exchange, refusal) {
+    Object.assign(exchange, { state: "refused", refusal, refusedAt: (this.lastSeq ?? 0) + 0.5 });
+    this._place(exchange);
+    this._touch(exchange);
   }
 
   // What is known from before
@@ -319,16 +324,20 @@ export class Conversation {
 
   _error(event) {
     const exchange = event.messageId === undefined ? undefined : this._byId.get(event.messageId);
-    if (exchange === undefined || exchange.seq !== null || event.code === "quarantined") {
+    if (event.code === "quarantined") return; // the end of its turn says the same
+    if (exchange === undefined || exchange.seq !== null) {
       return this._notice("error", event.code, event.text);
     }
-    exchange.state = "refused";
-    exchange.refusal = { code: event.code, text: event.text };
-    this._touch(exchange);
+    this._refuse(exchange, { code: event.code, text: event.text });
   }
 
   _notice(kind, code, text) {
-    const notice = { kind: "notice", level: kind, code, text, order: (this.lastSeq ?? 0) + 0.5 };
+    const last = this.entries.at(-1);
+    if (last?.kind === "notice" && last.code === code && last.text === text) {
+      last.times += 1;
+      return this._touch(last);
+    }
+    const notice = { kind: "notice", level: kind, code, text, times: 1, order: (this.lastSeq ?? 0) + 0.5 };
     const notices = this.entries.filter((entry) => entry.kind === "notice");
     if (notices.length >= MAX_NOTICES) this.entries.splice(this.entries.indexOf(notices[0]), 1);
     this._place(notice);

@@ -13,6 +13,10 @@ const ENDS = {
   failed: "This could not be answered.",
   interrupted: "The answer was interrupted, and will not go on.",
 };
+const WORDS = {
+  // The reason alone is half a sentence.
+  session_restarted: (why) => (/^[a-z]/.test(why) ? `This conversation was restarted: ${why.replace(/\.$/, "")}.` : why),
+};
 const CODES = {
   collected: "Answered together with the next message.",
   steered: "Taken into the answer that was being given.",
@@ -114,12 +118,17 @@ export class Transcript {
 
 class NoticeView {
   constructor(notice) {
-    this.node = el("li", { class: `notice ${notice.level}`, role: "note" }, notice.text);
-    if (!notice.spoken) announce(notice.text);
-    notice.spoken = true;
+    this.notice = notice;
+    this.node = el("li", { class: `notice ${notice.level}` });
   }
 
-  update() {}
+  update() {
+    const { notice } = this;
+    const words = WORDS[notice.code]?.(notice.text) ?? notice.text;
+    this.node.textContent = notice.times > 1 ? `${words} (${notice.times} times)` : words;
+    if (!notice.spoken) announce(words);
+    notice.spoken = true;
+  }
 }
 
 class ExchangeView {

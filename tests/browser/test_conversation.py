@@ -131,6 +131,8 @@ def test_refused_message_can_be_sent_again(after: Any) -> None:
     assert states(result) == [("m1", "refused", "")]
     result = after(["say", "hello"], refused, ["again", 0], ["frames"])
     assert states(result) == [("m1", "sending", "")]
+    result = after(["say", "hello"], refused, ["say", "next"], accepted(1, "m2"))
+    assert [entry["id"] for entry in result["entries"]] == ["m1", "m2"], "it stays where it was refused"
     conflict = event("error", code="message_id_conflict", text="The id is used.", messageId="m1")
     result = after(["say", "hello"], conflict, ["again", 0], ["frames"])
     assert [frame.get("messageId") for frame in result["frames"]] == [None, "m2"]

@@ -131,7 +131,7 @@ def test_page_can_be_used_by_everybody(signed_in: ChatPage, theme: str) -> None:
     chat.say('/demo tool shell {"command": "true"}')
     for text in ("waits", "waits, too", "is not taken"):
         chat.say(text)
-    expect(chat.last.locator(".fate")).to_contain_text("Not taken")
+    expect(chat.with_text("is not taken").locator(".fate")).to_contain_text("Not taken")
     expect(chat.with_text("/demo tool").get_by_role("button", name="Approve")).to_be_visible()
     assert violations(page) == []
     page.get_by_role("button", name="Keyboard shortcuts").click()

@@ -63,7 +63,7 @@ def test_pictures(page: Page, relay: Relay, theme: str) -> None:
     chat.say('/demo tool shell {"command": "ls -l /tmp"}')
     for text in ("And what do they eat?", "Where do they live?", "One too many"):
         chat.say(text)
-    expect(chat.last.locator(".fate")).to_contain_text("Not taken")
+    expect(chat.with_text("One too many").locator(".fate")).to_contain_text("Not taken")
     chat.page.locator("#to-end").click() if chat.page.locator("#to-end").is_visible() else None
     take(page, "busy", theme)
     page.get_by_role("button", name="Stop all").click()

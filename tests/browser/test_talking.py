@@ -109,6 +109,9 @@ def test_killed_session_completes_its_answer_once(chat: ChatPage, gateway: Gatew
     chat.state(chat.last, "completed")
     expect(chat.answer(chat.last)).to_have_text(" ".join(str(number) for number in range(1, 31)))
     expect(chat.exchanges).to_have_count(1)
+    expect(chat.page.locator(".notice")).to_have_text(
+        "This conversation was restarted: its process ended unexpectedly."
+    )
 
 
 def test_history_is_there_again_and_earlier_parts_on_demand(chat: ChatPage) -> None:
