@@ -11,6 +11,8 @@ import { Transcript } from "./transcript.js";
 const FIRST_SESSION = "main";
 const EXAMPLES = ["Hello! What can you do?", "/help", "/status"];
 const BRANCH_CHARS = 64;
+const MAX_NAME_CHARS = 128;
+const UNPRINTABLE = /[\p{C}\p{Zl}\p{Zp}]|(?! )\p{Zs}/u;
 
 const part = (id) => document.getElementById(id);
 
@@ -224,7 +226,7 @@ class Page {
       this.link.end();
       token.set("");
       await signIn(this.config, "The token is not right any more.");
-      this.link.start();
+      location.reload(); // another token may be somebody else's
     }
   }
 
@@ -291,7 +293,9 @@ class Page {
       event.preventDefault();
       does();
     };
+    if (event.isComposing) return;
     if (event.key === "Escape") {
+      if (event.target === part("search")) return; // it empties the field
       if (document.body.classList.contains("side-open")) act(() => this.showSidebar(false));
       else if (!part("stop").hidden) act(() => this.stop(false));
     } else if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "k") {
@@ -308,13 +312,16 @@ class Page {
   }
 }
 
-/** Which session the address names, in the part that stays in the browser. */
+/** Which session the address names, in the part that stays in the browser; null: none, or none that there may be. */
 function wantedSession() {
+  let named;
   try {
-    return decodeURIComponent(/^#s=(.+)$/.exec(location.hash)?.[1] ?? "") || null;
+    named = decodeURIComponent(/^#s=(.+)$/.exec(location.hash)?.[1] ?? "");
   } catch {
     return null;
   }
+  const length = [...named].length;
+  return length > 0 && length <= MAX_NAME_CHARS && !UNPRINTABLE.test(named) ? named : null;
 }
 
 async function begin() {

@@ -140,9 +140,14 @@ export class Rooms {
       if (problem.status === 404) {
         conversation.prepend([], false);
         room.known = true;
-      } else if (problem.status !== 401) {
+      } else if (problem.status === 0 || problem.status === 429 || problem.status >= 500) {
         this.host.ontrouble(problem.text);
         setTimeout(() => this._rooms.get(conversation.session) === room && this._load(room), RETRY_MS);
+      } else if (problem.status !== 401) {
+        // Asking again would not help. What is said from now on is shown all the same.
+        conversation.prepend([], false);
+        conversation.received({ type: "error", code: problem.code, text: problem.text });
+        room.known = true;
       }
     } finally {
       room.loading = false;
