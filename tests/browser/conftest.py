@@ -32,6 +32,11 @@ HARMLESS = "Failed to load resource"
 """The console's line for every answer that is an error: a session that does not exist yet, a token that is wrong."""
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put these tests last: while Playwright runs, its event loop is the thread's, and no other test can have one."""
+    items.sort(key=lambda item: Path(__file__).parent in item.path.parents)
+
+
 @pytest.fixture(scope="session")
 def gateway_config() -> dict[str, Any]:
     return {
