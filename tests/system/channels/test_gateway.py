@@ -384,7 +384,8 @@ def test_the_page_of_any_free_http_port_is_led_to_and_may_connect(make_gateway: 
         assert refused.value.response.status_code == 403
 
     asyncio.run(scene())
-    gateway.kill("websocket")
+    dead = gateway.kill("websocket")
+    wait_until(lambda: gateway.nodes()["websocket"]["pid"] not in (None, dead), what="its next incarnation")
     wait_until(gateway.is_ready, what="it is back")
     asyncio.run(scene())
     gateway.stop()
