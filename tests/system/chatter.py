@@ -117,7 +117,7 @@ class Chatter:
 
 @contextlib.asynccontextmanager
 async def chatting(
-    url: Callable[[], str], count: int, *, deadline_s: float = 60.0
+    url: Callable[[], str], count: int, *, deadline_s: float = 200.0
 ) -> AsyncIterator[list[Chatter]]:
     """`count` people who talk while the block runs; at its end each gets the last answer, and all is checked."""
     chatters = [Chatter(url, f"chat-{number}") for number in range(count)]

@@ -30,7 +30,7 @@ def test_a_conversation_that_destroys_itself_is_nobody_elses_problem(
 
     async def scene() -> None:
         async with (
-            chatting(lambda: gateway.ws_url, 10, deadline_s=90.0) as people,
+            chatting(lambda: gateway.ws_url, 10, deadline_s=200.0) as people,
             Client(gateway.ws_url, session="bad") as bad,
         ):
             message_id = await bad.send(fault)
@@ -62,7 +62,7 @@ def test_a_provider_that_never_answers_one_conversation_leaves_the_others_alone(
 
     async def scene() -> None:
         async with (
-            chatting(lambda: gateway.ws_url, 10, deadline_s=60.0) as people,
+            chatting(lambda: gateway.ws_url, 10, deadline_s=200.0) as people,
             Client(gateway.ws_url, session="bad") as bad,
         ):
             message_id = await bad.send("/demo hang")

@@ -53,7 +53,7 @@ def with_actor(path: Path, play: Callable[[Ask, Any], Awaitable[None]]) -> None:
         init = Init(name="persistence", incarnation=1, instance="1", settings=settings, directory=directory)
         await play(ask, await ask(init))
 
-    on_stage(run, timeout_s=50.0)
+    on_stage(run)
 
 
 def records() -> tuple[Any, ...]:

@@ -72,7 +72,7 @@ def holders(gateway: Gateway, *values: str) -> dict[str, set[str]]:
 
 def play(provider: FakeProvider, scene: Callable[[], Coroutine[Any, Any, None]]) -> None:
     async def run() -> None:
-        async with asyncio.timeout(50), provider:
+        async with asyncio.timeout(200), provider:
             await scene()
 
     asyncio.run(run())

@@ -30,7 +30,7 @@ def test_the_death_of_any_process_costs_nobody_an_answer(
     gateway = make_gateway(config=QUICK).start()
 
     async def scene() -> None:
-        async with chatting(lambda: gateway.ws_url, 4, deadline_s=90.0) as people:
+        async with chatting(lambda: gateway.ws_url, 4, deadline_s=200.0) as people:
             old = await asyncio.to_thread(gateway.kill, victim, with_signal)
             await asyncio.to_thread(
                 wait_until, lambda: not is_alive(old), deadline_s=30.0, what=f"{victim} ended"
@@ -46,7 +46,7 @@ def test_several_deaths_in_a_row_cost_nobody_an_answer(make_gateway: GatewayFact
     gateway = make_gateway(config=QUICK).start()
 
     async def scene() -> None:
-        async with chatting(lambda: gateway.ws_url, 4, deadline_s=90.0) as people:
+        async with chatting(lambda: gateway.ws_url, 4, deadline_s=200.0) as people:
             for victim in ("router", "persistence", "websocket", "model", "persistence"):
                 await asyncio.to_thread(gateway.kill, victim)
                 await asyncio.gather(*(each.wait_for_answers(1, deadline_s=45.0) for each in people))
@@ -59,7 +59,7 @@ def test_when_start_dies_everything_ends_and_the_next_start_continues(make_gatew
     gateway = make_gateway(config=QUICK).start()
 
     async def scene() -> None:
-        async with chatting(lambda: gateway.ws_url, 4, deadline_s=90.0) as people:
+        async with chatting(lambda: gateway.ws_url, 4, deadline_s=200.0) as people:
             gateway.note_processes()
             os.kill(gateway.pid, signal.SIGKILL)
             await asyncio.to_thread(gateway.wait)

@@ -20,7 +20,7 @@ from tests.system.actorsystem.cast import Puppet
 Play = Callable[[GatewaySystem, Any], Awaitable[Any]]
 
 
-def on_stage(play: Play, *, limits: Limits = DEFAULT_LIMITS, timeout_s: float = 30.0) -> Any:
+def on_stage(play: Play, *, limits: Limits = DEFAULT_LIMITS, timeout_s: float = 200.0) -> Any:
     """Run `play(system, puppet)` in a new actor system with one top-level puppet, and check that nothing is left."""
     directory = tempfile.mkdtemp(prefix="oca-")
     before = descendants()

@@ -155,10 +155,10 @@ def test_a_parent_keeps_nothing_of_its_lost_children() -> None:
 
         await come_and_go(5)
         before = await ask(puppet, Sizes(), timeout_s=30)
-        await come_and_go(150)
+        await come_and_go(150 if FULL else 60)
         assert await ask(puppet, Sizes(), timeout_s=30) == before
 
-    on_stage(play, timeout_s=50)
+    on_stage(play)
 
 
 def test_a_message_to_the_dead_comes_back_to_its_sender() -> None:

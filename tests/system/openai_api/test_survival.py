@@ -49,7 +49,7 @@ def play(make_gateway: GatewayFactory, scene: Scene, *scripts: Script, **config:
     ).start()
 
     async def run() -> None:
-        async with asyncio.timeout(40), provider, client(gateway) as api:
+        async with asyncio.timeout(200), provider, client(gateway) as api:
             await scene(gateway, provider, api)
 
     asyncio.run(run())

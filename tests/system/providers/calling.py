@@ -75,7 +75,7 @@ def play(scene: Callable[[FakeProvider], Awaitable[Any]], *scripts: Script) -> A
     """Run a scene with a fake provider that follows the scripts."""
 
     async def run() -> Any:
-        async with asyncio.timeout(50), FakeProvider(*scripts) as provider:
+        async with asyncio.timeout(200), FakeProvider(*scripts) as provider:
             return await scene(provider)
 
     return asyncio.run(run())

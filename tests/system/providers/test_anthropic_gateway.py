@@ -43,7 +43,7 @@ def play(make_gateway: GatewayFactory, scene: Scene, **llm: Any) -> Gateway:
         ).start()
 
         async def run() -> None:
-            async with asyncio.timeout(50), Client(gateway.ws_url) as client:
+            async with asyncio.timeout(200), Client(gateway.ws_url) as client:
                 await scene(gateway, server, client)
 
         asyncio.run(run())

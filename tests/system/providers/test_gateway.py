@@ -37,7 +37,7 @@ def play(make_gateway: GatewayFactory, scene: Scene, *scripts: Script, **llm: An
     ).start()
 
     async def run() -> None:
-        async with asyncio.timeout(50), provider, Client(gateway.ws_url) as client:
+        async with asyncio.timeout(200), provider, Client(gateway.ws_url) as client:
             await scene(gateway, provider, client)
 
     asyncio.run(run())
