@@ -110,11 +110,15 @@ class ContactKeeper:
             await asyncio.sleep(0.02)
         return not self._waiting
 
-    def close(self) -> None:
-        """Ends the thread after what it does; nothing may be asked afterwards."""
+    def close(self, *, wait: bool = False) -> None:
+        """Ends the thread after what it does; nothing may be asked afterwards.
+
+        Args:
+            wait: return only when it has ended.
+        """
         for timer in self._timers.values():
             timer.cancel()
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        self._thread.shutdown(wait=wait, cancel_futures=True)
 
     async def _in_thread(self, work: Callable[[], _T]) -> _T:
         try:

@@ -407,8 +407,8 @@ class FileStore:
     def _end_threads(self, *, wait: bool = False) -> None:
         self.usage.close()
         self.backups.close()
-        self.contacts.close()
-        self._readers.shutdown(wait=False, cancel_futures=True)
+        self.contacts.close(wait=wait)
+        self._readers.shutdown(wait=wait, cancel_futures=True)  # they write as well: snapshots, and what they repair
         self._keeper.shutdown(wait=wait, cancel_futures=True)
 
     async def _read(self, work: Callable[[], _T]) -> _T:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import errno
+import threading
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
 from openclaw_actors.core.conversation import Conversation, apply, decode_state
+from openclaw_actors.store.files import Files
 from openclaw_actors.store.journal import decode_line, lines, load
 from openclaw_actors.store.snapshot import is_snapshot, read_snapshot
 from tests.unit.store.scene import (
+    DEADLINE_S,
     KEY,
     Faults,
     as_json,
@@ -208,3 +212,30 @@ def test_a_snapshot_is_one_line_of_json(tmp_path: Path) -> None:
     run(talk(tmp_path, 1))
     assert is_snapshot(snapshot_of(tmp_path))
     assert msgspec.json.decode(snapshot_of(tmp_path).read_bytes())["session"] == KEY
+
+
+def test_one_that_is_being_written_is_over_before_the_next_owner_may_come(tmp_path: Path) -> None:
+    begun, goes_on = threading.Event(), threading.Event()
+    order: list[str] = []
+
+    class Slow(Files):
+        def replace(self, path: Path, data: bytes, **more: Any) -> None:
+            if path == snapshot_of(tmp_path):
+                begun.set()
+                goes_on.wait(DEADLINE_S)
+            super().replace(path, data, **more)
+            if path == snapshot_of(tmp_path):
+                order.append("written")
+
+    async def scene() -> None:
+        with opened(tmp_path, Slow(sync=False)) as store:
+            token = (await store.open_session(KEY)).token
+            await store.append(KEY, token, turn(0), keep=False)
+            leaving = store.close_session(KEY, token)
+            await until(begun.is_set)
+            threading.Timer(0.1, goes_on.set).start()  # while the store is being closed
+        order.append("closed")
+        await leaving
+
+    run(scene())
+    assert order == ["written", "closed"]
