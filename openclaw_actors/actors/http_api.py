@@ -70,6 +70,7 @@ _ACT_S = 15.0
 """For what may have to wait for a process to end; as long as the command line waits."""
 _MOVE_S = 100.0
 """For what may stop a running turn first, and wait for the disk."""
+_RETENTION_LIMIT = 100
 _PATIENCE_S = 15.0
 """For so long a page of an export is asked for again while the store is being restarted."""
 _POLL_S = 0.2
@@ -237,7 +238,7 @@ class ApiRoutes:
 
     async def run_retention(self, call: Call) -> RetentionReport:
         """Archives and removes what the configuration says."""
-        message = RunRetention(dry_run=call.body.dry_run, limit=call.body.limit)
+        message = RunRetention(dry_run=call.body.dry_run, limit=_RETENTION_LIMIT)
         report: RetentionReport = await self._context.ask_supervisor(message, timeout_s=_MOVE_S)
         return report
 

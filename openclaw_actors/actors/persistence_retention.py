@@ -88,12 +88,6 @@ class RetentionHandlers(StoreHandlers):
     @handles(RunRetention)
     async def run_retention(self, message: RunRetention, sender: Address) -> RetentionReport:
         """Archives and removes now, or only says what."""
-        if not self._limits.any:
-            raise AskRefused(
-                "not_possible",
-                "nothing is limited: set retention.max_age_days, max_total_mb, archive_max_age_days or "
-                "archive_max_total_mb",
-            )
         return await self._retain(message)
 
     async def _retain(self, message: RunRetention) -> RetentionReport:
@@ -134,6 +128,7 @@ class RetentionHandlers(StoreHandlers):
             kept=kept,
             failed=failed,
             more=more or more_archives,
+            limited=self._limits.any,
         )
 
     async def _retire(self, found: Retirable, *, dry_run: bool) -> RetiredSession:

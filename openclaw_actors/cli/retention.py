@@ -38,6 +38,10 @@ def run(invocation: Invocation, *, dry_run: bool, limit: int, as_json: bool) -> 
     report = ask(invocation, message, RetentionReport, timeout_s=TIMEOUT_S)
     if as_json:
         print_json(report)
+    elif not report.limited:
+        raise click.ClickException(
+            "nothing is limited: set retention.max_age_days, max_total_mb, archive_max_age_days or archive_max_total_mb"
+        )
     else:
         _print(report)
 

@@ -89,8 +89,7 @@ class BackupEnded(Plain):
 class RunRetention(Plain):
     """Archive and remove what the section `retention` of the configuration says is too old or too much.
 
-    Answered by `RetentionReport`; refused with code `busy` while it is being done already, `not_possible` where nothing
-    is limited.
+    Answered by `RetentionReport`; refused with code `busy` while it is being done already.
     """
 
     dry_run: bool = False
@@ -122,6 +121,8 @@ class RetentionReport(Plain):
     """Others that could not be archived; the log says why."""
     more: bool = False
     """The limit was reached."""
+    limited: bool = True
+    """Whether the configuration limits anything at all."""
 
 
 class RetireSession(Plain):

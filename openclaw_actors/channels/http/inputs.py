@@ -118,7 +118,6 @@ class RestoreBody(Input):
 
 class RetentionBody(Input):
     dry_run: Annotated[bool, Meta(description="Only say what would be done.")] = False
-    limit: Annotated[int, Meta(ge=1, le=1000, description="At most so many of each.")] = 100
 
 
 class ArchivesQuery(Input):

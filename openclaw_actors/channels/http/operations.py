@@ -252,7 +252,10 @@ OPERATIONS: tuple[Operation, ...] = (
         method="POST",
         path="/api/retention/run",
         summary="Archive what is too old or too much, and remove such archives for good.",
-        detail="By the section `retention` of the configuration, now, whether it is enabled or not.",
+        detail=(
+            "By the section `retention` of the configuration, now, whether it is enabled or not; "
+            "at most 100 of each: `more` says that there are others."
+        ),
         tag="archives",
         body=RetentionBody,
         answer=RetentionReport,
