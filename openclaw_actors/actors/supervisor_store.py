@@ -20,7 +20,7 @@ from openclaw_actors.messages import (
 
 __all__ = ["StoreRequests"]
 
-_BEGIN_S = 90.0
+_BEGIN_S = 600.0
 """A second name is given to every file of the store."""
 _READ_S = 30.0
 _RETENTION_S = 600.0

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from openclaw_actors.config import StatePaths
     from openclaw_actors.store.backup_tar import About, BackupWriter, Totals
 
-_BEGIN_S = 100.0
+_BEGIN_S = 620.0
 _PAGE_S = 40.0
 _END_S = 5.0
 _TRIES = 3

@@ -36,20 +36,21 @@ def command(invocation: Invocation, *, file: Path, dry_run: bool, force: bool, a
     paths = invocation.paths()
     if not dry_run:
         prepare_paths(loaded.config.state_dir, loaded.config.memory.storage_path, os.environ)
+    root = paths.memory.resolve()  # where it is a link to another disk, that is where it stays
     aside: Path | None = None
     doubted = 0
     with stopped(paths), _opened(file) as source:
-        there = conversations_in(paths.memory)
+        there = conversations_in(root)
         if there and not (force or dry_run):
             conversations = "1 conversation" if there == 1 else f"{there} conversations"
             raise click.ClickException(
                 f"there is a store with {conversations} in {paths.memory}; --force sets it aside and restores {file}"
             )
         try:
-            about, totals = check(source, paths.memory)
+            about, totals = check(source, root)
             if not dry_run:
-                unpacked, doubted = unpack(source, paths.memory, Files())
-                aside = exchange(unpacked, paths.memory, Files())
+                unpacked, doubted = unpack(source, root, Files())
+                aside = exchange(unpacked, root, Files())
         except BackupInvalid as error:
             raise click.ClickException(f"{file} cannot be restored: {error}; nothing was changed") from error
     if as_json:

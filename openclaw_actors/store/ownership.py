@@ -61,6 +61,7 @@ def restored_beside(root: Path) -> Path:
 
 def finish_restoring(root: Path) -> None:
     """Finishes what a crash interrupted between the two renames by which `restore` exchanges stores. Raises OSError."""
+    root = Path(os.path.realpath(root))
     restored = restored_beside(root)
     if not os.path.lexists(root) and restored.is_dir():
         os.rename(restored, root)

@@ -38,9 +38,9 @@ def fill(state: Path, count: int) -> None:
         add(state, number)
 
 
-def add(state: Path, number: int, *, text: str = "") -> Path:
+def add(state: Path, number: int = 0, *, text: str = "", key: str = "") -> Path:
     """A stored conversation of one turn; returns its journal."""
-    key = f"note:{number}"
+    key = key or f"note:{number}"
     lines = [header_line(key), *frame([encode_record(record) for record in turn(0, text=text)], [1] * 3)]
     path = state / "memory" / "sessions" / f"{plain_name(key, limit=200)}.jsonl"
     path.write_bytes(b"".join(lines))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import urllib.request
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.system.client import Client
 from tests.system.conftest import GatewayFactory
 from tests.system.gateway import Gateway, wait_until
 from tests.system.test_backup import add
@@ -45,6 +47,7 @@ def test_what_is_old_is_archived_on_demand_and_what_lives_stays(make_gateway: Ga
     gateway = make_gateway(config={"retention": {"max_age_days": 30}})
     old(gateway, 1, 2, 3)
     gateway.start()
+    followed = "websocket:local:followed"
     assert gateway.cli("send", "hello").returncode == 0
     live = next(path for path in sessions(gateway) if path.name.startswith("d2Vic29ja2V0"))
     os.utime(live, (OLD, OLD))  # whatever its file says
@@ -61,14 +64,22 @@ def test_what_is_old_is_archived_on_demand_and_what_lives_stays(make_gateway: Ga
     assert (names(document), document["more"]) == (names(dry), False)
     assert len(stored(gateway)) == 4
 
-    done = data(gateway, "retention", "run")
-    assert (names(done), done["kept"], done["purged"]) == (["note:1", "note:2", "note:3"], 1, [])
-    assert stored(gateway) == ["websocket:local:main"]
+    async def while_somebody_follows() -> Any:
+        async with Client(gateway.ws_url, session="followed") as client:
+            await client.resume(0)
+            await client.expect("turn_done", messageId="m0")
+            await asyncio.to_thread(gateway.kill, "persistence")  # its next incarnation knows nothing of that
+            return await asyncio.to_thread(data, gateway, "retention", "run")
+
+    os.utime(add(gateway.state_dir, key=followed), (OLD, OLD))
+    done = asyncio.run(while_somebody_follows())
+    assert (names(done), done["kept"], done["purged"]) == (["note:1", "note:2", "note:3"], 2, [])
+    assert stored(gateway) == [followed, "websocket:local:main"]
     archives = data(gateway, "sessions", "archived")["archives"]
     assert {each["archive"] for each in archives} == {each["archive"] for each in done["archived"]}
     assert gateway.cli("send", "/demo recall").stdout == "turns=1 first=hello last=hello\n"
     assert gateway.cli("sessions", "restore", "note:2").returncode == 0
-    assert stored(gateway) == ["note:2", "websocket:local:main"]
+    assert stored(gateway) == ["note:2", followed, "websocket:local:main"]
     assert gateway.stop() == 0
 
 
