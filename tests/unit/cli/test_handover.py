@@ -9,6 +9,7 @@ import pytest
 
 from openclaw_actors.cli.handover import VARIABLE, Handover, must_hand_over, take_over
 from openclaw_actors.config import GatewayConfig, load
+from openclaw_actors.config.sections import TlsConfig
 from openclaw_actors.config.vault import fill_vault, vault_path
 from openclaw_actors.errors import OpenClawError
 
@@ -70,3 +71,9 @@ def test_a_vault_that_is_not_of_this_process_is_refused(given: dict[str, object]
             take_over({VARIABLE: f"{PID}:{vault}"})
     finally:
         os.close(vault)
+
+
+def test_who_has_read_the_key_of_a_certificate_executes_itself_anew() -> None:
+    with_key = GatewayConfig(tls=TlsConfig(certificate="/c.pem", key="/k.pem"))
+    assert must_hand_over(with_key, {})
+    assert not must_hand_over(GatewayConfig(), {})
