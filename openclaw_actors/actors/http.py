@@ -180,6 +180,7 @@ class HttpChannel(AsyncActor):
             mailbox_depth=self.mailbox_depth,
             doing="draining" if self._context.draining else _doing(connections),
             warnings=self._gate.warnings if self._gate is not None else (),
+            gauges=self._gate.gauges("http") if self._gate is not None else {},
         )
 
     @handles(Intake)

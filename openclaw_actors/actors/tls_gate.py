@@ -15,6 +15,7 @@ from typing import cast
 
 from openclaw_actors.config.sections import TlsConfig
 from openclaw_actors.config.tls import TlsUnusable, load_identity
+from openclaw_actors.core.series import series
 
 __all__ = ["LOOK_EVERY_S", "TlsGate"]
 
@@ -66,6 +67,15 @@ class TlsGate:
         if self._broken:
             found.append(f"the new certificate is not used, the one before it is: {self._broken}")
         return tuple(found)
+
+    def gauges(self, channel: str) -> dict[str, float]:
+        """What the metrics say of the certificate."""
+        return {
+            series(
+                "tls_certificate_not_after_seconds", channel=channel
+            ): self._identity.not_after.timestamp(),
+            series("tls_certificate_rejected", channel=channel): float(bool(self._broken)),
+        }
 
     @property
     def handshakes(self) -> int:

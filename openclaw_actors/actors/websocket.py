@@ -152,7 +152,7 @@ class WebSocketChannel(AsyncActor):
             mailbox_depth=self.mailbox_depth,
             doing="draining" if core.draining else _doing(connections),
             warnings=self._gate.warnings if self._gate is not None else (),
-            gauges={"ws_connections": connections},
+            gauges={"ws_connections": connections, **(self._gate.gauges("websocket") if self._gate else {})},
         )
 
     @handles(Intake)

@@ -87,6 +87,7 @@ LLM_RESULTS = (
 TOOL_STATUSES = ("ok", "error", "denied", "timeout", "interrupted")
 
 _CHANNELS = ("websocket", "http", "sms")
+_LISTENERS = ("http", "websocket")
 _SERVICES = ("http", "model", "persistence", "router", "sms", "websocket")
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _TURN_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
@@ -313,6 +314,19 @@ METRICS = (
         kind="counter",
         help="Connections over the limit, of the channel or of an address.",
         labels={"channel": ("websocket",)},
+    ),
+    # TLS
+    Metric(
+        name="tls_certificate_not_after_seconds",
+        kind="gauge",
+        help="Until when the certificate is valid that new connections are shown, as Unix time; 0 without TLS.",
+        labels={"channel": _LISTENERS},
+    ),
+    Metric(
+        name="tls_certificate_rejected",
+        kind="gauge",
+        help="1 while a new certificate or key cannot be used, and the one before it is shown.",
+        labels={"channel": _LISTENERS},
     ),
     # SMS
     Metric(

@@ -116,15 +116,19 @@ def proxy(request: pytest.FixtureRequest, site: Site) -> Iterator[Proxy]:
     made.close()
 
 
-def dial(site: Site, proxy: Proxy, *, source: str, **headers: str) -> connect:
+def dial(site: Site, proxy: Proxy, *, source: str, as_browser: bool = False, **headers: str) -> connect:
+    """Connect; a browser can show its token in a subprotocol alone."""
     return connect(
         f"wss://{DOMAIN}:{proxy.port}/ws",
         host="127.0.0.1",
         port=proxy.port,
         local_addr=(source, 0),
         ssl=site.authority.trusting(),
-        subprotocols=[Subprotocol("openclaw.v2")],
-        additional_headers={**BEARER, **headers},
+        subprotocols=[
+            Subprotocol("openclaw.v2"),
+            *([Subprotocol(f"openclaw.token.{TOKEN}")] if as_browser else []),
+        ],
+        additional_headers={**({} if as_browser else BEARER), **headers},
         open_timeout=20,
         proxy=None,
     )
@@ -154,13 +158,14 @@ def ask(
 def test_one_name_serves_both_ports(site: Site, proxy: Proxy) -> None:
     async def scene() -> None:
         origin = f"https://{DOMAIN}:{proxy.port}"
-        async with dial(site, proxy, source="127.0.0.5", Origin=origin) as connection:
+        async with dial(site, proxy, source="127.0.0.5", as_browser=True, Origin=origin) as connection:
             assert await said(connection, "hello") == "echo: hello"
         with pytest.raises(InvalidStatus) as refused:
             await dial(site, proxy, source="127.0.0.5", Origin="https://elsewhere.example")
         assert refused.value.response.status_code == 403
 
     asyncio.run(scene())
+    assert "<html" in ask(site, proxy, "GET", "/")[1]
     assert json.loads(ask(site, proxy, "GET", "/health")[1])["status"] == "ok"
     assert ask(site, proxy, "GET", "/api/status")[0] == 401
     status, body, _ = ask(site, proxy, "GET", "/api/sessions", **BEARER)

@@ -216,10 +216,12 @@ def test_a_new_pair_that_cannot_be_used_keeps_the_old_one_and_says_so(
             assert warning.startswith("the new certificate is not used, the one before it is: ")
             assert reason in warning
             assert len(caplog.records) == 1  # told once, not at every look
+            assert gate.gauges("http")['tls_certificate_rejected{channel="http"}'] == 1
             newest = authority.issue()
             gate.look()
             gate.look()
             assert gate.warnings == ()
+            assert gate.gauges("http")['tls_certificate_rejected{channel="http"}'] == 0
             _, mended = await enter(here.port, authority)
             assert shown(mended) == newest
             await leave(before, after, mended)
@@ -229,4 +231,7 @@ def test_a_new_pair_that_cannot_be_used_keeps_the_old_one_and_says_so(
 
 def test_a_certificate_that_expired_while_the_gateway_ran_is_shown_and_told(authority: Authority) -> None:
     authority.issue(expires=dt.datetime(2025, 1, 1, tzinfo=dt.UTC))
-    assert gate_of(authority).warnings == ("the certificate expired on 2025-01-01 00:00 UTC",)
+    gate = gate_of(authority)
+    assert gate.warnings == ("the certificate expired on 2025-01-01 00:00 UTC",)
+    ends = dt.datetime(2025, 1, 1, tzinfo=dt.UTC).timestamp()
+    assert gate.gauges("http")['tls_certificate_not_after_seconds{channel="http"}'] == ends

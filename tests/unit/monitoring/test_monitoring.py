@@ -86,6 +86,8 @@ def test_what_one_is_advised_to_watch_has_an_alert() -> None:
         "openclaw_dead_letters_total",
         "openclaw_ws_slow_consumers_total",
         "openclaw_sms_dead_letters",
+        "openclaw_tls_certificate_not_after_seconds",
+        "openclaw_tls_certificate_rejected",
     ):
         assert name in watched
 
