@@ -143,7 +143,7 @@ def _security(context: Context, *, public: bool) -> Iterator[Finding]:
             why="tokens in addresses end up in the logs of proxies and in the history of browsers",
             remedy="security.allow_query_string_token: false; browsers can use the subprotocol openclaw.token.T",
         )
-    if security.trust_forwarded_headers and not security.known_proxies:
+    if public and security.trust_forwarded_headers and not security.known_proxies:
         yield warning(
             "security.trust_forwarded_headers is true, and security.known_proxies is empty",
             why="only a proxy on this machine is believed; behind any other, all clients share one limit",

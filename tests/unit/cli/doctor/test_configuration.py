@@ -52,7 +52,11 @@ def test_a_secret_that_this_shell_does_not_have(world: World) -> None:
         ({"bind_address": "0.0.0.0", "auth_token": "env:WEAK"}, "error", "auth_token can be guessed"),
         ({"bind_address": "0.0.0.0", "auth_token": "env:WEAK"}, "warning", "is not encrypted"),
         ({"security": {"allow_query_string_token": True}}, "warning", "allow_query_string_token is true"),
-        ({"security": {"trust_forwarded_headers": True}}, "warning", "known_proxies is empty"),
+        (
+            {"bind_address": "0.0.0.0", "security": {"trust_forwarded_headers": True}},
+            "warning",
+            "known_proxies is empty",
+        ),
         ({"security": {"known_proxies": ["10.0.0.1"]}}, "info", "known_proxies is set, but not used"),
         ({"security": {"known_proxies": ["0.0.0.0/0"]}}, "error", "0.0.0.0/0: everybody"),
         (

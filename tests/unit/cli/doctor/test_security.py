@@ -260,3 +260,17 @@ def test_the_audit_alone_ends_with_1_where_something_is_serious(
     (serious,) = (each for each in report["findings"] if each["level"] == "error")
     assert serious["check"] == "leaks"
     assert serious["remedy"]
+
+
+def test_the_configuration_that_ships_for_servers_passes(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.environ |= {
+        "OPENCLAW_AUTH_TOKEN": secrets.token_urlsafe(32),
+        "OPENCLAW_API_KEY": "sk-0123456789abcdef",
+    }
+    world.file.write_text((Path(__file__).parents[4] / "conf" / "gateway.production.yaml").read_text())
+    monkeypatch.setattr(exposure.os, "geteuid", lambda: world.root.stat().st_uid or 1)  # root is told of
+    code, report = audit(world, monkeypatch)
+    assert code == 0
+    assert [each["what"] for each in report["findings"] if each["level"] in ("warning", "error")] == []
