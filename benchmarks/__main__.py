@@ -9,11 +9,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from benchmarks.growth import Curve
 from benchmarks.processes import load_average, machine
 from benchmarks.table import Row, as_json, markdown
 
@@ -27,6 +28,7 @@ class Report:
 
     rows: list[Row] = field(default_factory=list)
     details: list[str] = field(default_factory=list)
+    curves: list[Curve] = field(default_factory=list)
 
 
 Part = Callable[[Report, Path, bool], None]
@@ -108,6 +110,45 @@ def _backup(report: Report, directory: Path, quick: bool) -> None:  # noqa: FBT0
     )
 
 
+def _provider(report: Report, directory: Path, quick: bool) -> None:  # noqa: FBT001
+    from benchmarks.provider import measure_provider
+
+    report.rows += measure_provider(
+        directory, runs=_QUICK_RUNS if quick else _RUNS, seconds=3.0 if quick else 6.0
+    )
+
+
+def _live(report: Report, directory: Path, quick: bool) -> None:  # noqa: FBT001
+    from benchmarks.live import measure_live
+
+    report.rows += measure_live(
+        directory, runs=_QUICK_RUNS if quick else _RUNS, sessions=100 if quick else 1_000
+    )
+
+
+def _parts(report: Report, directory: Path, quick: bool) -> None:  # noqa: FBT001
+    from benchmarks.parts import measure_parts
+
+    report.details += measure_parts(directory, runs=1 if quick else _RUNS, seconds=3.0 if quick else 6.0)
+
+
+def _scaling(report: Report, directory: Path, quick: bool) -> None:  # noqa: FBT001
+    from benchmarks.growth import measure_scaling
+
+    counts = (1, 10, 100) if quick else (1, 10, 100, 1_000)
+    curves = measure_scaling(directory, counts=counts, seconds=3.0 if quick else 10.0)
+    report.curves += curves
+    report.details += [curve.markdown() for curve in curves]
+
+
+def _growth(report: Report, directory: Path, quick: bool) -> None:  # noqa: FBT001
+    from benchmarks.growth import measure_growth
+
+    curves = measure_growth(directory, turns=50 if quick else 300, quick=quick)
+    report.curves += curves
+    report.details += [curve.markdown() for curve in curves]
+
+
 PARTS: dict[str, Part] = {
     "actors": _actors,
     "latency": _latency,
@@ -118,6 +159,11 @@ PARTS: dict[str, Part] = {
     "http": _http,
     "tools": _tools,
     "backup": _backup,
+    "provider": _provider,
+    "live": _live,
+    "parts": _parts,
+    "scaling": _scaling,
+    "growth": _growth,
 }
 
 
@@ -140,8 +186,22 @@ def main() -> int:
     )
     sys.stdout.write("\n\n".join([head, markdown(report.rows), *report.details]) + "\n")
     if arguments.json:
-        document: dict[str, Any] = {"about": head, "rows": as_json(report.rows), "details": report.details}
+        document: dict[str, Any] = {
+            "about": head,
+            "rows": as_json(report.rows),
+            "details": report.details,
+            "curves": [asdict(curve) for curve in report.curves],
+        }
         arguments.json.write_text(json.dumps(document, indent=2) + "\n")
+    if arguments.plots:
+        from benchmarks.plots import PlotsMissing, draw
+
+        try:
+            for path in draw(report.curves, arguments.plots):
+                _tell(f"drew {path}")
+        except PlotsMissing as error:
+            _tell(str(error))
+            return 2
     return any(row.reached is False for row in report.rows)
 
 
@@ -155,6 +215,9 @@ def _arguments() -> argparse.Namespace:
         help=f"one part: {', '.join(PARTS)}; repeatable",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
+    parser.add_argument(
+        "--plots", type=Path, metavar="DIR", help="draw the parts scaling and growth there, as PNG"
+    )
     parser.add_argument("--quick", action="store_true", help="fewer and shorter runs, smaller stores")
     return parser.parse_args()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["BaselineServer", "Load"]
+__all__ = ["BaselineServer", "Load", "ModelServer"]
 
 import json
 import subprocess
@@ -70,12 +70,24 @@ class Load:
         sessions: how many, each with a connection of its own.
         processes: how many processes they are spread over.
         prefix: of the session ids.
+        text: what everybody says each time.
     """
 
-    def __init__(self, url: str, *, sessions: int, processes: int = 1, prefix: str = "bench") -> None:
+    def __init__(
+        self, url: str, *, sessions: int, processes: int = 1, prefix: str = "bench", text: str = "hi"
+    ) -> None:
         shares = [sessions // processes + (number < sessions % processes) for number in range(processes)]
         self._helpers = [
-            _Helper("benchmarks.load", url, "--sessions", str(share), "--prefix", f"{prefix}-{number}-")
+            _Helper(
+                "benchmarks.load",
+                url,
+                "--sessions",
+                str(share),
+                "--prefix",
+                f"{prefix}-{number}-",
+                "--text",
+                text,
+            )
             for number, share in enumerate(shares)
         ]
 
@@ -130,3 +142,27 @@ class BaselineServer:
     def tree(self) -> Tree:
         """Its process."""
         return Tree(self._helper.pid, "baseline")
+
+
+class ModelServer:
+    """A running `benchmarks.model_server`; a context manager."""
+
+    def __init__(self) -> None:
+        self._helper = _Helper("benchmarks.model_server")
+        self.url = ""
+        """Of the API, as `llm.endpoint` wants it."""
+
+    def __enter__(self) -> ModelServer:
+        self.url = f"http://127.0.0.1:{int(self._helper.hear())}/v1"
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._helper.close()
+
+    def seen(self) -> tuple[int, float, float]:
+        """Requests since the last time, the mean size of their bodies, and processor seconds since its start."""
+        self._helper.say("seen")
+        seen = json.loads(self._helper.hear())
+        return seen["requests"], seen["body_bytes"] / max(1, seen["requests"]), seen["cpu_s"]

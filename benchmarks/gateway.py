@@ -35,16 +35,25 @@ class StartFailed(RuntimeError):
 
 
 class Gateway:
-    """A running gateway with the demo provider; a context manager.
+    """A running gateway; a context manager.
 
     Everything is at its default, fsync included, but the rate and connection limits of the WebSocket channel.
 
     Args:
         directory: for state, configuration and what it prints; created if it is missing.
         config: further keys of the configuration.
+        demo: with the demo provider, whatever the configuration says.
+        site: a directory before all others on Python's path.
     """
 
-    def __init__(self, directory: Path, config: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        config: Mapping[str, Any] | None = None,
+        *,
+        demo: bool = True,
+        site: Path | None = None,
+    ) -> None:
         self.directory = directory
         self.state = directory / "state"
         self.url = ""
@@ -53,8 +62,12 @@ class Gateway:
         self.start_s = 0.0
         """From the start of the process to its `ready` line, in seconds."""
         directory.mkdir(parents=True, exist_ok=True)
+        self._demo = demo
+        self._path = os.pathsep.join(map(str, [ROOT, *([site] if site is not None else [])]))
         self._config = directory / "gateway.yaml"
-        self._config.write_text(yaml.safe_dump({**_NO_LIMITS, **(config or {})}))
+        settings = {**_NO_LIMITS, **(config or {})}
+        settings["websocket"] = {**_NO_LIMITS["websocket"], **settings["websocket"]}
+        self._config.write_text(yaml.safe_dump(settings))
         self._process: subprocess.Popen[bytes]
 
     def __enter__(self) -> Gateway:
@@ -64,7 +77,7 @@ class Gateway:
             "-m",
             "openclaw_actors",
             "start",
-            "--demo",
+            *(["--demo"] if self._demo else []),
             "--port",
             "0",
             "--http-port",
@@ -76,7 +89,7 @@ class Gateway:
             self._process = subprocess.Popen(
                 command,
                 cwd=self.directory,
-                env={**environment, "PYTHONPATH": str(ROOT)},
+                env={**environment, "PYTHONPATH": self._path},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=errors,

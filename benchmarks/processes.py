@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["Costs", "Tree", "load_average", "machine"]
+__all__ = ["Costs", "Tree", "available_bytes", "load_average", "machine"]
 
 import os
 from collections import Counter
@@ -10,16 +10,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 _TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
-_STAT_PARENT, _STAT_USER, _STAT_SYSTEM = 1, 11, 12
+_STAT_PARENT, _STAT_SYSTEM = 1, 12
 """Positions behind the name in /proc/PID/stat."""
 
 
 @dataclass(frozen=True)
 class Costs:
-    """Processor seconds by the processes' names, and how many processes of that name there are."""
+    """Processor seconds by the processes' names, and how many processes of that name there are.
+
+    Args:
+        kernel: the share of the seconds that the kernel took for them.
+    """
 
     seconds: dict[str, float] = field(default_factory=dict)
     count: dict[str, int] = field(default_factory=dict)
+    kernel: dict[str, float] = field(default_factory=dict)
 
     @property
     def total_s(self) -> float:
@@ -28,7 +33,9 @@ class Costs:
     def since(self, earlier: Costs) -> Costs:
         """What was used after `earlier`; a process that has ended since is missing."""
         return Costs(
-            {name: used - earlier.seconds.get(name, 0.0) for name, used in self.seconds.items()}, self.count
+            {name: used - earlier.seconds.get(name, 0.0) for name, used in self.seconds.items()},
+            self.count,
+            {name: used - earlier.kernel.get(name, 0.0) for name, used in self.kernel.items()},
         )
 
 
@@ -60,19 +67,24 @@ class Tree:
     def costs(self) -> Costs:
         """Processor time since each process began."""
         seconds: Counter[str] = Counter()
+        kernel: Counter[str] = Counter()
         count: Counter[str] = Counter()
         for pid in self.pids():
             stat = _stat(pid)
             if stat is not None:
                 name = self._name(pid)
                 count[name] += 1
-                ticks = int(stat[_STAT_USER]) + int(stat[_STAT_SYSTEM])
-                seconds[name] += ticks / _TICKS_A_SECOND  # type: ignore[assignment]
-        return Costs(dict(seconds), dict(count))
+                seconds[name] += _used_s(pid)  # type: ignore[assignment]
+                kernel[name] += int(stat[_STAT_SYSTEM]) / _TICKS_A_SECOND  # type: ignore[assignment]
+        return Costs(dict(seconds), dict(count), dict(kernel))
 
     def pss_bytes(self) -> int:
         """Memory of all processes together, shared pages counted once (proportional set size)."""
         return sum(_pss_bytes(pid) for pid in self.pids())
+
+    def pss_bytes_by_name(self, name: str) -> list[int]:
+        """Memory of each process of that name, proportional set size."""
+        return [_pss_bytes(pid) for pid in self.pids() if self._name(pid) == name]
 
     def _name(self, pid: int) -> str:
         if pid == self.root:
@@ -90,6 +102,17 @@ def _stat(pid: int) -> list[str] | None:
         return None
 
 
+def _used_s(pid: int) -> float:
+    """Of all threads that live, to the nanosecond; what stat tells is counted in ticks."""
+    used_ns = 0
+    for task in Path(f"/proc/{pid}/task").glob("*/schedstat"):
+        try:
+            used_ns += int(task.read_text().split()[0])
+        except OSError:
+            continue
+    return used_ns / 1e9
+
+
 def _pss_bytes(pid: int) -> int:
     try:
         text = Path(f"/proc/{pid}/smaps_rollup").read_text()
@@ -97,6 +120,14 @@ def _pss_bytes(pid: int) -> int:
         return 0
     for line in text.splitlines():
         if line.startswith("Pss:"):
+            return int(line.split()[1]) * 1024
+    return 0
+
+
+def available_bytes() -> int:
+    """Memory that programs could get without swapping."""
+    for line in Path("/proc/meminfo").read_text().splitlines():
+        if line.startswith("MemAvailable:"):
             return int(line.split()[1]) * 1024
     return 0
 
