@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from openclaw_actors.actorsystem import ActorFailed, AsyncActor, actor, handles
+from openclaw_actors.actorsystem import ActorFailed, AsyncActor, Later, actor, handles
 from openclaw_actors.actorsystem.framing import Kind
 from openclaw_actors.errors import AskRefused, FrameTooLarge
 
@@ -39,6 +39,10 @@ class Refuse(msgspec.Struct, frozen=True):
 
 class Do(msgspec.Struct, frozen=True):
     what: str
+
+
+class Follow(msgspec.Struct, frozen=True):
+    """Is answered when the actor's future is done."""
 
 
 class Crashed(BaseException):
@@ -88,6 +92,11 @@ class Actor(AsyncActor):
         self.noted: list[str] = []
         self.overflowed: list[Any] = []
         self.gate = asyncio.Event()
+        self.future: asyncio.Future[str]
+
+    @handles(Follow)
+    def follow(self, message: Follow, sender: Any) -> Later:
+        return Later(self.future, lambda done: f"{done.result()}!")
 
     @handles(Note)
     def note(self, message: Note, sender: Any) -> str:
@@ -185,6 +194,26 @@ def test_an_async_handler_answers_when_it_ends_and_others_enter_meanwhile() -> N
         it.gate.set()
         await idle(it)
         assert [each[0] for each in transport.answers] == [2, 1]
+
+    run(scene())
+
+
+def test_an_answer_may_follow_a_future_without_a_task() -> None:
+    async def scene() -> None:
+        it, transport, runtime = started()
+        done: list[asyncio.Future[str]] = []
+        for outcome in ("good", AskRefused("not_now"), ValueError("broken")):
+            it.future = asyncio.get_running_loop().create_future()
+            done.append(it.future)
+            it._enter(Follow(), None, len(done))
+            assert it.mailbox_depth == 1
+            if isinstance(outcome, str):
+                it.future.set_result(outcome)
+            else:
+                it.future.set_exception(outcome)
+            await idle(it)
+        assert transport.answers == [(1, Kind.ANSWER, "good!"), (2, Kind.REFUSAL, "not_now")]
+        assert len(runtime.failures) == 1
 
     run(scene())
 

@@ -78,6 +78,26 @@ def test_an_answer_of_another_sender_or_one_too_late_is_dropped_unread() -> None
     run(scene())
 
 
+def test_long_deadlines_share_a_timer_which_ends_with_the_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("openclaw_actors.actorsystem.asks._SWEPT_FROM_S", 0.01)
+    monkeypatch.setattr("openclaw_actors.actorsystem.asks._SWEEP_S", 0.01)
+
+    async def scene() -> None:
+        line = Line()
+        late, answered = line.ask("/a", 0.03), line.ask("/a", 5.0)
+        with pytest.raises(AskTimeout):
+            await late
+        assert not answered.done()
+        line.answer("/a", line.posted[1][1], pickle.dumps("here"))
+        assert await answered == "here"
+        while line.asks._sweeping is not None:  # noqa: ASYNC110 - ticks of the loop are what is waited for
+            await asyncio.sleep(0.005)
+        with pytest.raises(AskTimeout):
+            await line.ask("/a", 0.03)
+
+    run(scene())
+
+
 def test_all_asks_of_a_lost_peer_end_at_once_and_no_others() -> None:
     async def scene() -> None:
         line = Line()

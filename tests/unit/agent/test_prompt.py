@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from openclaw_actors.agent.prompt import build_prompt
+from openclaw_actors.agent.prompt import PromptBuilder, build_prompt
 from openclaw_actors.agent.system_prompt import SYSTEM_PROMPT
 from openclaw_actors.core.conversation import Conversation, HistoryTurn, OpenMessage, Step, ToolOutcome
 from openclaw_actors.messages.model import ChatMessage, ToolCall
@@ -109,3 +109,28 @@ def test_the_turn_that_runs_is_never_cut() -> None:
     text = "x" * 9_000_000
 
     assert said(prompt(turn("old", "y" * 9_000_000), then=running(text))) == [("user", text)]
+
+
+def test_a_builder_that_has_made_prompts_before_makes_those_of_one_that_has_not() -> None:
+    """The window loses turns in front, is summarised, restored, emptied, and grows: what was kept must follow."""
+    a, b, c, d = (turn(name, name.upper(), Step(text="x", calls=(CALL,))) for name in "abcd")
+    summary = HistoryTurn(user="", steps=[], answer="so far", status="completed", stands_for=3)
+    windows = [
+        [a],
+        [a, b],
+        [b, c],
+        [c, d],
+        [summary, d],
+        [summary, d, a],
+        [b, a],
+        [b],
+        [],
+        [a, a],
+        [a, a, b],
+        [d],
+    ]
+    builder = PromptBuilder()
+    for window in windows:
+        state = Conversation(key="k", window=list(window), open=[running("now")])
+        assert builder.build(state) == build_prompt(state)
+        assert builder.build(state) == build_prompt(state)

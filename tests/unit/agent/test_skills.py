@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from openclaw_actors.agent.skills import shelf as shelf_module
 from openclaw_actors.agent.skills.gating import missing
 from openclaw_actors.agent.skills.manifest import InvalidSkill, Manifest, read_manifest
 from openclaw_actors.agent.skills.shelf import BUNDLED, NoSuchSkill, SkillShelf
@@ -344,3 +345,17 @@ def test_a_user_without_a_home_has_the_other_skills(places: Places, monkeypatch:
     shelf = SkillShelf(config, environ={})
     shelf.refresh()
     assert "<name>extra-one</name>" in shelf.listing
+
+
+def test_bundled_skills_are_read_once_for_all_sessions_and_again_where_they_changed(
+    places: Places, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(places.bundled, "known", description="as it was")
+    os.utime(path, (1.0, 1.0))
+    monkeypatch.setattr(shelf_module, "_bundled", {})
+    shelf_module.warm_up(places.bundled)
+    with monkeypatch.context() as patched:
+        patched.setattr(shelf_module, "read_manifest", lambda text: pytest.fail("it was read already"))
+        assert "as it was" in places.shelf().listing
+    write(places.bundled, "known", description="as it is")
+    assert "as it is" in places.shelf().listing

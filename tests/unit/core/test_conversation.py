@@ -30,7 +30,7 @@ from openclaw_actors.core.records import (
     UserSaid,
     turn_id_of,
 )
-from openclaw_actors.core.window import MOST_WINDOW_CHARS, trim_window
+from openclaw_actors.core.window import MOST_WINDOW_CHARS, trim_window, window_chars
 from openclaw_actors.messages.events import TurnStatus, Usage
 from openclaw_actors.messages.history import HistoryTurn, Step, ToolOutcome
 from openclaw_actors.messages.model import ToolCall
@@ -207,6 +207,14 @@ def test_what_tools_said_counts_for_the_size_of_the_window() -> None:
     window.append(HistoryTurn(user="c" * 200, steps=[], answer="", status="completed"))
     trim_window(window, 50)
     assert [each.user[0] for each in window] == ["c"]
+
+
+def test_the_size_of_the_window_is_kept_up() -> None:
+    talk = Talk(window_turns=3)
+    for number in range(6):
+        talk.turn("x" * 10**number)
+        assert talk.state.window_chars == window_chars(talk.state.window)
+        assert b"window_chars" not in encode_state(talk.state)
 
 
 def test_a_second_end_changes_nothing() -> None:
