@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
-__all__ = ["MAX_BYTES", "MAX_DEPTH", "MAX_NODES", "Document", "parse_document", "parse_value"]
+__all__ = [
+    "MAX_BYTES",
+    "MAX_DEPTH",
+    "MAX_NODES",
+    "Document",
+    "parse_document",
+    "parse_value",
+    "state_dir_in",
+]
 
+import re
 from collections.abc import Hashable
 from typing import Any
 
@@ -26,6 +35,7 @@ _PLAIN_TAGS: dict[type[yaml.Node], frozenset[str]] = {
     yaml.ScalarNode: frozenset(_TAG + name for name in ("null", "bool", "int", "float", "str", "timestamp")),
 }
 KeyPath = tuple[str, ...]
+_STATE_DIR = re.compile(rb"(?m)^[\"']?state_dir[\"']?:[ \t]+([^\r\n]{1,4096})")
 
 
 class Document(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,6 +87,18 @@ def parse_value(text: str) -> Any:
     if builder.problems:
         raise ValueError(str(builder.problems[0]))
     return value
+
+
+def state_dir_in(data: bytes) -> dict[str, Any]:
+    """Find the line of `state_dir` in a file that is no YAML: whose state it is meant for can be known."""
+    found = _STATE_DIR.search(data[:MAX_BYTES])
+    if found is None:
+        return {}
+    try:
+        value = parse_value(found[1].decode())
+    except ValueError:
+        return {}
+    return {"state_dir": value} if isinstance(value, str) and value.strip() and value.isprintable() else {}
 
 
 def _decode(data: bytes) -> str:

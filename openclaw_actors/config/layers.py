@@ -19,7 +19,7 @@ from openclaw_actors.config.checks import (
     problem_of_value,
     show_value,
 )
-from openclaw_actors.config.model import DERIVED, REPLACED, GatewayConfig
+from openclaw_actors.config.model import DERIVED, REPLACED, root_type
 from openclaw_actors.config.problems import Problem, shown
 
 KeyPath = tuple[str, ...]
@@ -31,7 +31,7 @@ MAX_PROBLEMS = 200
 @functools.cache
 def root_kind() -> Kind:
     """The type of the whole configuration, taken apart once."""
-    return kind_of(inspect.type_info(GatewayConfig))
+    return kind_of(root_type())
 
 
 _FIELDS: dict[type, dict[str, Kind]] = {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __all__ = ["DEFAULT_FILE", "Loaded", "examine", "find_file", "load"]
 
+import copy
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from openclaw_actors.config.document import MAX_BYTES, parse_document
+from openclaw_actors.config.document import MAX_BYTES, parse_document, state_dir_in
 from openclaw_actors.config.environment import (
     ANTHROPIC_KEY,
     CONFIG_PATH_VARIABLE,
@@ -44,6 +45,8 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     warnings: tuple[str, ...]
     path: Path | None
     """The file that was read; None where none was."""
+    from_file: dict[str, Any] = {}
+    """What of the file was good, as it stands there: with secrets."""
 
 
 def load(
@@ -78,16 +81,23 @@ def examine(
     overrides: Mapping[str, object],
     *,
     to_start: bool = True,
+    instead: Mapping[str, Any] | None = None,
 ) -> tuple[Loaded, list[Problem]]:
     """Read the configuration as `load` does, but go on where something is wrong.
+
+    Args:
+        instead: what the file is taken to hold; None: what it does hold.
 
     Returns:
         What can be used of it, with the default in the place of each bad value, and every problem.
     """
     merged = Merged()
     chosen = find_file(path, environ)
-    if chosen is not None:
+    if instead is not None:
+        merged.add(Layer(instead, lambda _: str(chosen)))
+    elif chosen is not None:
         _add_file(merged, chosen)
+    file_tree = copy.deepcopy(merged.tree)
     from_file = {
         key: (merged.sources[key], value)
         for key in _KEYS_OF_SECRETS
@@ -114,7 +124,11 @@ def examine(
         *((*twilio_warnings(config), *public_bind_warnings(config)) if to_start else ()),
     ]
     loaded = Loaded(
-        config=config, sources=_all_sources(config, merged), warnings=tuple(warnings), path=chosen
+        config=config,
+        sources=_all_sources(config, merged),
+        warnings=tuple(warnings),
+        path=chosen,
+        from_file=file_tree,
     )
     return loaded, _bounded(merged.problems)
 
@@ -152,6 +166,8 @@ def _add_file(merged: Merged, path: Path) -> None:
         return
     document = parse_document(data, where=name)
     merged.problems += document.problems
+    if document.problems and not document.tree:
+        merged.tree = state_dir_in(data)
 
     def where(at: KeyPath) -> str:
         # The document counts entries of a list as steps of their own: `a`, `0` for `a[0]`.

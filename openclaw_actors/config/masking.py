@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-__all__ = ["MASK", "mask"]
+__all__ = ["MASK", "mask", "without_secrets"]
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 from msgspec import inspect
 
 from openclaw_actors.config.checks import Kind, kind_of
-from openclaw_actors.config.model import GatewayConfig
+from openclaw_actors.config.model import GatewayConfig, root_type
 
 MASK = "***"
+_WITHHELD = object()
 _RAW = re.compile(r"(?is)^raw:.*")
 _QUERY = re.compile(r"(?<=[?&])([^=&#]+)=[^&#]+")
 _SECRET_NAME = re.compile(r"(?i)key|token|secret|passw|credential|auth")
@@ -21,9 +23,41 @@ _SECRET_NAME = re.compile(r"(?i)key|token|secret|passw|credential|auth")
 
 def mask(config: GatewayConfig) -> dict[str, Any]:
     """Turn a configuration into plain data for people; `env:` and `file:` references stay, values go."""
-    shown = _masked(config, kind_of(inspect.type_info(GatewayConfig)))
+    shown = _masked(config, kind_of(root_type()))
     assert isinstance(shown, dict)
     return shown
+
+
+def without_secrets(tree: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Take out of the tree of a source every value that is, or could be, a secret; references stay.
+
+    Returns:
+        What is left, and the dotted keys of what was taken out.
+    """
+    withheld: list[str] = []
+    kept = _kept(tree, kind_of(root_type()), (), withheld)
+    assert isinstance(kept, dict)
+    return kept, tuple(withheld)
+
+
+def _kept(value: Any, kind: Kind, path: tuple[str, ...], withheld: list[str]) -> Any:
+    match kind.type:
+        case inspect.StructType(fields=fields) if isinstance(value, Mapping):
+            inner = {each.encode_name: kind_of(each.type) for each in fields}
+        case inspect.DictType(value_type=of_all) if isinstance(value, Mapping) and kind.rule != "free":
+            inner = dict.fromkeys(value, kind_of(of_all))
+        case inspect.VarTupleType(item_type=item) if isinstance(value, list | tuple):
+            before = len(withheld)
+            entries = [_kept(each, kind_of(item), path, withheld) for each in value]
+            # A list that lacks something is another list: none of it is kept.
+            return _WITHHELD if len(withheld) > before else entries
+        case _:
+            if value is None or _masked(value, kind) == value:
+                return value
+            withheld.append(".".join(path))
+            return _WITHHELD
+    kept = {name: _kept(each, inner[name], (*path, str(name)), withheld) for name, each in value.items()}
+    return {name: each for name, each in kept.items() if each is not _WITHHELD}
 
 
 def _masked(value: Any, kind: Kind) -> Any:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-__all__ = ["DERIVED", "NOT_YET", "REPLACED", "GatewayConfig", "decode", "encode"]
+__all__ = ["DERIVED", "NOT_YET", "REPLACED", "GatewayConfig", "decode", "encode", "root_type"]
 
+import functools
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Annotated
 
 import msgspec
-from msgspec import Meta
+from msgspec import Meta, inspect
 
 from openclaw_actors.config.features import (
     ChannelsConfig,
@@ -107,6 +108,12 @@ class GatewayConfig(Section, frozen=True):
     plugins: PluginsConfig = PluginsConfig()
     skills: SkillsConfig = SkillsConfig()
     mcp: McpConfig = McpConfig()
+
+
+@functools.cache
+def root_type() -> inspect.Type:
+    """The type of the whole configuration, looked into once: that takes longer than to read a file."""
+    return inspect.type_info(GatewayConfig)
 
 
 _decoder = msgspec.json.Decoder(GatewayConfig)

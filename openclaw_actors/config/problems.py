@@ -5,12 +5,14 @@ from __future__ import annotations
 __all__ = ["Problem", "explain", "shown"]
 
 import json
+import re
 from typing import Literal
 
 import msgspec
 
 _SHOWN_CHARS = 80
 _KEY_CHARS = 160
+_RAW = re.compile(r"(?is)(raw:).*")
 
 Kind = Literal["file", "syntax", "duplicate", "unknown", "replaced", "value", "secret", "rule", "more"]
 
@@ -50,7 +52,8 @@ def explain(problem: Problem) -> str:
 
 
 def _sentence(problem: Problem) -> str:
-    key = problem.key if len(problem.key) <= _KEY_CHARS else problem.key[: _KEY_CHARS - 1] + "…"
+    key = _RAW.sub(r"\1***", problem.key)  # where a colon is missing, a value has become part of a key
+    key = key if len(key) <= _KEY_CHARS else key[: _KEY_CHARS - 1] + "…"
     end = (f"; {problem.hint}" if problem.hint else "") + (f" [{problem.where}]" if problem.where else "")
     match problem.kind:
         case "file" | "syntax":

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 __all__ = [
+    "FILES_FOR_ITSELF",
+    "FILES_PER_SESSION",
     "cross_problems",
+    "files_needed",
     "is_loopback",
     "public_bind_problems",
     "public_bind_warnings",
@@ -19,11 +22,14 @@ from msgspec import inspect
 
 from openclaw_actors.config.checks import kind_of
 from openclaw_actors.config.mcp import mcp_problems
-from openclaw_actors.config.model import GatewayConfig
+from openclaw_actors.config.model import GatewayConfig, root_type
 from openclaw_actors.config.models import further_models, settings_of
 from openclaw_actors.config.problems import Problem, shown
 from openclaw_actors.config.sections import LlmConfig
 
+FILES_FOR_ITSELF = 64
+FILES_PER_SESSION = 3
+"""Of the router, which has the most of them: the pidfd of each session, and a connection in each direction."""
 _MOST_MODELS = 64
 _OUR_PATHS = ("/health", "/metrics", "/api", "/v1", "/ws")
 
@@ -217,6 +223,11 @@ def _mcp(config: GatewayConfig) -> Iterator[Problem]:
         yield _rule("mcp.max_message_bytes", allowed, config.mcp.max_message_bytes)
 
 
+def files_needed(config: GatewayConfig) -> int:
+    """How many files the process that has the most of them must be able to open."""
+    return FILES_PER_SESSION * config.sessions.max_live + FILES_FOR_ITSELF
+
+
 def is_loopback(address: str) -> bool:
     """Whether a bind address is reachable from this machine only; a name is not, except `localhost`."""
     try:
@@ -326,7 +337,7 @@ _CHECKS: tuple[Callable[[GatewayConfig], Iterable[Problem]], ...] = (
 
 def secret_refs(config: GatewayConfig) -> Iterator[tuple[str, str]]:
     """List every secret reference that is set, with its dotted key."""
-    yield from _refs_in(config, inspect.type_info(GatewayConfig), ())
+    yield from _refs_in(config, root_type(), ())
 
 
 def _refs_in(value: object, wrapped: inspect.Type, path: tuple[str, ...]) -> Iterator[tuple[str, str]]:

@@ -11,11 +11,13 @@ __all__ = [
     "secret_variables",
     "travelling",
     "values_for_vault",
+    "vault_content",
+    "vault_name",
     "without_values",
 ]
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 
@@ -166,6 +168,22 @@ def values_for_vault(config: GatewayConfig, environ: Mapping[str, str]) -> dict[
     return {name: values[key] for key, name in names.items() if name is not None}
 
 
+def vault_content(config: GatewayConfig, environ: Mapping[str, str], hidden: Iterable[str]) -> dict[str, str]:
+    """Say all that a vault holds: what the configuration needs now, and the variables that no process has any more.
+
+    Args:
+        hidden: names of the variables; a configuration that is read later may need them.
+
+    Returns:
+        Name in the vault -> value.
+
+    Raises:
+        ConfigError: a reference does not resolve any more, whichever.
+    """
+    values = values_for_vault(config, environ)
+    return values | {f"env:{name}": environ[name] for name in hidden}
+
+
 def travelling(config: GatewayConfig, environ: Mapping[str, str], path: str) -> dict[str, str]:
     """Put references into the form in which any process of the gateway can resolve them, without an environment.
 
@@ -182,6 +200,11 @@ def travelling(config: GatewayConfig, environ: Mapping[str, str], path: str) -> 
         name = _name_in_vault(key, ref)
         found[key] = f"file:{expand(ref[5:], environ)}" if name is None else f"vault:{path}:{name}"
     return found
+
+
+def vault_name(ref: str) -> str:
+    """The name in the vault of a reference that travels; empty for one that leads elsewhere."""
+    return ref.split(":", 2)[2] if ref.startswith("vault:") else ""
 
 
 def _name_in_vault(key: str, ref: str) -> str | None:

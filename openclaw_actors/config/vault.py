@@ -46,7 +46,8 @@ def fill_vault(secrets: Mapping[str, str], head: bytes) -> int:
     Raises:
         OSError: the kernel gives no such file.
     """
-    values = [value.encode() for value in secrets.values()]
+    # As the environment has them: what is no UTF-8 in it must come out as it went in.
+    values = [value.encode(errors="surrogateescape") for value in secrets.values()]
     places: dict[str, tuple[int, int]] = {}
     offset = 0
     for name, value in zip(secrets, values, strict=True):
@@ -106,7 +107,7 @@ def read_secret(path: str, name: str) -> str:
         if name not in index.places:
             raise VaultUnusable("the vault of start does not have it")
         offset, length = index.places[name]
-        return _read(fd, length, begin + offset).decode()
+        return _read(fd, length, begin + offset).decode(errors="surrogateescape")
     finally:
         os.close(fd)
 
