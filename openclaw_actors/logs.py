@@ -21,6 +21,7 @@ __all__ = [
     "register_secrets",
     "rotate_if_needed",
     "session_key",
+    "use",
 ]
 
 import contextlib
@@ -452,6 +453,12 @@ def _set_level(logger: logging.Logger, level: int) -> None:
 
 
 _installed: dict[str, Any] = {}
+
+
+def use(*, level: str, form: str) -> None:
+    """Log at another level and in another form from now on, in this process and in those that are forked from it."""
+    if _installed:
+        install(**{**_installed, "level": level, "form": form})
 
 
 def rebind(process: str) -> None:

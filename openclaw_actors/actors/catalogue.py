@@ -32,6 +32,7 @@ _CLASSES = {
     "sms": "sms:SmsOutbox",
     "search": "search:SearchActor",
     "mcp": "mcp:McpActor",
+    "configuration": "config_reader:ConfigurationReader",
 }
 
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 
+from aiohttp import web
+
+from openclaw_actors import logs
 from openclaw_actors.actors.board import counters_of
 from openclaw_actors.actors.directory import ServiceDirectory
 from openclaw_actors.actors.http_api import ApiRoutes
@@ -26,12 +29,14 @@ from openclaw_actors.actors.own_secrets import own_secrets
 from openclaw_actors.actors.principals import principals_of
 from openclaw_actors.actors.tls_gate import TlsGate
 from openclaw_actors.actorsystem import AsyncActor, handles
+from openclaw_actors.channels.auth import Principals
 from openclaw_actors.channels.calls import Calls
+from openclaw_actors.channels.openai.repeats import Repeats
 from openclaw_actors.channels.watch import Watches
 from openclaw_actors.config import GatewayConfig, decode
 from openclaw_actors.config.tls import TlsUnusable
 from openclaw_actors.core.refusals import TOO_LARGE, refusal_of
-from openclaw_actors.errors import ConfigError, FrameTooLarge
+from openclaw_actors.errors import AskRefused, ConfigError, FrameTooLarge
 from openclaw_actors.messages import (
     Accepted,
     Address,
@@ -51,6 +56,8 @@ from openclaw_actors.messages import (
     Ping,
     Pong,
     Ready,
+    Reconfigure,
+    Reconfigured,
     Refused,
     ReplayPage,
     SessionEvents,
@@ -114,20 +121,14 @@ class HttpChannel(AsyncActor):
             self.call_later(_EXIT_AFTER_ANSWER_S, self.stop, "configuration")
             return InitFailed(reason=str(problem), code="configuration")
         self._prepare_sessions(message.name, config)
-        self._context = HttpContext(
-            actor=self,
-            supervisor=sender,
-            directory=self._directory,
-            config=config,
-            secrets=secrets,
-            principals=principals,
-            deliveries=self._deliveries,
-            turns=Turns(self._deliveries, self._watches),
-            calls=ModelCalls(self._calls),
-            port=sockets[0].getsockname()[1],
+        self._supervisor = sender
+        self._repeats = Repeats()
+        self._turns = Turns(self._deliveries, self._watches)
+        self._port = sockets[0].getsockname()[1]
+        self._context = self._made_context(config, secrets, principals)
+        self._server = HttpServer(
+            loop=self.loop, limits=config.http, routes=_routes(self._context), gate=self._gate
         )
-        routes = [route for group in _GROUPS for route in group(self._context).routes()]
-        self._server = HttpServer(loop=self.loop, limits=config.http, routes=routes, gate=self._gate)
         await self._server.serve(sockets)
         if self._gate is not None:
             self.spawn(self._gate.keep_fresh(), name="certificate")
@@ -135,6 +136,45 @@ class HttpChannel(AsyncActor):
         self._tick()
         address = shown_address(sockets)
         return Ready(pid=os.getpid(), incarnation=message.incarnation, detail={"address": address})
+
+    def _made_context(
+        self, config: GatewayConfig, secrets: Mapping[str, str], principals: Principals
+    ) -> HttpContext:
+        return HttpContext(
+            actor=self,
+            supervisor=self._supervisor,
+            directory=self._directory,
+            config=config,
+            secrets=secrets,
+            principals=principals,
+            deliveries=self._deliveries,
+            turns=self._turns,
+            calls=ModelCalls(self._calls),
+            repeats=self._repeats,
+            port=self._port,
+        )
+
+    @handles(Reconfigure)
+    async def reconfigure(self, message: Reconfigure, sender: Address) -> Reconfigured:
+        """Answers by another configuration; the port stays, and so does what is being answered."""
+        config = decode(message.settings)
+        try:
+            secrets = own_secrets(message)
+            principals = principals_of(config, secrets)
+        except ConfigError as problem:
+            raise AskRefused("configuration", str(problem)) from None
+        if self._server is None:
+            raise AskRefused("unavailable", "it is starting")
+        context = self._made_context(config, secrets, principals)
+        await self._server.use(limits=config.http, routes=_routes(context))
+        context.draining = self._context.draining
+        self._context = context
+        timeout_s = config.http.accept_timeout_seconds
+        self._deliveries.use(max_per_session=config.sessions.max_pending + 1, timeout_s=timeout_s)
+        self._calls.use(wait_s=timeout_s)
+        self._tick_s = _tick_s(timeout_s)
+        logs.use(level=config.logging.level, form=config.logging.format)
+        return Reconfigured()
 
     def _prepare_sessions(self, channel: str, config: GatewayConfig) -> None:
         timeout_s = config.http.accept_timeout_seconds
@@ -148,7 +188,7 @@ class HttpChannel(AsyncActor):
             counters=self.counters,
         )
         self._calls = Calls(self._ask_model, wait_s=timeout_s)
-        self._tick_s = max(_MIN_TICK_S, min(_TICK_S, timeout_s / 4))
+        self._tick_s = _tick_s(timeout_s)
 
     @handles(Directory)
     def learn_addresses(self, message: Directory, sender: Address) -> None:
@@ -204,7 +244,7 @@ class HttpChannel(AsyncActor):
         """Closes the port and lets answers that are on their way finish."""
         if self._server is not None:
             self._deliveries.shut_down()
-            self._context.turns.shut_down()
+            self._turns.shut_down()
             self._calls.shut_down()
             await self._server.shut_down()
 
@@ -295,6 +335,14 @@ class HttpChannel(AsyncActor):
     @handles(StopOutcome)
     def stopped(self, message: StopOutcome, sender: Address) -> None:
         """What a stop has stopped; whoever asked for one hears it as the end of its turn."""
+
+
+def _routes(context: HttpContext) -> list[web.RouteDef]:
+    return [route for group in _GROUPS for route in group(context).routes()]
+
+
+def _tick_s(timeout_s: float) -> float:
+    return max(_MIN_TICK_S, min(_TICK_S, timeout_s / 4))
 
 
 def _doing(connections: int) -> str:

@@ -48,6 +48,8 @@ from openclaw_actors.messages import (
     PurgeOutbox,
     ReadRecords,
     RecordsPage,
+    Reload,
+    Reloaded,
     RestartActor,
     RestartSession,
     RestoreSession,
@@ -71,6 +73,8 @@ _ACT_S = 15.0
 _MOVE_S = 100.0
 """For what may stop a running turn first, and wait for the disk."""
 _RETENTION_LIMIT = 100
+_RELOAD_S = 300.0
+"""For what may have to wait for a server of MCP to come up, and for the one before once more."""
 _PATIENCE_S = 15.0
 """For so long a page of an export is asked for again while the store is being restarted."""
 _POLL_S = 0.2
@@ -127,6 +131,12 @@ class ApiRoutes:
     async def drain(self, call: Call) -> Done:
         """Refuses new messages from now on, or takes them again."""
         return await self._act(DrainGateway(cancel=call.body.cancel))
+
+    async def reload(self, call: Call) -> Reloaded:
+        """Has the configuration read again; this channel, if it has to be restarted, is so after the answer."""
+        message = Reload(dry_run=call.body.dry_run, through=_HERE)
+        done: Reloaded = await self._context.ask_supervisor(message, timeout_s=_RELOAD_S)
+        return done
 
     async def shut_down(self, call: Call) -> Done:
         """Begins the end; the answer comes before it."""

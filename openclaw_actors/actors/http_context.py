@@ -19,6 +19,7 @@ from openclaw_actors.actorsystem import AsyncActor
 from openclaw_actors.channels.address import ClientAddresses
 from openclaw_actors.channels.auth import Principals, shown_token
 from openclaw_actors.channels.http.declaring import Operation
+from openclaw_actors.channels.openai.repeats import Repeats
 from openclaw_actors.channels.origin import OriginRule
 from openclaw_actors.config import GatewayConfig
 from openclaw_actors.errors import ActorError, AskRefused
@@ -49,7 +50,7 @@ class HttpError(Exception):
 
 
 class RouteGroup(Protocol):
-    """Some of the HTTP channel's routes. Made once a process, with the context."""
+    """Some of the HTTP channel's routes. Made with the context, once for each configuration."""
 
     def routes(self) -> Iterable[web.RouteDef]:
         """The routes; none where what they are for is not configured."""
@@ -75,6 +76,7 @@ class HttpContext:
         deliveries: Deliveries,
         turns: Turns,
         calls: ModelCalls,
+        repeats: Repeats,
         port: int,
     ) -> None:
         security = config.security
@@ -85,6 +87,7 @@ class HttpContext:
         self.deliveries = deliveries
         self.turns = turns
         self.calls = calls
+        self.repeats = repeats
         self.operations: list[Operation] = []
         """What all groups serve, for the document; each adds its own when it is made."""
         self.health = HealthWatch(actor, supervisor)

@@ -67,6 +67,10 @@ class Deliveries:
         self.router_known = False
         self.draining = False
 
+    def use(self, *, max_per_session: int, timeout_s: float) -> None:
+        """Other limits hold, for what comes from now on."""
+        self._hold.use(max_per_session=max_per_session, timeout_s=timeout_s)
+
     def __len__(self) -> int:
         """How many messages are without a receipt."""
         return len(self._hold)

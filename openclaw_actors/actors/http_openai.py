@@ -28,7 +28,7 @@ from openclaw_actors.channels.openai.problems import (
     slow_consumer,
     turn_goes_on,
 )
-from openclaw_actors.channels.openai.repeats import RETRY_HEADER, Repeats
+from openclaw_actors.channels.openai.repeats import RETRY_HEADER
 from openclaw_actors.channels.openai.requests import (
     IDEMPOTENCY_HEADER,
     MESSAGE_HEADER,
@@ -90,7 +90,7 @@ class OpenAIRoutes:
         self._context = context
         configured, *choices = choices_of(context.config.llm)
         self._models = Models(configured, choices)
-        self._repeats = Repeats()
+        self._repeats = context.repeats
         self._max_chars = context.config.websocket.max_text_chars
         self._door = Door(context, per_minute=http.chat_requests_per_minute, too_fast=_TOO_FAST)
 

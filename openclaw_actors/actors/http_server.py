@@ -55,14 +55,19 @@ class HttpServer:
     ) -> None:
         self._loop = loop
         self._make = gate.guard(self._connection) if gate is not None else self._connection
-        self._max_connections = limits.max_connections
         self._listeners: list[asyncio.Server] = []
         self._silent: dict[web.RequestHandler, asyncio.TimerHandle] = {}
         self._coming = 0
+        self._before: list[web.AppRunner] = []
+        """Of earlier configurations, as long as requests run that came then."""
+        self._max_connections = limits.max_connections
+        self._runner = self._made(limits, routes)
+
+    def _made(self, limits: HttpConfig, routes: Iterable[web.RouteDef]) -> web.AppRunner:
         app = web.Application(middlewares=[self._guard], client_max_size=limits.max_body_bytes)
         app.add_routes(routes)
         app.on_response_prepare.append(_name_server)
-        self._runner = web.AppRunner(
+        return web.AppRunner(
             app,
             handle_signals=False,
             access_log=None,
@@ -77,8 +82,24 @@ class HttpServer:
     @property
     def connections(self) -> int:
         """How many clients are connected."""
-        server = self._runner.server
-        return len(server.connections) if server is not None else 0
+        runners = (self._runner, *self._before)
+        return sum(len(each.server.connections) for each in runners if each.server is not None)
+
+    async def use(self, *, limits: HttpConfig, routes: Iterable[web.RouteDef]) -> None:
+        """Answer by another configuration from now on.
+
+        A request that is being answered ends as it began, and its connection with it; those that wait for their next
+        request are closed.
+        """
+        runner = self._made(limits, routes)
+        await runner.setup()
+        before, self._runner = self._runner, runner
+        self._max_connections = limits.max_connections
+        self._before = [each for each in self._before if each.server is not None and each.server.connections]
+        if before.server is not None:
+            for connection in before.server.connections:
+                connection.close()
+            self._before.append(before)
 
     async def serve(self, sockets: Iterable[socket.socket]) -> None:
         """Answer on these listening sockets."""
@@ -90,12 +111,12 @@ class HttpServer:
         """Close the port and let answers that are on their way finish."""
         for listener in self._listeners:
             listener.close()
-        await self._runner.cleanup()
+        await asyncio.gather(*(runner.cleanup() for runner in (self._runner, *self._before)))
 
     def _connection(self) -> asyncio.Protocol:
         server = self._runner.server
         assert server is not None
-        if len(server.connections) + self._coming >= self._max_connections:
+        if self.connections + self._coming >= self._max_connections:
             return _Full()
         # Many may be accepted before the first of them counts as a connection.
         self._coming += 1
@@ -109,7 +130,7 @@ class HttpServer:
         self._coming -= 1
 
     def _give_up(self, handler: web.RequestHandler) -> None:
-        del self._silent[handler]
+        self._silent.pop(handler, None)
         handler.force_close()
 
     @web.middleware

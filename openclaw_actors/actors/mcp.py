@@ -39,6 +39,8 @@ from openclaw_actors.messages import (
     Ping,
     Pong,
     Ready,
+    Reconfigure,
+    Reconfigured,
 )
 from openclaw_actors.tools.mcp.chatter import Chatter
 from openclaw_actors.tools.mcp.local import LocalServer, Unusable
@@ -135,6 +137,13 @@ class McpActor(AsyncActor):
     @handles(Directory)
     def learn_addresses(self, message: Directory, sender: Address) -> None:
         """Answers go to who asks; no address is needed."""
+
+    @handles(Reconfigure)
+    def reconfigure(self, message: Reconfigure, sender: Address) -> Reconfigured:
+        """Only how it logs changes in a process that lives; for all else it is replaced."""
+        config = decode(message.settings)
+        logs.use(level=config.logging.level, form=config.logging.format)
+        return Reconfigured()
 
     @handles(Ping)
     def sign_of_life(self, message: Ping, sender: Address) -> Pong:

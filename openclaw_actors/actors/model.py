@@ -14,8 +14,10 @@ from openclaw_actors import logs
 from openclaw_actors.actors.board import counters_of
 from openclaw_actors.actors.model_ledger import ModelLedger
 from openclaw_actors.actors.own_secrets import own_secrets
+from openclaw_actors.actors.replaceable import Replaceable
 from openclaw_actors.actorsystem import AsyncActor, address_key, handles
 from openclaw_actors.config import decode
+from openclaw_actors.config.sections import LlmConfig
 from openclaw_actors.core.metrics import LLM_RESULTS
 from openclaw_actors.core.series import series
 from openclaw_actors.errors import AskRefused, ConfigError
@@ -36,6 +38,8 @@ from openclaw_actors.messages import (
     ProbeProvider,
     ProviderProbed,
     Ready,
+    Reconfigure,
+    Reconfigured,
     Usage,
 )
 from openclaw_actors.providers import CallError, ModelPool, Unusable, create_pool, estimate_usage
@@ -79,7 +83,9 @@ class ModelActor(AsyncActor):
 
     def __init__(self) -> None:
         super().__init__()
-        self._pool: ModelPool | None = None
+        self._pools: Replaceable[ModelPool] | None = None
+        self._made_of: tuple[object, object] = (None, None)
+        """Settings and secrets of the pool."""
         self._ledger: ModelLedger | None = None
         self._calls: dict[tuple[str, str], _Call] = {}
         self._looks = False
@@ -95,9 +101,7 @@ class ModelActor(AsyncActor):
         llm = decode(message.settings).llm
         self._ledger = ModelLedger(self, message.directory, llm)
         try:
-            self._pool = create_pool(llm, own_secrets(message))
-            self._pool.on_retry = self._count_retry
-            self._pool.on_failed = self._count_fallback
+            self._make_pool(llm, message)
         except (ConfigError, Unusable) as error:
             self.call_later(_EXIT_AFTER_ANSWER_S, self.stop, "not usable")
             return InitFailed(reason=str(error), code="configuration")
@@ -107,6 +111,36 @@ class ModelActor(AsyncActor):
             incarnation=message.incarnation,
             detail={"provider": llm.provider, "model": llm.model},
         )
+
+    def _make_pool(self, llm: LlmConfig, message: Init | Reconfigure) -> None:
+        secrets = own_secrets(message)
+        if self._made_of == (llm, secrets):
+            return
+        pool = create_pool(llm, secrets)
+        pool.on_retry = self._count_retry
+        pool.on_failed = self._count_fallback
+        self._made_of = llm, secrets
+        if self._pools is None:
+            self._pools = Replaceable(pool, lambda coro: self.spawn(coro, name="close a pool"))
+        else:
+            self._pools.replace(pool)
+
+    @property
+    def _pool(self) -> ModelPool | None:
+        return None if self._pools is None else self._pools.current
+
+    @handles(Reconfigure)
+    def reconfigure(self, message: Reconfigure, sender: Address) -> Reconfigured:
+        """Makes the calls that begin from now on in another way; those under way end as they began."""
+        config = decode(message.settings)
+        try:
+            self._make_pool(config.llm, message)
+        except (ConfigError, Unusable) as error:
+            raise AskRefused("configuration", str(error)) from None
+        if self._ledger is not None:
+            self._ledger.use(config.llm)
+        logs.use(level=config.logging.level, form=config.logging.format)
+        return Reconfigured()
 
     @handles(Directory)
     def learn_addresses(self, message: Directory, sender: Address) -> None:
@@ -162,8 +196,8 @@ class ModelActor(AsyncActor):
             task.cancel()
         if tasks:
             await asyncio.wait(tasks, timeout=_CLOSE_S)
-        if self._pool is not None:
-            await self._pool.close()
+        if self._pools is not None:
+            await self._pools.close()
 
     # Calls
 
@@ -206,14 +240,15 @@ class ModelActor(AsyncActor):
             self.call_later(_LOOK_EVERY_S, self._look_after_askers)
 
     async def _make(self, call: _Call) -> None:
-        assert self._pool is not None
+        assert self._pools is not None
         assert self._ledger is not None
         request = call.request
         began = time.monotonic()
         with logs.bind(correlation=request.correlation_id, session=request.session):
             try:
                 await self._ledger.admit(request.session)
-                answer = await self._pool.complete(request, lambda text: self._said(call, text))
+                with self._pools.used() as pool:
+                    answer = await pool.complete(request, lambda text: self._said(call, text))
             except CallError as error:
                 seconds = time.monotonic() - began
                 logger.warning("call %s failed after %.3f s: %s", call.call_id, seconds, error)

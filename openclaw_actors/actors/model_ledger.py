@@ -38,6 +38,11 @@ class ModelLedger:
         self._model = "demo" if llm.provider == "demo" else llm.model
         self._asked_at: float | None = None
 
+    def use(self, llm: LlmConfig) -> None:
+        """Other budgets hold; what is used of them stays used."""
+        self._budget.each, self._budget.all = llm.tokens_per_day_per_principal, llm.tokens_per_day
+        self._model = "demo" if llm.provider == "demo" else llm.model
+
     def learn(self, directory: Directory) -> None:
         """A service was replaced."""
         self._directory.update(directory)

@@ -53,6 +53,10 @@ class Operations:
         self._numbers = numbers
         self._timeout_s = config.actors.ask_timeout_seconds
 
+    def use(self, config: GatewayConfig) -> None:
+        """Another configuration is in force."""
+        self._timeout_s = config.actors.ask_timeout_seconds
+
     async def tree(self, incarnation: int, started_at: float) -> tuple[StatusNode, dict[str, float]]:
         """The actor tree as it is now, and what all actors count."""
         children, _ = await asyncio.gather(self.children(), self._numbers.refresh())

@@ -7,11 +7,11 @@ __all__ = ["own_secrets"]
 from openclaw_actors import logs
 from openclaw_actors.config import resolve_all
 from openclaw_actors.errors import ConfigError
-from openclaw_actors.messages import Init
+from openclaw_actors.messages import Init, Reconfigure
 
 
-def own_secrets(message: Init) -> dict[str, str]:
-    """Resolve the references of an `Init`, and keep their values out of this process's log.
+def own_secrets(message: Init | Reconfigure) -> dict[str, str]:
+    """Resolve the references of an `Init` or of another configuration, and keep their values out of this process's log.
 
     Returns:
         Dotted key -> value.

@@ -12,6 +12,7 @@ import os
 from collections.abc import MutableMapping
 from pathlib import Path
 
+from openclaw_actors import logs
 from openclaw_actors.actors.board import counters_of
 from openclaw_actors.actors.persistence_backup import BackupHandlers
 from openclaw_actors.actors.persistence_contacts import ContactHandlers
@@ -66,6 +67,8 @@ from openclaw_actors.messages import (
     ReadRecords,
     ReadSession,
     Ready,
+    Reconfigure,
+    Reconfigured,
     RecordsPage,
     RestoreArchive,
     RestoreBranch,
@@ -122,6 +125,15 @@ class PersistenceActor(
     def learn_addresses(self, message: Directory, sender: Address) -> None:
         """Answers go to who asks; only retention asks the router."""
         self._learn_router(message)
+
+    @handles(Reconfigure)
+    def reconfigure(self, message: Reconfigure, sender: Address) -> Reconfigured:
+        """Takes what can be changed while the store is open."""
+        config = decode(message.settings)
+        if self._store is not None:
+            self._store.usage.answers_by_default(_model(config))
+        logs.use(level=config.logging.level, form=config.logging.format)
+        return Reconfigured()
 
     @handles(Ping)
     def sign_of_life(self, message: Ping, sender: Address) -> Pong:
@@ -386,7 +398,7 @@ def _options(config: GatewayConfig, counts: MutableMapping[str, float]) -> Store
         max_record_bytes=memory.max_record_bytes,
         lock_timeout_s=memory.lock_timeout_seconds,
         counts=counts,
-        model="demo" if config.llm.provider == "demo" else config.llm.model,
+        model=_model(config),
     )
 
 
@@ -396,3 +408,7 @@ def _appended(stored: asyncio.Future[Stored]) -> Appended:
     except StoreRefusal as refusal:
         raise AskRefused(refusal.code, refusal.text) from None
     return Appended(number=number, durable=durable)
+
+
+def _model(config: GatewayConfig) -> str:
+    return "demo" if config.llm.provider == "demo" else config.llm.model

@@ -22,6 +22,7 @@ import msgspec
 from openclaw_actors.actors.answering import until_both_answer
 from openclaw_actors.actors.board import install
 from openclaw_actors.actors.root_boot import Boot, BootFailed, BootPlan
+from openclaw_actors.actors.root_settings import RootSettings
 from openclaw_actors.actors.rundir import (
     RunRecord,
     StateLock,
@@ -33,6 +34,8 @@ from openclaw_actors.actors.rundir import (
 from openclaw_actors.actors.service_manager import ServiceManager
 from openclaw_actors.actorsystem import become_subreaper, raise_open_files_limit
 from openclaw_actors.config import GatewayConfig
+from openclaw_actors.config.rules import FILES_FOR_ITSELF, FILES_PER_SESSION, files_needed
+from openclaw_actors.core.backoff import Backoff
 from openclaw_actors.core.supervision import RestartLimits, RestartPolicy
 from openclaw_actors.errors import AlreadyRunning, OpenClawError, StateDirError
 from openclaw_actors.messages import Ready
@@ -49,10 +52,6 @@ ANSWER_WITHIN_S = 10.0
 RECORD_AGAIN_S = 2.0
 """After which a record that a full disk did not take is tried again."""
 
-FILES_FOR_ITSELF = 64
-FILES_PER_SESSION = 3
-"""Of the router, which has the most of them: the pidfd of each session, and a connection in each direction."""
-
 T = TypeVar("T")
 
 
@@ -68,7 +67,7 @@ def check_open_files(config: GatewayConfig) -> None:
         StateDirError: the limit is too low for the configured number of sessions.
     """
     limit = raise_open_files_limit()
-    needed = FILES_PER_SESSION * config.sessions.max_live + FILES_FOR_ITSELF
+    needed = files_needed(config)
     if limit < needed:
         fits = max(0, (limit - FILES_FOR_ITSELF) // FILES_PER_SESSION)
         raise StateDirError(
@@ -99,7 +98,7 @@ class Root:
         ready: Callable[[str, str], None],
         manager: ServiceManager,
     ) -> None:
-        self._plan = plan
+        self._settings = RootSettings(plan, self._other_settings)
         self._manager = manager
         self._say = say
         self._tell_ready = ready
@@ -109,15 +108,26 @@ class Root:
         self._was_ready = False
         self._addresses: dict[str, str] = {}
         self._record_again: asyncio.TimerHandle | None = None
-        limits = plan.config.supervision
-        self._policy = RestartPolicy(
-            RestartLimits(
-                max_restarts=limits.max_restarts,
-                window_s=limits.window_seconds,
-                backoff_s=limits.backoff_seconds,
-                backoff_max_s=limits.backoff_max_seconds,
-            )
-        )
+        self._had_terminal = _has_terminal()
+        self._reload_wanted = asyncio.Event()
+        self._policy = RestartPolicy(_limits_of(plan.config))
+
+    @property
+    def _plan(self) -> BootPlan:
+        return self._settings.plan
+
+    def _other_settings(self, ws: str, http: str) -> None:
+        """A reload has put another configuration in force."""
+        limits = _limits_of(self._plan.config)
+        if self._policy.limits != limits:
+            self._policy.limits = limits
+            self._policy.backoff = Backoff(limits.backoff_s, limits.backoff_max_s)
+        known, self._addresses = self._addresses, {"ws": ws, "http": http}
+        if self._boot is not None:
+            self._record(self._boot, "ready")
+        if known != self._addresses:
+            s = "s" if self._plan.config.tls.on else ""
+            self._say(f"ws=ws{s}://{ws}/ws http=http{s}://{http}")
 
     async def run(self) -> int:
         """Run it; returns the exit code.
@@ -154,7 +164,21 @@ class Root:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._signalled, number)
         if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # `nohup` ignores it on purpose
-            loop.add_signal_handler(signal.SIGHUP, self._signalled, signal.SIGHUP)
+            loop.add_signal_handler(signal.SIGHUP, self._hung_up)
+
+    def _hung_up(self) -> None:
+        """A service manager wants a reload; a terminal that is gone wants the end."""
+        if self._had_terminal and not _has_terminal():
+            self._signalled(signal.SIGHUP)
+        else:
+            self._reload_wanted.set()
+
+    async def _reload_when_wanted(self, boot: Boot) -> None:
+        while True:
+            await self._reload_wanted.wait()
+            self._reload_wanted.clear()
+            for line in await self._settings.reload(boot):
+                self._say(line)
 
     def _signalled(self, number: signal.Signals) -> None:
         if not self._stop.is_set():
@@ -221,7 +245,16 @@ class Root:
             if silent:
                 raise BootFailed(f"{silent} does not answer", final=True)
             self._is_ready(boot, ready)
-            reason = await self._watch(boot)
+            beside = [
+                asyncio.create_task(self._settings.follow(boot)),
+                asyncio.create_task(self._reload_when_wanted(boot)),
+            ]
+            try:
+                reason = await self._watch(boot)
+            finally:
+                for task in beside:
+                    task.cancel()
+                await asyncio.gather(*beside, return_exceptions=True)
             in_order = boot.end_was_ordered
             return "" if in_order else reason
         finally:
@@ -236,6 +269,7 @@ class Root:
             logger.warning("the gateway is ready again")
         else:
             self._was_ready = True
+            self._settings.keep(self._plan.good)
             self._tell_ready(ready.detail.get("ws", ""), ready.detail.get("http", ""))
 
     async def _watch(self, boot: Boot) -> str:
@@ -253,13 +287,10 @@ class Root:
 
     def _keep_ports(self, ready: Ready) -> None:
         """Have the next boot listen where clients know us, also where any free port was asked for."""
-        config = self._plan.config
+        listening = {"websocket": ready.detail.get("ws", ""), "http": ready.detail.get("http", "")}
         replace = msgspec.structs.replace
-        if port := _port_of(ready.detail.get("ws", "")):
-            config = replace(config, port=port)
-        if port := _port_of(ready.detail.get("http", "")):
-            config = replace(config, http=replace(config.http, port=port))
-        self._plan = replace(self._plan, config=config)
+        plan = self._plan
+        self._settings.plan = replace(plan, origin=replace(plan.origin, listening=listening))
 
     def _record(self, boot: Boot, state: str, *, again: bool = False) -> None:
         if self._record_again is not None:
@@ -308,6 +339,20 @@ def _with_remedy(error: OSError) -> str:
     return f"{error.strerror}; {remedy}"
 
 
-def _port_of(address: str) -> int:
-    port = address.rpartition(":")[2]
-    return int(port) if port.isdigit() else 0
+def _limits_of(config: GatewayConfig) -> RestartLimits:
+    limits = config.supervision
+    return RestartLimits(
+        max_restarts=limits.max_restarts,
+        window_s=limits.window_seconds,
+        backoff_s=limits.backoff_seconds,
+        backoff_max_s=limits.backoff_max_seconds,
+    )
+
+
+def _has_terminal() -> bool:
+    """Whether this process belongs to a terminal."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK))
+    except OSError:
+        return False
+    return True

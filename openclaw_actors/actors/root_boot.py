@@ -22,8 +22,10 @@ from openclaw_actors.actors.rundir import is_stopping, make_boot_dir, remove_boo
 from openclaw_actors.actorsystem import AsyncActor, GatewaySystem, Limits, address_key, end_descendants
 from openclaw_actors.actorsystem.process import open_pidfd
 from openclaw_actors.config import GatewayConfig, encode
+from openclaw_actors.config.lastgood import LastGood
+from openclaw_actors.config.origin import Origin, encode_origin
 from openclaw_actors.errors import ActorError, ActorGone, AskRefused, AskTimeout, OpenClawError, QueueFull
-from openclaw_actors.messages import Directory, Init, InitFailed, Ping, Ready, Shutdown
+from openclaw_actors.messages import Directory, Init, InitFailed, Message, Ping, Ready, Shutdown
 
 logger = logging.getLogger(__name__)
 
@@ -56,6 +58,10 @@ class BootPlan(msgspec.Struct, frozen=True, kw_only=True):
     """Key path of a secret to a reference that any of our processes can resolve; no values."""
     run: Path
     supervisor: type[AsyncActor]
+    origin: Origin = Origin()
+    """Where the configuration comes from."""
+    good: LastGood | None = None
+    """What is kept for the next start once this one is ready; None: nothing new."""
 
     @property
     def init_timeout_s(self) -> float:
@@ -122,6 +128,7 @@ class Boot:
             settings=encode(plan.config),
             directory=Directory(generation=0, services={}),
             secrets=dict(plan.secrets),
+            origin=encode_origin(plan.origin),
         )
         try:
             self._supervisor = await self._system.create(plan.supervisor)
@@ -139,6 +146,10 @@ class Boot:
         assert isinstance(answer, Ready)
         self._watch_supervisor(answer.pid)
         return answer
+
+    async def ask(self, message: Message, *, timeout_s: float) -> Any:
+        """Ask the supervisor. Raises as `Endpoint.ask`."""
+        return await self._system.endpoint.ask(self._supervisor, message, timeout_s=timeout_s)
 
     async def _watch_admin(self) -> None:
         await self._system.admin_exited.wait()
@@ -164,8 +175,7 @@ class Boot:
 
     async def watch(self) -> str:
         """Wait until it cannot go on: supervisor or admin has ended or does not answer; returns why."""
-        interval_s = self.plan.config.supervision.ping_interval_seconds
-        while not await self._ended_within(interval_s):
+        while not await self._ended_within(self.plan.config.supervision.ping_interval_seconds):
             if not self.run_dir.is_dir():
                 return f"somebody removed {self.run_dir}, and no actor can be created without it"
             if problem := await self._ping():

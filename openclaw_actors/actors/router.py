@@ -17,11 +17,11 @@ from openclaw_actors.actors.board import counters_of
 from openclaw_actors.actors.catalogue import CHANNELS, load
 from openclaw_actors.actors.directory import ServiceDirectory
 from openclaw_actors.actors.router_approvals import ApprovalRequests
+from openclaw_actors.actors.router_change import RouterChange
 from openclaw_actors.actors.router_moves import RouterMoves
 from openclaw_actors.actors.router_view import SessionGauges, limits_of, node_of, shows
 from openclaw_actors.actorsystem import ActorFailed, AsyncActor, address_key, handles
 from openclaw_actors.agent.skills.shelf import warm_up
-from openclaw_actors.config import decode
 from openclaw_actors.core.conversation import decode_state
 from openclaw_actors.core.drafts import ends_of
 from openclaw_actors.core.router import RouterCore
@@ -67,6 +67,8 @@ from openclaw_actors.messages import (
     Ping,
     Pong,
     Ready,
+    Reconfigure,
+    Reconfigured,
     Replay,
     RestartSession,
     RestoreSession,
@@ -124,18 +126,14 @@ class SessionRouter(ApprovalRequests, AsyncActor):
     def initialise(self, message: Init, sender: Address) -> Ready:
         """Starts to route, and to resume the turns that an earlier life left open."""
         self.incarnation = message.incarnation
-        self._settings = message.settings
-        self._secrets = message.secrets
+        self._change = RouterChange(message.settings, message.secrets)
         self._directory = ServiceDirectory(message.directory)
         self.counters = counters_of(message.name)
-        config = decode(message.settings)
-        self._start_timeout_s = config.sessions.start_timeout_seconds
-        self._ping_timeout_s = config.sessions.ping_timeout_seconds
-        self._core = RouterCore(limits_of(config))
+        self._core = RouterCore(limits_of(self._change.config))
         self._watchdog = Watchdog(self._core)
         self._moves = RouterMoves(self, self._core, self._directory, self._carry_out)
         self._session_class = load("session")
-        if config.skills.enabled:
+        if self._change.config.skills.enabled:
             warm_up()
         self.spawn(self._recover(), name="recover")
         self._schedule_tick()
@@ -176,6 +174,16 @@ class SessionRouter(ApprovalRequests, AsyncActor):
         if known is not None:
             self._retired.append(address_key(known))
             self._carry_out(self._core.channel_restarted(channel))
+
+    @handles(Reconfigure)
+    def reconfigure(self, message: Reconfigure, sender: Address) -> Reconfigured:
+        """Another configuration, for itself, for the sessions that live, and for those that it forks later."""
+        told = self._change.take(message, self._core)
+        if told is not None:
+            for each in self._addresses.values():
+                self.send(each, told)
+        self._carry_out(self._core.fill(time.monotonic()))
+        return Reconfigured(text=f"{_sessions(len(self._addresses))}, from the next turn on" if told else "")
 
     @handles(Ping)
     def sign_of_life(self, message: Ping, sender: Address) -> Pong:
@@ -405,14 +413,16 @@ class SessionRouter(ApprovalRequests, AsyncActor):
     async def _initialise(self, fork: Fork, address: Address) -> None:
         init = InitSession(
             session=fork.key,
-            settings=self._settings,
+            settings=self._change.settings,
             directory=self._directory.current,
             followers=fork.followers,
-            secrets=self._secrets,
+            secrets=self._change.secrets,
             deaths=fork.deaths,
         )
         try:
-            answer = await self.ask(address, init, timeout_s=self._start_timeout_s)
+            answer = await self.ask(
+                address, init, timeout_s=self._change.config.sessions.start_timeout_seconds
+            )
         except ActorError as error:
             logger.info("session %s did not get ready: %s", fork.key, type(error).__name__)
             return  # its exit, or the watchdog, decides
@@ -438,8 +448,9 @@ class SessionRouter(ApprovalRequests, AsyncActor):
         address = self._addresses.get(key)
         if address is None:
             return
+        timeout_s = 2 * self._change.config.sessions.ping_timeout_seconds
         try:
-            pong: Pong = await self.ask(address, Ping(), timeout_s=2 * self._ping_timeout_s)
+            pong: Pong = await self.ask(address, Ping(), timeout_s=timeout_s)
         except ActorError:
             return  # the watchdog sees that no answer came
         self._watchdog.ponged(key, pong, time.monotonic())

@@ -9,7 +9,9 @@ import asyncio
 import logging
 import os
 
+from openclaw_actors import logs
 from openclaw_actors.actors.own_secrets import own_secrets
+from openclaw_actors.actors.replaceable import Replaceable
 from openclaw_actors.actorsystem import AsyncActor, handles
 from openclaw_actors.config import decode
 from openclaw_actors.errors import AskRefused, ConfigError
@@ -23,6 +25,8 @@ from openclaw_actors.messages import (
     Ping,
     Pong,
     Ready,
+    Reconfigure,
+    Reconfigured,
     SearchWeb,
     WebFound,
 )
@@ -44,7 +48,7 @@ class SearchActor(AsyncActor):
 
     def __init__(self) -> None:
         super().__init__()
-        self._searcher: Searcher | None = None
+        self._searchers: Replaceable[Searcher] | None = None
         self._running = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -55,11 +59,25 @@ class SearchActor(AsyncActor):
         self.incarnation = message.incarnation
         settings = decode(message.settings).plugins.native.web_search
         try:
-            self._searcher = Searcher(settings, own_secrets(message).get(_KEY))
+            searcher = Searcher(settings, own_secrets(message).get(_KEY))
         except ConfigError as error:
             self.call_later(_EXIT_AFTER_ANSWER_S, self.stop, "not usable")
             return InitFailed(reason=str(error), code="configuration")
+        self._searchers = Replaceable(searcher, lambda coro: self.spawn(coro, name="close a searcher"))
         return Ready(pid=os.getpid(), incarnation=message.incarnation, detail={"provider": settings.provider})
+
+    @handles(Reconfigure)
+    def reconfigure(self, message: Reconfigure, sender: Address) -> Reconfigured:
+        """Asks in another way from now on."""
+        config = decode(message.settings)
+        try:
+            searcher = Searcher(config.plugins.native.web_search, own_secrets(message).get(_KEY))
+        except ConfigError as error:
+            raise AskRefused("configuration", str(error)) from None
+        if self._searchers is not None:
+            self._searchers.replace(searcher)
+        logs.use(level=config.logging.level, form=config.logging.format)
+        return Reconfigured()
 
     @handles(Directory)
     def learn_addresses(self, message: Directory, sender: Address) -> None:
@@ -87,18 +105,19 @@ class SearchActor(AsyncActor):
 
     async def on_stop(self) -> None:
         """Closes the engine's connections."""
-        if self._searcher is not None:
-            await self._searcher.close()
+        if self._searchers is not None:
+            await self._searchers.close()
 
     @handles(SearchWeb)
     async def search(self, message: SearchWeb, sender: Address) -> WebFound:
         """Asks the engine."""
-        if self._searcher is None or self._running >= _MOST_AT_ONCE:
+        if self._searchers is None or self._running >= _MOST_AT_ONCE:
             raise AskRefused("busy", "too many searches are under way; try again in a moment")
         self._running += 1
         self._idle.clear()
         try:
-            return WebFound(hits=await self._searcher.search(message.query, message.max_results))
+            with self._searchers.used() as searcher:
+                return WebFound(hits=await searcher.search(message.query, message.max_results))
         except SearchFailed as failure:
             logger.warning("a search failed: %s", failure.text)
             raise AskRefused(failure.code, failure.text) from None

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from openclaw_actors.actors.proc import resident_bytes
+from openclaw_actors.config import GatewayConfig
 from openclaw_actors.core.supervision import RestartPolicy
 from openclaw_actors.messages import Address, Pong, ServiceRef, StatusNode
 
@@ -19,6 +21,10 @@ class Service:
 
     name: str
     policy: RestartPolicy
+    config: GatewayConfig
+    """What its next incarnation runs on."""
+    secrets: Mapping[str, str]
+    """Dotted key -> reference, of those that it needs."""
     essential: bool = True
     """The gateway is not ready without it."""
     state: str = "starting"

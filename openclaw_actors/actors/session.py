@@ -16,6 +16,7 @@ from openclaw_actors import logs
 from openclaw_actors.actors.directory import ServiceDirectory
 from openclaw_actors.actors.replay import ReplayReader
 from openclaw_actors.actors.session_approvals import ApprovalWatch
+from openclaw_actors.actors.session_change import SessionChange
 from openclaw_actors.actors.session_commands import SessionCommands
 from openclaw_actors.actors.session_limits import give_way, limit_memory, log_end, session_limits
 from openclaw_actors.actors.session_model import ModelCalls
@@ -26,7 +27,7 @@ from openclaw_actors.actors.turn_clock import TurnClock
 from openclaw_actors.actorsystem import AsyncActor, handles
 from openclaw_actors.agent.faults import commit_fault, fault_of
 from openclaw_actors.agent.system_prompt import SystemPrompt
-from openclaw_actors.config import decode
+from openclaw_actors.config import GatewayConfig, decode
 from openclaw_actors.core.conversation import decode_state
 from openclaw_actors.core.effects import (
     ApprovalsChanged,
@@ -63,6 +64,7 @@ from openclaw_actors.messages import (
     EndSession,
     Event,
     Followers,
+    ForkedWith,
     InitFailed,
     InitSession,
     Message,
@@ -121,7 +123,6 @@ class SessionActor(AsyncActor):
         self._config = decode(message.settings)
         give_way()
         limit_memory(self._config.sessions.max_memory_mb)
-        self._obeys_faults = self._config.llm.demo_faults and self._config.llm.provider == "demo"
         try:
             opened: SessionOpened = await self._directory.ask(
                 self, "persistence", OpenSession(session=self._key), timeout_s=_STORE_TIMEOUT_S
@@ -137,7 +138,7 @@ class SessionActor(AsyncActor):
             self.call_later,
             self._config.sessions.turn_timeout_seconds,
             self._turn_timed_out,
-            began=lambda: self._calls.turn_begins(),
+            began=self._turn_begins,
         )
         self._approvals = ApprovalWatch(
             self._core,
@@ -176,6 +177,9 @@ class SessionActor(AsyncActor):
         self._core.runs_beside = self._tools.runs_beside
         self._voice = Voice(self, self._key, self._directory, message.followers, self._said_so_far)
         self._replays = ReplayReader(self, self._directory, self._core, self._voice)
+        self._change = SessionChange(
+            self._core, self._tools, self._calls, self._commands, self._turn_clock, self._took
+        )
         self._bound_to = next((each.bound_to for each in self._core.state.open), None)
         resumes = {"resumes": "a turn"} if self._core.resumes else {}
         self._carry_out(
@@ -183,12 +187,21 @@ class SessionActor(AsyncActor):
                 deaths=message.deaths, live_channels=self._directory.instances(), now=time.time()
             )
         )
-        self.call_later(self._config.sessions.idle_seconds, self._leave_when_idle)
+        self._idle_timer = self.call_later(self._config.sessions.idle_seconds, self._leave_when_idle)
         early, self._early = self._early or [], None
         for each, its_sender in early:
             self._entered(each, its_sender)
         self._end_with_its_channel()
         return Ready(pid=os.getpid(), incarnation=opened.token, detail=resumes)
+
+    def _turn_begins(self) -> None:
+        self._change.turn_begins()
+        self._calls.turn_begins()
+
+    def _took(self, config: GatewayConfig) -> None:
+        self._config = config
+        self._idle_timer.cancel()
+        self._leave_when_idle()
 
     @handles(Directory)
     def learn_addresses(self, message: Directory, sender: Address) -> None:
@@ -246,7 +259,7 @@ class SessionActor(AsyncActor):
 
     # From people
 
-    @handles(Deliver, StopTurn, DecideApproval, Replay, Followers, EndSession, Passivate)
+    @handles(Deliver, StopTurn, DecideApproval, Replay, Followers, EndSession, Passivate, ForkedWith)
     def from_router(self, message: Message, sender: Address) -> None:
         """What the router passes on; before the conversation is open it waits."""
         if not self._opening(message, sender):
@@ -281,6 +294,8 @@ class SessionActor(AsyncActor):
                     self.send(self._router, self._declined())
             case Directory():
                 self.learn_addresses(message, sender)
+            case ForkedWith():
+                self._change.arrived(message)
 
     # From the model
 
@@ -294,7 +309,8 @@ class SessionActor(AsyncActor):
         """The whole answer; of the demo provider it may be a fault to commit."""
         if self._tools.sub_agents.model_said(message):
             return
-        fault = fault_of(message) if self._obeys_faults else None
+        llm = self._config.llm
+        fault = fault_of(message) if llm.demo_faults and llm.provider == "demo" else None
         if fault is not None and self._core.waits_for(message.call_id):
             message = Completed(call_id=message.call_id, text=commit_fault(fault), usage=message.usage)
         self._carry_out(self._core.model_done(message, time.time()))
@@ -439,7 +455,7 @@ class SessionActor(AsyncActor):
         left_s = self._config.sessions.idle_seconds - (time.monotonic() - self._active_at)
         if left_s <= 0:
             self._ask_to_leave_if_idle()
-        self.call_later(max(left_s, _LOOK_AGAIN_S), self._leave_when_idle)
+        self._idle_timer = self.call_later(max(left_s, _LOOK_AGAIN_S), self._leave_when_idle)
 
     def _ask_to_leave_if_idle(self) -> None:
         if self._core.rests and not self._asked_to_leave and not self._core.draining:

@@ -69,6 +69,10 @@ class SessionCommands:
         self._ask_store = ask_store
         self._done = done
 
+    def use(self, skills: Callable[[], str] | None) -> None:
+        """Another configuration holds: other skills."""
+        self._skills = skills
+
     async def run(self, effect: RunCommand) -> None:
         """Carry a command out, and tell what came of it."""
         try:

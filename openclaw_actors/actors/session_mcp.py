@@ -14,6 +14,7 @@ from typing import Any
 
 from openclaw_actors.actors.directory import ServiceDirectory
 from openclaw_actors.actorsystem import AsyncActor
+from openclaw_actors.config.mcp import McpServerConfig
 from openclaw_actors.core.turn_meter import UNKNOWN_TOOL
 from openclaw_actors.errors import ActorError, ActorGone, AskRefused, FrameTooLarge
 from openclaw_actors.messages import (
@@ -55,7 +56,7 @@ class SessionMcp:
         self._actor = actor
         self._host = host
         self._directory = directory
-        self._servers = {name: each for name, each in host.config.mcp.servers.items() if each.enabled}
+        self._servers = self._enabled()
         self._offers: dict[str, McpTools] = {}
         self._tools: dict[str, Tool[Any]] = {}
         self._fetching: set[str] = set()
@@ -63,6 +64,15 @@ class SessionMcp:
         """Server -> instance that is known to be dead, and in the directory still."""
         self._changed = asyncio.Event()
         self._numbers = itertools.count(1)
+
+    def use(self) -> None:
+        """Another configuration holds: there may be other servers. What they offer is learnt with the directory."""
+        self._servers = self._enabled()
+        self._offers = {name: each for name, each in self._offers.items() if name in self._servers}
+        self._list()
+
+    def _enabled(self) -> dict[str, McpServerConfig]:
+        return {name: each for name, each in self._host.config.mcp.servers.items() if each.enabled}
 
     # What there is
 
@@ -105,6 +115,8 @@ class SessionMcp:
             return
         finally:
             self._fetching.discard(server)
+        if server not in self._servers:
+            return  # another configuration holds meanwhile
         self._take(server, offers)
         newest = self._ref(server)
         if newest is not None and newest.offers not in ("", offers.version, ref.offers):
@@ -112,6 +124,9 @@ class SessionMcp:
 
     def _take(self, server: str, offers: McpTools) -> None:
         self._offers[server] = offers
+        self._list()
+
+    def _list(self) -> None:
         remote = [(name, tool) for name in sorted(self._offers) for tool in self._offers[name].tools]
         self._tools = {tool.spec.name: self._tool(name, tool) for name, tool in remote}
         self.specs = tuple(self._tools[name].spec() for name in sorted(self._tools))

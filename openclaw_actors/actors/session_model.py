@@ -56,6 +56,11 @@ class ModelCalls:
         self._summary_timeout_s = summary_timeout_s
         self._prompts = PromptBuilder()
 
+    def use(self, system: SystemPrompt, *, summary_timeout_s: float) -> None:
+        """Another configuration holds."""
+        self._system = system
+        self._summary_timeout_s = summary_timeout_s
+
     def turn_begins(self) -> None:
         """Take in what has changed of what stands at the beginning of prompts."""
         self._system.refresh()

@@ -60,23 +60,41 @@ class SessionTools:
     ) -> None:
         self.session = session
         self.sub_agents: SubAgentCalls
-        self.config = config
         self._actor = actor
         self._directory = directory
-        self._secrets = secrets
-        self._skills = skills
-        self._mcp = SessionMcp(actor, self, directory) if config.mcp.servers else None
-        self._toolbox = toolbox_of(self, skills, self._mcp)
+        self._done = done
+        self._mcp: SessionMcp | None = None
+        self._closing: asyncio.Task[None] | None = None
         logs_dir = find_paths(config.state_dir, config.memory.storage_path, os.environ).logs
         self._audit_lines = LineWriter(logs.SharedFile(logs_dir / AUDIT_NAME).write, what="audit")
+        self._use(config, secrets, skills)
+
+    def use(self, config: GatewayConfig, secrets: Mapping[str, str], skills: SkillReader | None) -> None:
+        """Another configuration holds. No tool runs now."""
+        if self._closing is not None:
+            self._closing.cancel()
+            self._closing = None
+            del self.programs
+        self._use(config, secrets, skills)
+        self.learn_addresses()
+
+    def _use(self, config: GatewayConfig, secrets: Mapping[str, str], skills: SkillReader | None) -> None:
+        self.config = config
+        self._secrets = secrets
+        self._skills = skills
+        if self._mcp is not None:
+            self._mcp.use()
+        elif config.mcp.servers:
+            self._mcp = SessionMcp(self._actor, self, self._directory)
+        self._toolbox = toolbox_of(self, skills, self._mcp)
         self._runner = ToolRunner(
             self._toolbox,
             spawn=self._spawn,
-            done=done,
+            done=self._done,
             hooks=Hooks(
                 load_hooks(config.tooling.hooks), spawn=self._spawn, noted=Audit(self._audit_lines).note
             ),
-            session=session,
+            session=self.session,
             parallel=config.tooling.parallel_tool_execution,
         )
 
@@ -147,7 +165,7 @@ class SessionTools:
             passed=(*self.config.tooling.pass_environment, *of_skills),
             spare=self._actor.children_pids,
         )
-        self._actor.spawn(self._close_at_the_end(programs), name="programs")
+        self._closing = self._actor.spawn(self._close_at_the_end(programs), name="programs")
         return programs
 
     async def _close_at_the_end(self, programs: Programs) -> None:

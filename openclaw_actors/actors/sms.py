@@ -16,9 +16,11 @@ from typing import Any
 
 import msgspec
 
+from openclaw_actors import logs
 from openclaw_actors.actors.board import counters_of
 from openclaw_actors.actors.directory import ServiceDirectory
 from openclaw_actors.actors.own_secrets import own_secrets
+from openclaw_actors.actors.replaceable import Replaceable
 from openclaw_actors.actors.sms_carrier import Carrier
 from openclaw_actors.actorsystem import AsyncActor, handles
 from openclaw_actors.channels.twilio.outbound import MAX_PART_CHARS, number_of
@@ -65,6 +67,8 @@ from openclaw_actors.messages import (
     Ping,
     Pong,
     Ready,
+    Reconfigure,
+    Reconfigured,
     RecordDelivery,
     SessionEvents,
     SessionLost,
@@ -94,7 +98,7 @@ class SmsOutbox(AsyncActor):
     def __init__(self) -> None:
         super().__init__()
         self._core: OutboxCore
-        self._carrier: Carrier | None = None
+        self._carriers: Replaceable[Carrier] | None = None
         self._aside: Counter[str] = Counter()
         """Replies that are set aside, by state."""
         self._waiting = 0
@@ -112,17 +116,31 @@ class SmsOutbox(AsyncActor):
         self.counters = counters_of(message.name)
         config = decode(message.settings).channels.sms.twilio
         try:
-            token = own_secrets(message).get(_TOKEN, "")
+            carrier = _carrier(config, message)
         except ConfigError as error:
             self.call_later(_EXIT_AFTER_ANSWER_S, self.stop, "not usable")
             return InitFailed(reason=str(error), code="configuration")
         self._directory = ServiceDirectory(message.directory)
-        self._carrier = Carrier(config, token)
-        if self._carrier.missing:
-            logger.error("no SMS can be sent: %s", self._carrier.missing)
+        self._carriers = Replaceable(carrier, lambda coro: self.spawn(coro, name="close a carrier"))
         self._core = OutboxCore(_limits(config), end_of_part, self.counters)
         self.spawn(self._list_again(), name="list what is undelivered")
         return Ready(pid=os.getpid(), incarnation=message.incarnation)
+
+    @handles(Reconfigure)
+    def reconfigure(self, message: Reconfigure, sender: Address) -> Reconfigured:
+        """Sends in another way from now on; what is on its way comes to its end."""
+        config = decode(message.settings)
+        twilio = config.channels.sms.twilio
+        try:
+            carrier = _carrier(twilio, message)
+        except ConfigError as error:
+            raise AskRefused("configuration", str(error)) from None
+        assert self._carriers is not None
+        self._carriers.replace(carrier)
+        self._core.limits = _limits(twilio)
+        self._schedule_tick()
+        logs.use(level=config.logging.level, form=config.logging.format)
+        return Reconfigured(text=carrier.missing)
 
     @handles(Directory)
     def learn_addresses(self, message: Directory, sender: Address) -> None:
@@ -165,8 +183,8 @@ class SmsOutbox(AsyncActor):
 
     async def on_stop(self) -> None:
         """Closes the connections to Twilio."""
-        if self._carrier is not None:
-            await self._carrier.close()
+        if self._carriers is not None:
+            await self._carriers.close()
 
     # What is due
 
@@ -281,12 +299,16 @@ class SmsOutbox(AsyncActor):
             logger.info("%s, part %d: %s", name, delivery.part, delivery.state)
 
     async def _post(self, post: Post) -> None:
-        assert self._carrier is not None
-        self._happened(Posted(post.session, await self._carrier.post(post)))
+        assert self._carriers is not None
+        with self._carriers.used() as carrier:
+            outcome = await carrier.post(post)
+        self._happened(Posted(post.session, outcome))
 
     async def _look(self, look: Look) -> None:
-        assert self._carrier is not None
-        self._happened(Looked(look.session, await self._carrier.look(look)))
+        assert self._carriers is not None
+        with self._carriers.used() as carrier:
+            outcome = await carrier.look(look)
+        self._happened(Looked(look.session, outcome))
 
     async def _opt_out(self, session: str) -> None:
         message = SetDoNotText(phone=number_of(session), do_not_text=True, at=time.time())
@@ -313,6 +335,13 @@ class SmsOutbox(AsyncActor):
     def _look_at_the_clock(self) -> None:
         self._tick = None
         self._happened(Tick())
+
+
+def _carrier(config: TwilioConfig, message: Init | Reconfigure) -> Carrier:
+    carrier = Carrier(config, own_secrets(message).get(_TOKEN, ""))
+    if carrier.missing:
+        logger.error("no SMS can be sent: %s", carrier.missing)
+    return carrier
 
 
 def _limits(config: TwilioConfig) -> OutboxLimits:

@@ -9,27 +9,27 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import get_args
 
-import msgspec
 from thespian.actors import ActorExitRequest
 
 from openclaw_actors import logs
-from openclaw_actors.actors.catalogue import CHANNELS, MCP, OUTBOXES, is_essential, load, services_of
+from openclaw_actors.actors.catalogue import CHANNELS, OUTBOXES, is_essential, load, services_of
 from openclaw_actors.actors.numbers import begin_numbers
 from openclaw_actors.actors.operations import Operations
+from openclaw_actors.actors.reloads import Reloads
 from openclaw_actors.actors.rundir import mark_stopping
 from openclaw_actors.actors.service import Service
 from openclaw_actors.actors.session_operations import SessionOperations, SessionRequest
 from openclaw_actors.actors.supervisor_approvals import OperatorApprovals
-from openclaw_actors.actors.supervisor_mcp import McpServers, restart_limits, start_timeout_s
+from openclaw_actors.actors.supervisor_mcp import McpServers, start_timeout_s
 from openclaw_actors.actors.supervisor_outbox import OutboxRequests
+from openclaw_actors.actors.supervisor_reload import ReloadRequests
 from openclaw_actors.actors.supervisor_store import StoreRequests
 from openclaw_actors.actorsystem import ActorFailed, AsyncActor, address_key, handles
 from openclaw_actors.config import decode, encode, find_paths
-from openclaw_actors.core.supervision import RestartPolicy
+from openclaw_actors.config.origin import decode_origin
 from openclaw_actors.errors import ActorError, AskRefused, AskTimeout
 from openclaw_actors.messages import (
     Address,
@@ -77,21 +77,7 @@ _OUTBOX_S = 1.0
 _EXIT_AFTER_ANSWER_S = 0.05
 
 
-_TOKENS = ("auth_token", "auth.tokens.")
-_TWILIO = "channels.sms.twilio."
-_SECRETS: Mapping[str, tuple[str, ...]] = {
-    "model": ("llm.",),
-    # Which file a database is, the tool in the session has to know; the router passes the reference on.
-    "router": ("plugins.native.database.",),
-    "websocket": _TOKENS,
-    "http": _TOKENS,
-    "sms": (_TWILIO,),
-    "search": ("plugins.native.web_search.",),
-}
-"""How the keys of a service's secrets begin."""
-
-
-class Supervisor(OperatorApprovals, OutboxRequests, StoreRequests, McpServers, AsyncActor):
+class Supervisor(OperatorApprovals, OutboxRequests, StoreRequests, McpServers, ReloadRequests, AsyncActor):
     """Owns the tree of actors."""
 
     process_name = "supervisor"
@@ -116,14 +102,12 @@ class Supervisor(OperatorApprovals, OutboxRequests, StoreRequests, McpServers, A
         """Starts every service; if one cannot start, everything ends with its reason."""
         self.incarnation = message.incarnation
         self._config = decode(message.settings)
-        self._secrets = message.secrets
-        self._settings = message.settings
+        self._reloads = Reloads(self, decode_origin(message.origin), message.secrets)
         self._log_path = find_paths(
             self._config.state_dir, self._config.memory.storage_path, os.environ
         ).logs.joinpath("gateway.log")
         for name in services_of(self._config):
-            policy = RestartPolicy(restart_limits(self._config, name))
-            self._services[name] = Service(name, policy, essential=is_essential(name))
+            self._services[name] = self._reloads.service(name)
         self._numbers = begin_numbers(self, self._services, self._config.state_dir)
         self._operations = Operations(self, self._services, self._config, self._numbers)
         self._conversations = SessionOperations(self._operations)
@@ -135,7 +119,6 @@ class Supervisor(OperatorApprovals, OutboxRequests, StoreRequests, McpServers, A
             if failure is not None:
                 self._draining = True
                 return InitFailed(reason=f"{service.name}: {failure.reason}", code=failure.code)
-        self._keep_ports()
         self._up = True
         for service in self._services.values():
             self._restart(service, 0)  # those that nobody waits for
@@ -190,11 +173,11 @@ class Supervisor(OperatorApprovals, OutboxRequests, StoreRequests, McpServers, A
             name=service.name,
             incarnation=service.incarnation,
             instance=service.instance,
-            settings=self._settings,
+            settings=encode(self._reloads.settings_of(service)),
             directory=self._directory(),
-            secrets=self._secrets_for(service.name),
+            secrets=dict(service.secrets),
         )
-        timeout_s = start_timeout_s(self._config, service.name)
+        timeout_s = start_timeout_s(service.config, service.name)
         asking = asyncio.ensure_future(self.ask(address, init, timeout_s=timeout_s))
         await asyncio.sleep(0)  # it is on its way: nobody's message may come before it
         self._broadcast()
@@ -220,22 +203,6 @@ class Supervisor(OperatorApprovals, OutboxRequests, StoreRequests, McpServers, A
         elif service.address is not None:
             self.send(service.address, self._directory())
         return None
-
-    def _secrets_for(self, name: str) -> dict[str, str]:
-        """References to the secrets that this service needs, and no others."""
-        wanted = (
-            (f"mcp.servers.{name.removeprefix(MCP)}.",) if name.startswith(MCP) else _SECRETS.get(name, ())
-        )
-        if name == "http" and self._config.channels.sms.twilio.enabled:
-            wanted = (*wanted, _TWILIO)
-        return {key: ref for key, ref in self._secrets.items() if key.startswith(wanted)}
-
-    def _keep_ports(self) -> None:
-        """A channel's next incarnation listens where clients know it, also if any port would have done."""
-        ws_port = int(self._services["websocket"].bound.rpartition(":")[2])
-        http_port = int(self._services["http"].bound.rpartition(":")[2])
-        http = msgspec.structs.replace(self._config.http, port=http_port)
-        self._settings = encode(msgspec.structs.replace(self._config, port=ws_port, http=http))
 
     # Deaths
 
@@ -278,12 +245,11 @@ class Supervisor(OperatorApprovals, OutboxRequests, StoreRequests, McpServers, A
     # The watchdog
 
     async def _watch(self) -> None:
-        interval_s = self._config.supervision.ping_interval_seconds
         while True:
             for service in self._services.values():
                 if service.state == "running":
                     self.spawn(self._ping(service), name=f"ping {service.name}")
-            await asyncio.sleep(interval_s)
+            await asyncio.sleep(self._config.supervision.ping_interval_seconds)
 
     async def _ping(self, service: Service) -> None:
         address, pid = service.address, service.pid
@@ -321,7 +287,9 @@ class Supervisor(OperatorApprovals, OutboxRequests, StoreRequests, McpServers, A
         """Why the gateway is not ready, and if asked for, also what it can do without."""
         draining = ("draining",) if self._draining or not self._takes else ()
         services = [each for each in self._services.values() if each.essential or all_of_them]
-        return draining + tuple(p for each in services for p in (each.told if all_of_them else each.problems))
+        warnings = self._reloads.warnings if all_of_them else ()
+        found = (problem for each in services for problem in (each.told if all_of_them else each.problems))
+        return draining + tuple(found) + warnings
 
     @handles(GetHealth)
     def health(self, message: GetHealth, sender: Address) -> GatewayHealth:

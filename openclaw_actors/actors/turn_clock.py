@@ -51,10 +51,14 @@ class TurnClock:
             return
         self._turn_id = turn_id
         self.correlation_id = correlation_id
-        self._left_s = self._limit_s
         self.began_at = time.monotonic()
         self._began()
+        self._left_s = self._limit_s
         self._run()
+
+    def use(self, limit_s: float) -> None:
+        """From the next turn on, one may run so long."""
+        self._limit_s = limit_s
 
     def hold(self) -> None:
         """A person is asked: the time does not count."""

@@ -25,7 +25,7 @@ from openclaw_actors.channels.websocket.handshake import Page, RequestHead
 from openclaw_actors.config import GatewayConfig, decode
 from openclaw_actors.config.tls import TlsUnusable
 from openclaw_actors.core.refusals import TOO_LARGE, refusal_of
-from openclaw_actors.errors import ConfigError, FrameTooLarge
+from openclaw_actors.errors import AskRefused, ConfigError, FrameTooLarge
 from openclaw_actors.messages import (
     Accepted,
     Address,
@@ -42,6 +42,8 @@ from openclaw_actors.messages import (
     Ping,
     Pong,
     Ready,
+    Reconfigure,
+    Reconfigured,
     Refused,
     ReplayPage,
     SessionEvents,
@@ -101,8 +103,7 @@ class WebSocketChannel(AsyncActor):
         if self._gate is not None:
             self.spawn(self._gate.keep_fresh(), name="certificate")
         self._use_router()
-        timeouts = (self._server.limits.open_timeout_s, config.websocket.accept_timeout_seconds)
-        self._tick_s = max(_MIN_TICK_S, min(_TICK_S, *(timeout / 4 for timeout in timeouts)))
+        self._tick_s = _tick_s(config)
         self._tick()
         return Ready(pid=os.getpid(), incarnation=message.incarnation, detail={"address": address})
 
@@ -118,6 +119,19 @@ class WebSocketChannel(AsyncActor):
             counters=self.counters,
             gate=self._gate,
         )
+
+    @handles(Reconfigure)
+    def reconfigure(self, message: Reconfigure, sender: Address) -> Reconfigured:
+        """Lets in, and limits, by another configuration; the port stays."""
+        config = decode(message.settings)
+        try:
+            principals = principals_of(config, own_secrets(message))
+        except ConfigError as problem:
+            raise AskRefused("configuration", str(problem)) from None
+        revoked = self._server.use(config, principals)
+        self._tick_s = _tick_s(config)
+        logs.use(level=config.logging.level, form=config.logging.format)
+        return Reconfigured(text=f"{_doing(revoked)} closed: the token is revoked" if revoked else "")
 
     @handles(Directory)
     def learn_addresses(self, message: Directory, sender: Address) -> None:
@@ -270,6 +284,12 @@ class WebSocketChannel(AsyncActor):
             return
         health = await self._health.health()
         link.answer(200, health_page(health.uptime_seconds), content_type="application/json")
+
+
+def _tick_s(config: GatewayConfig) -> float:
+    settings = config.websocket
+    timeouts = (settings.open_timeout_seconds, settings.accept_timeout_seconds)
+    return max(_MIN_TICK_S, min(_TICK_S, *(timeout / 4 for timeout in timeouts)))
 
 
 def _doing(connections: int) -> str:

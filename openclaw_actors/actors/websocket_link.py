@@ -114,6 +114,11 @@ class Link(asyncio.Protocol):
         name = self._transport.get_extra_info("peername")
         return str(name[0]) if name else "unknown"
 
+    def use(self, limits: LinkLimits) -> None:
+        """Other limits hold, from the next message on."""
+        self._limits = limits
+        self._protocol.max_message_size = limits.max_message_bytes
+
     # Handshake
 
     def welcome(self, connection_id: str, address: str) -> bool:

@@ -33,6 +33,7 @@ logger = logging.getLogger(__name__)
 
 _CONNECTION_LIMIT = (1008, "connection limit exceeded")
 _SLOW_CONSUMER = (1008, "slow consumer")
+_TOKEN_REVOKED = (1008, "token revoked")
 _SHUTDOWN = (1001, "shutdown")
 _INTERNAL_ERROR = (1011, "internal error")
 _MAX_OPENING = 512
@@ -71,24 +72,11 @@ class WebSocketServer:
         gate: TlsGate | None = None,
     ) -> None:
         settings = config.websocket
-        self.limits = LinkLimits(
-            max_message_bytes=settings.max_message_bytes,
-            send_buffer_bytes=settings.send_buffer_bytes,
-            open_timeout_s=settings.open_timeout_seconds,
-            close_timeout_s=settings.close_timeout_seconds,
-            ping_interval_s=settings.ping_interval_seconds,
-            ping_timeout_s=settings.ping_timeout_seconds,
-        )
+        self.limits = _link_limits(config)
         self.core = WebSocketCore(
             channel=channel,
             instance=instance,
-            limits=ChannelLimits(
-                max_pending=config.sessions.max_pending,
-                max_text_chars=settings.max_text_chars,
-                messages_per_minute=settings.messages_per_minute_per_connection,
-                max_connections_per_address=settings.max_connections_per_ip,
-                accept_timeout_s=settings.accept_timeout_seconds,
-            ),
+            limits=_channel_limits(config),
             outputs=self,
             counters=counters,
         )
@@ -96,7 +84,7 @@ class WebSocketServer:
         self._loop = loop
         self._make = gate.guard(self._link) if gate is not None else self._link
         self._page = page
-        self._messages_per_minute = settings.messages_per_minute_per_connection
+        self._principals = principals
         self._doorman = Doorman(
             principals=principals,
             security=config.security,
@@ -121,6 +109,32 @@ class WebSocketServer:
 
     def _link(self) -> Link:
         return Link(self, self._loop)
+
+    def use(self, config: GatewayConfig, principals: Principals) -> int:
+        """Another configuration holds, for the connections that are there, too.
+
+        Returns:
+            How many connections are closed, since their token lets nobody in any more.
+        """
+        before, self._principals = self._principals, principals
+        self._doorman = self._doorman.successor(principals, config.security)
+        settings = config.websocket
+        self._admission.use(
+            max_total=settings.max_connections, max_per_address=settings.max_connections_per_ip
+        )
+        self._max_sockets = settings.max_connections + _MAX_OPENING + _MAX_CLOSING
+        self.core.use(_channel_limits(config))
+        self.limits = _link_limits(config)
+        for link in self._sockets:
+            link.use(self.limits)
+        revoked = [
+            each
+            for each in self.core.connections.values()
+            if not principals.still_know(each.principal, before)
+        ]
+        for connection in revoked:
+            self.close(connection.id, *_TOKEN_REVOKED)
+        return len(revoked)
 
     @property
     def connections(self) -> int:
@@ -240,7 +254,7 @@ class WebSocketServer:
                 session_id=welcome.session_id if welcome.v2 or welcome.session_id else connection_id,
                 bound=answers is not None and welcome.session_id is None,
                 answers=answers,
-                messages_per_minute=self._messages_per_minute,
+                messages_per_minute=self.core.limits.messages_per_minute,
             )
         )
 
@@ -275,3 +289,26 @@ class WebSocketServer:
             link.address = ""
         if not self._sockets:
             self._all_lost.set()
+
+
+def _link_limits(config: GatewayConfig) -> LinkLimits:
+    settings = config.websocket
+    return LinkLimits(
+        max_message_bytes=settings.max_message_bytes,
+        send_buffer_bytes=settings.send_buffer_bytes,
+        open_timeout_s=settings.open_timeout_seconds,
+        close_timeout_s=settings.close_timeout_seconds,
+        ping_interval_s=settings.ping_interval_seconds,
+        ping_timeout_s=settings.ping_timeout_seconds,
+    )
+
+
+def _channel_limits(config: GatewayConfig) -> ChannelLimits:
+    settings = config.websocket
+    return ChannelLimits(
+        max_pending=config.sessions.max_pending,
+        max_text_chars=settings.max_text_chars,
+        messages_per_minute=settings.messages_per_minute_per_connection,
+        max_connections_per_address=settings.max_connections_per_ip,
+        accept_timeout_s=settings.accept_timeout_seconds,
+    )

@@ -41,6 +41,13 @@ class Principals:
     def token_required(self) -> bool:
         return bool(self._digests)
 
+    def still_know(self, principal: str, before: Principals) -> bool:
+        """Whether who came in as this principal could come in so again, with the token of before."""
+        if not self._digests:
+            return principal == LOCAL_PRINCIPAL
+        known = dict(self._digests).get(principal)
+        return known is not None and known == dict(before._digests).get(principal)
+
     def identify(self, token: str | None) -> str | None:
         """Whose token this is, or None. Takes the same time for every token of a length, known or not."""
         if not self._digests:

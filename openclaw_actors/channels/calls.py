@@ -77,6 +77,10 @@ class Calls:
     def __len__(self) -> int:
         return len(self._calls)
 
+    def use(self, *, wait_s: float) -> None:
+        """Another time holds."""
+        self._wait_s = wait_s
+
     def begin(self, call: Call, now: float) -> None:
         """Make a call."""
         self._calls[call.request.call_id] = call

@@ -47,6 +47,11 @@ class Hold:
         self._per_session: dict[str, int] = {}
         self._bytes = 0
 
+    def use(self, *, max_per_session: int, timeout_s: float) -> None:
+        """Other limits hold, for what comes from now on."""
+        self._max_per_session = max_per_session
+        self._timeout_s = timeout_s
+
     def __len__(self) -> int:
         return len(self._held)
 
@@ -87,11 +92,7 @@ class Hold:
 
     def expired(self, now: float) -> list[Held]:
         """Let go of, and return, all whose deadline has passed."""
-        late: list[Held] = []
-        for held in self._held.values():
-            if held.deadline > now:
-                break
-            late.append(held)
+        late = [held for held in self._held.values() if held.deadline <= now]
         for held in late:
             self.release(held.deliver.delivery_id)
         return late

@@ -40,16 +40,37 @@ class Invocation:
     state_dir: str | None = None
     debug: bool = False
 
-    def load(self, overrides: Mapping[str, object] | None = None, *, to_start: bool = True) -> Loaded:
+    def load(self) -> Loaded:
         """Read the configuration; see `config.load`. Raises ConfigError."""
         from openclaw_actors.config import load
 
+        return load(self.config_file, os.environ, self.overrides())
+
+    def overrides(self, others: Mapping[str, object] | None = None) -> dict[str, object]:
+        """Dotted key -> value, of the command line."""
         state_dir = {} if self.state_dir is None else {"state_dir": self.state_dir}
-        return load(self.config_file, os.environ, {**state_dir, **(overrides or {})}, to_start=to_start)
+        return {**state_dir, **(others or {})}
+
+    def find(self) -> Loaded:
+        """Read what is needed to find a gateway that runs.
+
+        It is found, and so can be looked at and ended, also when its configuration is broken by now.
+
+        Raises:
+            ConfigError: something is wrong, and no gateway runs where the rest of it leads.
+        """
+        from openclaw_actors.actors.rundir import read_record
+        from openclaw_actors.config import examine
+        from openclaw_actors.errors import ConfigError
+
+        loaded, problems = examine(self.config_file, os.environ, self.overrides(), to_start=False)
+        if problems and read_record(paths_of(loaded).run) is None:
+            raise ConfigError(problems)
+        return loaded
 
     def paths(self) -> StatePaths:
-        """Where the gateway that is meant keeps its state. Raises ConfigError."""
-        return paths_of(self.load(to_start=False))
+        """Where the gateway that is meant keeps its state. Raises ConfigError, as `find`."""
+        return paths_of(self.find())
 
 
 def paths_of(loaded: Loaded) -> StatePaths:

@@ -17,8 +17,9 @@ from typing import NoReturn
 import msgspec
 
 from openclaw_actors.config import GatewayConfig, secret_variables
+from openclaw_actors.config.lastgood import LastGood
 from openclaw_actors.config.rules import secret_refs
-from openclaw_actors.config.secrets import travelling, values_for_vault, without_values
+from openclaw_actors.config.secrets import travelling, vault_content, without_values
 from openclaw_actors.config.vault import VaultUnusable, fill_vault, read_head, vault_path
 from openclaw_actors.errors import OpenClawError
 
@@ -35,12 +36,19 @@ class Handover(msgspec.Struct, frozen=True, kw_only=True):
     """The configuration file that was read."""
     references: dict[str, str] = {}
     """Dotted key -> reference into the vault, or to a file."""
+    vault: str = ""
+    """Where the vault is; empty: there is none."""
+    hidden: tuple[str, ...] = ()
+    """Names of the variables that are in it instead of in the environment."""
+    good: LastGood | None = None
+    """What is kept for the next start once the gateway is up; None: nothing new."""
+    warning: str = ""
+    """Why it is not the configuration that was meant; empty: it is."""
 
 
 class _Head(msgspec.Struct, frozen=True, kw_only=True):
     pid: int
-    config: GatewayConfig
-    file: str | None
+    known: Handover
 
 
 def must_hand_over(config: GatewayConfig, environ: Mapping[str, str]) -> bool:
@@ -49,21 +57,23 @@ def must_hand_over(config: GatewayConfig, environ: Mapping[str, str]) -> bool:
     return held or config.tls.key is not None or any(True for _ in secret_refs(config))
 
 
-def hand_over(config: GatewayConfig, file: str | None) -> NoReturn:
+def hand_over(known: Handover) -> NoReturn:
     """Execute this process anew, without secrets.
 
     Args:
-        config: what `load` accepted.
-        file: the configuration file that was read.
+        known: what `load` accepted, with values of secrets, and what belongs to it.
 
     Raises:
         ConfigError: a reference does not resolve any more.
         OpenClawError: the kernel does not do it.
     """
-    head = _Head(pid=os.getpid(), config=without_values(config), file=file)
-    hidden = {os.fsencode(name) for name in secret_variables(config, os.environ)}
+    config = known.config
+    names = tuple(sorted(secret_variables(config, os.environ)))
+    hidden = {os.fsencode(name) for name in names}
     environ = {name: value for name, value in os.environb.items() if name not in hidden}
-    secrets = values_for_vault(config, os.environ)
+    secrets = vault_content(config, os.environ, names)
+    told = msgspec.structs.replace(known, config=without_values(config), hidden=names)
+    head = _Head(pid=os.getpid(), known=told)
     try:
         vault = fill_vault(secrets, msgspec.json.encode(head))
     except OSError as error:
@@ -112,5 +122,6 @@ def take_over(environ: Mapping[str, str]) -> Handover | str | None:
         # Not ignored: if this process did execute itself, it would do so again for ever.
         raise OpenClawError(f"{VARIABLE} does not lead to the secrets: {error}; unset it") from None
     os.set_inheritable(vault, False)
-    references = travelling(head.config, environ, vault_path(vault))
-    return Handover(config=head.config, file=head.file, references=references)
+    at = vault_path(vault)
+    references = travelling(head.known.config, environ, at)
+    return msgspec.structs.replace(head.known, references=references, vault=at)

@@ -40,6 +40,7 @@ PROGRAM = "openclaw-actors"
 _COMMANDS = {
     "start": ("openclaw_actors.cli.start", "Run the gateway in the foreground."),
     "stop": ("openclaw_actors.cli.stop", "Drain and end the running gateway."),
+    "reload": ("openclaw_actors.cli.reload", "Read the configuration again, without a restart."),
     "status": ("openclaw_actors.cli.status", "Show the tree of actors."),
     "health": ("openclaw_actors.cli.health", "Exit 0 if the gateway is healthy; for containers."),
     "send": ("openclaw_actors.cli.send", "Send one message and stream the answer."),

@@ -6,8 +6,10 @@ __all__ = ["command"]
 
 import asyncio
 import gc
+import logging
 import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -16,7 +18,7 @@ from openclaw_actors.cli.common import Invocation, common_options, pass_invocati
 
 if TYPE_CHECKING:
     from openclaw_actors.cli.handover import Handover
-    from openclaw_actors.config import StatePaths
+    from openclaw_actors.config import Loaded, StatePaths
 
 LOG_NAME = "gateway.log"
 _PORT = click.IntRange(0, 65_535)
@@ -26,10 +28,20 @@ _PORT = click.IntRange(0, 65_535)
 @click.option("--demo", is_flag=True, help="Use the demo provider, whatever the configuration says.")
 @click.option("--port", type=_PORT, metavar="PORT", help="Of the WebSocket channel; 0 is any free one.")
 @click.option("--http-port", type=_PORT, metavar="PORT", help="Of the HTTP channel; 0 is any free one.")
+@click.option(
+    "--no-last-good",
+    is_flag=True,
+    help="Do not start on the last good configuration where the present one is broken.",
+)
 @common_options
 @pass_invocation
-def command(invocation: Invocation, *, demo: bool, port: int | None, http_port: int | None) -> None:
-    """Run the gateway in the foreground. SIGTERM or Ctrl-C ends it in order, a second one at once."""
+def command(
+    invocation: Invocation, *, demo: bool, port: int | None, http_port: int | None, no_last_good: bool
+) -> None:
+    """Run the gateway in the foreground. SIGTERM or Ctrl-C ends it in order, a second one at once.
+
+    SIGHUP has it read its configuration again, as `reload` does.
+    """
     overrides: dict[str, object] = {}
     if demo:
         overrides.update({"llm.provider": "demo", "llm.demo_faults": True})
@@ -37,15 +49,21 @@ def command(invocation: Invocation, *, demo: bool, port: int | None, http_port: 
         overrides["port"] = port
     if http_port is not None:
         overrides["http.port"] = http_port
-    known = _read_or_take_over(invocation, overrides)
+    if invocation.debug:
+        overrides["logging.level"] = "debug"
+    overrides = invocation.overrides(overrides)
+    known = _read_or_take_over(invocation, overrides, last_good=not no_last_good)
     _say(f"configuration: {known.file or 'built-in defaults'}")
-    code = _run(invocation, known)
+    if known.warning:
+        _say(f"NOT THE PRESENT CONFIGURATION: {known.warning}")
+    code = _run(invocation, known, overrides)
     click.get_current_context().exit(code)
 
 
-def _read_or_take_over(invocation: Invocation, overrides: dict[str, object]) -> Handover:
+def _read_or_take_over(invocation: Invocation, overrides: dict[str, object], *, last_good: bool) -> Handover:
     """The configuration, in a process that neither holds a secret nor has ever held one."""
     from openclaw_actors.cli.handover import VARIABLE, Handover, hand_over, must_hand_over, take_over
+    from openclaw_actors.config.lastgood import last_good_of
 
     taken = take_over(os.environ)
     os.environ.pop(VARIABLE, None)
@@ -53,35 +71,90 @@ def _read_or_take_over(invocation: Invocation, overrides: dict[str, object]) -> 
         return taken
     if taken is not None:
         click.echo(f"Error: {taken}", err=True)
-    loaded = invocation.load(overrides)
-    for warning in loaded.warnings:
-        click.echo(f"Warning: {warning}", err=True)
-    file = None if loaded.path is None else str(loaded.path)
+    loaded, warning = _load(invocation, overrides, last_good=last_good)
+    for line in loaded.warnings:
+        click.echo(f"Warning: {line}", err=True)
+    known = Handover(
+        config=loaded.config,
+        file=None if loaded.path is None else str(loaded.path),
+        good=None if warning else last_good_of(loaded),
+        warning=warning,
+    )
     if must_hand_over(loaded.config, os.environ):
-        hand_over(loaded.config, file)
-    return Handover(config=loaded.config, file=file)
+        hand_over(known)
+    return known
 
 
-def _run(invocation: Invocation, known: Handover) -> int:
+def _load(invocation: Invocation, overrides: dict[str, object], *, last_good: bool) -> tuple[Loaded, str]:
+    """The configuration and, if it is the last good one, why.
+
+    Raises:
+        ConfigError: something is wrong, and no last good configuration can stand in.
+    """
+    from openclaw_actors.cli.tables import when
+    from openclaw_actors.config import examine
+    from openclaw_actors.config.lastgood import LastGoodUnusable, load_last_good
+    from openclaw_actors.errors import ConfigError
+
+    loaded, problems = examine(invocation.config_file, os.environ, overrides)
+    if not problems:
+        return loaded, ""
+    if not last_good:
+        raise ConfigError(problems)
+    try:
+        good, kept = load_last_good(
+            Path(loaded.config.state_dir), invocation.config_file, os.environ, overrides
+        )
+    except LastGoodUnusable as reason:
+        why = [f"the last good configuration cannot stand in: {reason}"] if str(reason) else []
+        raise ConfigError([*problems, *why]) from None
+    for problem in problems:
+        click.echo(f"Error: {problem}", err=True)
+    others = f" and {len(problems) - 1} more" if len(problems) > 1 else ""
+    warning = (
+        f"the configuration is broken ({problems[0]}{others}); this gateway runs on the last good one, "
+        f"of {when(kept.saved_at)}; mend it, then 'reload'"
+    )
+    click.echo(f"Warning: {warning}", err=True)
+    return good, warning
+
+
+def _run(invocation: Invocation, known: Handover, overrides: dict[str, object]) -> int:
     from openclaw_actors import logs
     from openclaw_actors.actors import catalogue
     from openclaw_actors.actors.root import Root, check_open_files
     from openclaw_actors.actors.root_boot import BootPlan
     from openclaw_actors.actors.service_manager import ServiceManager
     from openclaw_actors.config import prepare_paths
+    from openclaw_actors.config.origin import Origin, stamps_of
     from openclaw_actors.errors import AlreadyRunning
 
     config = known.config
     manager = ServiceManager.take(os.environ)
     paths = prepare_paths(config.state_dir, config.memory.storage_path, os.environ)
     check_open_files(config)
-    level = "debug" if invocation.debug else config.logging.level
-    logs.install(paths.logs / LOG_NAME, process="start", level=level, form=config.logging.format)
+    log = config.logging
+    logs.install(paths.logs / LOG_NAME, process="start", level=log.level, form=log.format)
     _say(f"state: {paths.state}")
     catalogue.load_all()
+    named = invocation.config_file
     plan = BootPlan(
-        config=config, secrets=known.references, run=paths.run, supervisor=catalogue.load("supervisor")
+        config=config,
+        secrets=known.references,
+        run=paths.run,
+        supervisor=catalogue.load("supervisor"),
+        origin=Origin(
+            file=None if named is None else os.path.abspath(named),
+            overrides=overrides,
+            vault=known.vault,
+            hidden=known.hidden,
+            stamps=stamps_of(known.references),
+            warning=known.warning,
+        ),
+        good=known.good,
     )
+    if known.warning:
+        logging.getLogger(__name__).error("%s", known.warning)
     gc.collect()
     gc.freeze()
 

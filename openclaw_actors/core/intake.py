@@ -29,6 +29,11 @@ class Intake:
         self._inbox: deque[Deliver] = deque()
         self._taken: list[Deliver] = []
 
+    def use(self, limits: SessionLimits) -> None:
+        """Other limits hold."""
+        self.admission.limits = limits
+        self._max_batch_chars = limits.max_batch_chars
+
     def __len__(self) -> int:
         return len(self._inbox)
 

@@ -81,6 +81,12 @@ class RateWindows:
             self._windows.move_to_end(key)
         return window.hit(now)
 
+    def use(self, limit: int) -> None:
+        """Let another number of hits pass; those that were let pass before count."""
+        self._limit = limit
+        for window in self._windows.values():
+            window.limit = max(1, limit)
+
     def is_full(self, key: str, now: float) -> bool:
         """Whether the next hit of this key would be refused; counts nothing."""
         window = self._windows.get(key)

@@ -97,6 +97,13 @@ class SessionCore:
         """Whether the store has some of the records in memory only, or none of them."""
         return self._writing.degraded
 
+    def use(self, limits: SessionLimits) -> None:
+        """Other limits hold, from the next turn on."""
+        self.limits = limits
+        self.intake.use(limits)
+        self.compaction.limits, self.compaction.token_budget = limits.compaction, limits.token_budget
+        self.approvals.timeout_s = limits.approval_timeout_s
+
     @property
     def idle(self) -> bool:
         """Nothing runs, waits or is being written; while draining, what waits may do so until the next start."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from openclaw_actors.core.router import RouterCore
-from openclaw_actors.core.routing import REACHABLE, Entry, Phase, PingSession, RouterEffect
+from openclaw_actors.core.routing import REACHABLE, Entry, Phase, PingSession, RouterEffect, RouterLimits
 from openclaw_actors.messages.lifecycle import Pong
 
 __all__ = ["Watchdog"]
@@ -22,8 +22,11 @@ class Watchdog:
 
     def __init__(self, router: RouterCore) -> None:
         self._router = router
-        self._limits = router.limits
         self._expected_at: float | None = None
+
+    @property
+    def _limits(self) -> RouterLimits:
+        return self._router.limits
 
     def next_tick_s(self) -> float:
         """Seconds until `tick` should be called again."""

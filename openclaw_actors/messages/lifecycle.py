@@ -57,6 +57,8 @@ class Init(Message):
     """Dotted key -> reference, of the secrets that this service needs and no others. It resolves them itself:
     `file:PATH`, or `vault:PATH:NAME` for what stood in the environment or in the configuration. `InitFailed` with the
     code `configuration` if one leads nowhere. The supervisor gets all of them, to pass on."""
+    origin: bytes = b""
+    """To the supervisor: where the configuration comes from, as `config.origin` writes it."""
 
 
 class InitSession(Message):

@@ -80,6 +80,10 @@ class UsageLedger:
         self._file = logs.SharedFile(self.path)
         self._lines = LineWriter(self._write, what="usage ledger")
 
+    def answers_by_default(self, model: str) -> None:
+        """Another model answers where a conversation wants nothing else."""
+        self._model = model
+
     def note(self, state: Conversation, record: Record) -> None:
         """A record is about to become part of a conversation."""
         if not isinstance(record, TurnEnded):

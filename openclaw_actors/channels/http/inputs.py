@@ -22,6 +22,7 @@ __all__ = [
     "ExportQuery",
     "OutboxPath",
     "OutboxQuery",
+    "ReloadBody",
     "RestoreBody",
     "RetentionBody",
     "SessionPath",
@@ -160,6 +161,10 @@ class ArchivePath(Input):
 
 class DrainBody(Input):
     cancel: Annotated[bool, Meta(description="Take new messages again.")] = False
+
+
+class ReloadBody(Input):
+    dry_run: Annotated[bool, Meta(description="Only say what would happen.")] = False
 
 
 class ShutdownBody(Input):

@@ -18,6 +18,7 @@ from openclaw_actors.channels.http.inputs import (
     ExportQuery,
     OutboxPath,
     OutboxQuery,
+    ReloadBody,
     RestoreBody,
     RetentionBody,
     SessionPath,
@@ -40,6 +41,7 @@ from openclaw_actors.messages.archive import ArchiveList, ArchivesPurged
 from openclaw_actors.messages.backup import RetentionReport
 from openclaw_actors.messages.outbox import OutboxDone, OutboxPage
 from openclaw_actors.messages.persistence import EventsPage
+from openclaw_actors.messages.reload import Reloaded
 
 __all__ = ["HEALTH_OPERATIONS", "OPERATIONS"]
 
@@ -132,6 +134,21 @@ OPERATIONS: tuple[Operation, ...] = (
         tag="gateway",
         body=DrainBody,
         answer=Done,
+        refusals=(409,),
+    ),
+    Operation(
+        name="reload",
+        method="POST",
+        path="/api/reload",
+        summary="Read the configuration again, and run on it without a restart.",
+        detail=(
+            "The same as `reload --json`. `code` says what came of it; with `refused` the configuration is broken, "
+            "`problems` says why, and nothing has changed. Where this channel itself has to be restarted, that comes "
+            "after the answer."
+        ),
+        tag="gateway",
+        body=ReloadBody,
+        answer=Reloaded,
         refusals=(409,),
     ),
     Operation(

@@ -99,6 +99,15 @@ class WebSocketCore:
         self._stops: dict[tuple[str, str], tuple[StopTurn, float]] = {}
         self._senders = RateWindows(limits.messages_per_minute * limits.max_connections_per_address)
 
+    def use(self, limits: ChannelLimits) -> None:
+        """Other limits hold, for the connections that are there, too."""
+        self.limits = limits
+        self.hold.use(max_per_session=limits.max_pending + 1, timeout_s=limits.accept_timeout_s)
+        self.decisions.use(timeout_s=limits.accept_timeout_s)
+        self._senders.use(limits.messages_per_minute * limits.max_connections_per_address)
+        for connection in self.connections.values():
+            connection.messages.limit = max(1, limits.messages_per_minute)
+
     # Connections
 
     def opened(self, connection: Connection) -> None:

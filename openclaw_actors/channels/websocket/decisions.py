@@ -33,6 +33,10 @@ class Decisions:
         self._timeout_s = timeout_s
         self._held: dict[tuple[str, str, str], tuple[DecideApproval, float]] = {}
 
+    def use(self, *, timeout_s: float) -> None:
+        """Another time holds, for what is decided from now on."""
+        self._timeout_s = timeout_s
+
     def decide(
         self, connection: Connection, approval_id: str, session_id: str | None, now: float, *, approved: bool
     ) -> bool:

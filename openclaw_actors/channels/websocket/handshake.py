@@ -126,6 +126,13 @@ class Doorman:
         )
         self.draining = False
 
+    def successor(self, principals: Principals, security: SecurityConfig) -> Doorman:
+        """Who takes over when another configuration holds."""
+        port = self._origins.http_port
+        other = Doorman(principals=principals, security=security, http_port=port, scheme=self._scheme)
+        other.draining = self.draining
+        return other
+
     def use_http_port(self, port: int) -> None:
         """The HTTP channel listens here; it may have been given any free port."""
         self._origins.http_port = port

@@ -19,6 +19,11 @@ class ConnectionLimits:
         self._per_address: dict[str, int] = {}
         self.total = 0
 
+    def use(self, *, max_total: int, max_per_address: int) -> None:
+        """Other limits hold; connections that are there stay."""
+        self._max_total = max_total
+        self._max_per_address = max_per_address
+
     @property
     def addresses(self) -> int:
         return len(self._per_address)

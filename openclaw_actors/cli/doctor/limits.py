@@ -7,10 +7,10 @@ __all__ = ["look"]
 import os
 from collections.abc import Iterator
 
-from openclaw_actors.actors.root import FILES_FOR_ITSELF, FILES_PER_SESSION
 from openclaw_actors.cli.doctor import proc
 from openclaw_actors.cli.doctor.context import Context
 from openclaw_actors.cli.doctor.finding import Finding, error, info, ok, warning
+from openclaw_actors.config.rules import FILES_FOR_ITSELF, FILES_PER_SESSION
 
 PROCESSES_FOR_ITSELF = 8
 """`start`, admin, supervisor and the services."""

@@ -15,10 +15,23 @@ from pathlib import Path
 
 from openclaw_actors.actors import catalogue
 from openclaw_actors.actors.rundir import mark_stopping
+from openclaw_actors.actors.service_settings import with_ports
 from openclaw_actors.actorsystem import Address, AsyncActor, handles
 from openclaw_actors.cli.main import main as real_main
 from openclaw_actors.config import decode
-from openclaw_actors.messages import Done, Init, InitFailed, Ping, Pong, Ready, Shutdown
+from openclaw_actors.config.origin import decode_origin
+from openclaw_actors.errors import AskRefused
+from openclaw_actors.messages import (
+    Done,
+    Init,
+    InitFailed,
+    Ping,
+    Pong,
+    Ready,
+    Reload,
+    Shutdown,
+    WatchSettings,
+)
 
 
 class StubChild(AsyncActor):
@@ -43,7 +56,10 @@ class StubSupervisor(AsyncActor):
             return InitFailed(reason="the port is in use", code="port_in_use")
         if os.environ.get("STUB") == "dies":
             os._exit(1)
-        config = decode(message.settings)
+        listening = decode_origin(message.origin).listening
+        config = with_ports(
+            decode(message.settings), ws=listening.get("websocket", ""), http=listening.get("http", "")
+        )
         child = self.create(StubChild)
         await self.ask(child, Ping(), timeout_s=30.0)
         detail = {}
@@ -52,6 +68,14 @@ class StubSupervisor(AsyncActor):
             self.servers.append(server)
             detail[name] = f"{config.bind_address}:{server.sockets[0].getsockname()[1]}"
         return Ready(pid=os.getpid(), incarnation=message.incarnation, detail=detail)
+
+    @handles(WatchSettings)
+    async def watch_settings(self, message: WatchSettings, sender: Address) -> None:
+        await self.loop.create_future()
+
+    @handles(Reload)
+    def reload(self, message: Reload, sender: Address) -> None:
+        raise AskRefused("unknown", "a stub has one configuration")
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")

@@ -25,6 +25,7 @@ from openclaw_actors.actors.http_operations import (
 )
 from openclaw_actors.channels.auth import Principals
 from openclaw_actors.channels.http.declaring import Input, Operation
+from openclaw_actors.channels.openai.repeats import Repeats
 from openclaw_actors.config import GatewayConfig
 from openclaw_actors.core.series import Tally
 from openclaw_actors.errors import AskRefused
@@ -89,6 +90,7 @@ def served(
         deliveries=None,  # type: ignore[arg-type]
         turns=None,  # type: ignore[arg-type]
         calls=None,  # type: ignore[arg-type]
+        repeats=Repeats(),
         port=80,
     )
     app = web.Application()

@@ -15,6 +15,7 @@ from openclaw_actors.actors.drain_time import DrainTime
 from openclaw_actors.actors.numbers import Numbers
 from openclaw_actors.actors.service import Service
 from openclaw_actors.actorsystem import AsyncActor
+from openclaw_actors.config import GatewayConfig
 from openclaw_actors.core.metrics import kind_of, zeros
 from openclaw_actors.core.supervision import RestartLimits, RestartPolicy
 from openclaw_actors.errors import ActorGone
@@ -55,7 +56,7 @@ async def death(_number: int) -> Pong:
 
 def world(**answers: Callable[[int], Awaitable[Pong]]) -> tuple[Numbers, Asker, dict[str, Service], Board]:
     asker, board = Asker(answers), Board()
-    services = {name: Service(name, RestartPolicy(RestartLimits())) for name in answers}
+    services = {name: Service(name, RestartPolicy(RestartLimits()), GatewayConfig(), {}) for name in answers}
     for name, service in services.items():
         service.begin(name, os.getpid())
         service.state = "running"

@@ -151,3 +151,12 @@ def test_drain_comes_before_the_token() -> None:
     assert isinstance(refusal, Refusal)
     assert refusal.status == 503
     assert doorman.decide(RequestHead("GET", "/health", UPGRADE, "127.0.0.1")) == Page("health")
+
+
+def test_who_could_not_come_in_again_is_known_when_tokens_change() -> None:
+    nobody, before = Principals({}), Principals({"alice": "a", "bob": "b", "carl": "c"})
+    after = Principals({"alice": "a", "bob": "other"})
+    assert [after.still_know(name, before) for name in ("alice", "bob", "carl")] == [True, False, False]
+    assert not after.still_know("local", nobody)
+    assert nobody.still_know("local", nobody)
+    assert not nobody.still_know("alice", before)

@@ -37,9 +37,8 @@ def test_a_secret_that_stands_in_the_configuration_is_one_too() -> None:
 
 
 def head(**given: object) -> bytes:
-    return msgspec.json.encode(
-        {"pid": PID, "config": GatewayConfig(auth_token="env:A"), "file": "f", **given}
-    )
+    known = Handover(config=GatewayConfig(auth_token="env:A"), file="f", hidden=("A",), warning="w")
+    return msgspec.json.encode({"pid": PID, "known": known, **given})
 
 
 def test_who_has_executed_itself_knows_the_rest() -> None:
@@ -50,6 +49,9 @@ def test_who_has_executed_itself_knows_the_rest() -> None:
             config=GatewayConfig(auth_token="env:A"),
             file="f",
             references={"auth_token": f"vault:{vault_path(vault)}:env:A"},
+            vault=vault_path(vault),
+            hidden=("A",),
+            warning="w",
         )
         assert not os.get_inheritable(vault)
     finally:
@@ -63,7 +65,7 @@ def test_what_start_cannot_have_set_is_ignored_and_said(form: str) -> None:
     assert take_over({}) is None
 
 
-@pytest.mark.parametrize("given", [{"pid": 1}, {"pid": "x"}, {"config": 3}])
+@pytest.mark.parametrize("given", [{"pid": 1}, {"pid": "x"}, {"known": 3}])
 def test_a_vault_that_is_not_of_this_process_is_refused(given: dict[str, object]) -> None:
     vault = fill_vault({}, head(**given))
     try:

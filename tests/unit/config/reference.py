@@ -15,6 +15,7 @@ from msgspec import inspect
 
 from openclaw_actors.config import GatewayConfig, mask
 from openclaw_actors.config.checks import Kind, describe
+from openclaw_actors.config.effects import concern_of
 from openclaw_actors.config.layers import field_kind, key_names
 from openclaw_actors.config.model import DERIVED, NOT_YET
 
@@ -90,6 +91,18 @@ def default(key: str, defaults: dict[str, object]) -> str:
     return f"`{json.dumps(value)}`"
 
 
+def takes_effect(key: str) -> str:
+    """When a change of a key holds, after a reload."""
+    concerned = concern_of(key)
+    restarted = [name for name, effect in concerned.items() if effect == "actor_restart"]
+    if "gateway_restart" in concerned.values():
+        return "gateway restart"
+    if restarted:
+        names = ", ".join(f"`{'mcp:NAME' if name == 'mcp' else name}`" for name in restarted)
+        return f"restart of {names}"
+    return "at once; from the next turn on" if "sessions" in concerned else "at once"
+
+
 def _cell(text: str) -> str:
     return text.replace("|", "\\|")
 
@@ -107,11 +120,11 @@ def render() -> str:
         title = f"`{section}`" if section else "At the top level"
         rows = [
             f"| `{key.rpartition('.')[2]}` | {_cell(default(key, defaults))} | {_cell(allowed(key))} "
-            f"| {_cell(said[key])}{' *No effect yet.*' if key in NOT_YET else ''} |"
+            f"| {takes_effect(key)} | {_cell(said[key])}{' *No effect yet.*' if key in NOT_YET else ''} |"
             for key in keys
         ]
         note = ["Accepted, without effect yet.", ""] if waits else []
-        head = ["| key | default | may be | |", "|---|---|---|---|"]
+        head = ["| key | default | may be | takes effect | |", "|---|---|---|---|---|"]
         parts.append("\n".join([f"### {title}", "", *note, *head, *rows]))
     return "\n\n".join(parts)
 

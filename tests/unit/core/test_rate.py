@@ -55,3 +55,16 @@ def test_keys_do_not_count_for_each_other_and_idle_ones_are_forgotten() -> None:
     for number in range(500):
         windows.hit(f"n{number}", 120.0)
     assert len(windows) <= 100
+
+
+def test_another_limit_holds_for_windows_that_are_there_too() -> None:
+    windows = RateWindows(1)
+    assert windows.hit("a", 0.0)
+    assert not windows.hit("a", 1.0)
+    windows.use(3)
+    assert windows.hit("a", 2.0)
+    assert windows.hit("a", 3.0)
+    assert not windows.hit("a", 4.0)
+    windows.use(1)
+    assert not windows.hit("a", 5.0)
+    assert windows.hit("b", 5.0)
