@@ -52,7 +52,7 @@ SENT_AS_TEXT = ("/demo",)
 @pass_invocation
 def command(invocation: Invocation, *, session: str) -> None:
     """Hold a conversation. Without a terminal: a message a line in, the answers out."""
-    loaded = invocation.load(to_start=False)
+    loaded = invocation.find()
     if sys.stdin.isatty() and sys.stdout.isatty() and os.environ.get("TERM", "") not in DUMB_TERMINALS:
         from openclaw_actors.cli.chat_screen import run
     else:

@@ -24,7 +24,7 @@ def command(invocation: Invocation, *, ready: bool, as_json: bool) -> None:
     if as_json:
         print_json({"healthy": healthy, "problems": problems})
     elif healthy:
-        click.echo(f"healthy; without {'; '.join(problems)}" if problems else "healthy")
+        click.echo(f"healthy, but {'; '.join(problems)}" if problems else "healthy")
     else:
         click.echo(f"not healthy: {'; '.join(problems) or 'unknown'}", err=True)
     click.get_current_context().exit(0 if healthy else 1)

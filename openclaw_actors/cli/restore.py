@@ -32,7 +32,7 @@ def command(invocation: Invocation, *, file: Path, dry_run: bool, force: bool, a
     from openclaw_actors.store.files import Files
     from openclaw_actors.store.restoring import check, conversations_in, exchange, unpack
 
-    loaded = invocation.load(to_start=False)
+    loaded = invocation.find()
     paths = invocation.paths()
     if not dry_run:
         prepare_paths(loaded.config.state_dir, loaded.config.memory.storage_path, os.environ)

@@ -152,7 +152,7 @@ async def _send(invocation: Invocation, answer: Answer, *, text: str, session: s
     from openclaw_actors.cli.link import Link, token_of, websocket_target
     from openclaw_actors.errors import OpenClawError
 
-    loaded = invocation.load(to_start=False)
+    loaded = invocation.find()
     link = Link(
         Conversation(session=session),
         lambda: websocket_target(loaded),

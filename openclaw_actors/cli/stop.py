@@ -30,7 +30,7 @@ def command(invocation: Invocation, grace: float | None) -> None:
     """Ask the running gateway to finish what runs and to end, and wait until it is gone."""
     from openclaw_actors.cli.running import require_running
 
-    loaded = invocation.load(to_start=False)
+    loaded = invocation.find()
     run = paths_of(loaded).run
     record = require_running(run)
     grace_s = loaded.config.graceful_shutdown_seconds if grace is None else grace

@@ -52,7 +52,7 @@ def command(invocation: Invocation, *, since: float, by: str, as_json: bool) -> 
     """
     from openclaw_actors.store.usage import read_ledger
 
-    path = paths_of(invocation.load(to_start=False)).memory
+    path = paths_of(invocation.find()).memory
     lines = (line for line in read_ledger(path) if line.at >= since)
     if as_json:
         _print_json(lines)
