@@ -149,6 +149,12 @@ def _growth(report: Report, directory: Path, quick: bool) -> None:  # noqa: FBT0
     report.details += [curve.markdown() for curve in curves]
 
 
+def _reload(report: Report, directory: Path, quick: bool) -> None:  # noqa: FBT001
+    from benchmarks.reloading import measure_reload
+
+    report.rows += measure_reload(directory, reloads=10 if quick else 50)
+
+
 PARTS: dict[str, Part] = {
     "actors": _actors,
     "latency": _latency,
@@ -164,6 +170,7 @@ PARTS: dict[str, Part] = {
     "parts": _parts,
     "scaling": _scaling,
     "growth": _growth,
+    "reload": _reload,
 }
 
 

@@ -70,6 +70,10 @@ class Gateway:
         self._config.write_text(yaml.safe_dump(settings))
         self._process: subprocess.Popen[bytes]
 
+    def configure(self, config: Mapping[str, Any]) -> None:
+        """Write the configuration file anew; a reload takes it."""
+        self._config.write_text(yaml.safe_dump({**_NO_LIMITS, **config}))
+
     def __enter__(self) -> Gateway:
         environment = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
         command = [
