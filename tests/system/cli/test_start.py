@@ -6,12 +6,15 @@ The supervisor is a stub, so that these tests are about `start` alone; `test_com
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
+import pty
 import shutil
 import signal
 import socket
 import subprocess
+import termios
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -243,10 +246,38 @@ def test_more_sessions_than_open_files_are_refused(make_gateway: GatewayFactory)
 # How it ends
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_every_signal_that_asks_for_the_end_ends_it_in_order(stub: Gateway, number: signal.Signals) -> None:
     assert stub.terminate(number) == 0
     stub.check_nothing_left()
+
+
+def test_a_hangup_ends_it_only_where_its_terminal_is_gone(
+    make_gateway: GatewayFactory, stub: Gateway
+) -> None:
+    os.kill(stub.pid, signal.SIGHUP)  # without a terminal it is a service manager's, who wants a reload
+    wait_until(lambda: "not reloaded" in stub.out.text(), what="it says so, and goes on")
+    assert stub.terminate() == 0
+    gateway = make_gateway(module=STUB)
+    command, environment = gateway.cli_command("start", "--demo", "--port", "0", "--http-port", "0")
+    master, terminal = pty.openpty()
+    process = subprocess.Popen(
+        command,
+        cwd=gateway.directory,
+        env=environment,
+        stdin=terminal,
+        stdout=terminal,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+    )
+    os.close(terminal)
+    shown = b""
+    while b"ready ws=" not in shown or not shown.endswith(b"\n"):
+        shown += os.read(master, 65_536)
+    os.close(master)
+    assert process.wait(30.0) == 0
+    assert list((gateway.state_dir / "run").iterdir()) == []
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
