@@ -314,6 +314,8 @@ class World:
                     if isinstance(r, ApprovalDecided) and r.call_id == effect.call.call_id
                 ]
                 assert decisions == (["approved"] if effect.call.name in self.asking else [])
+                running = [tool.call.name for tool in self.tools]
+                assert not running or not self.alone.intersection([*running, effect.call.name]), "runs alone"
                 self.tools.append(effect)
             case CancelTools():
                 self.tools.clear()

@@ -510,7 +510,8 @@ class SessionMachine(RuleBasedStateMachine):
     @initialize(mode=st.sampled_from(BUSY_MODES))
     def begin(self, mode: BusyMode) -> None:
         self.world = World(SessionLimits(max_pending=4, max_batch_chars=60, busy_mode=mode))
-        self.world.asking = frozenset({"b"})
+        self.world.asking = frozenset({"b", "D"})
+        self.world.alone = frozenset({"C", "D"})
         self.names = 0
         self.texts: dict[str, str] = {}
 
@@ -569,7 +570,7 @@ class SessionMachine(RuleBasedStateMachine):
         self.world.model_says("word ")
 
     @precondition(lambda self: self.world.call is not None)
-    @rule(tools=st.lists(st.sampled_from(["a", "b"]), max_size=2, unique=True))
+    @rule(tools=st.lists(st.sampled_from(["a", "b", "C", "D"]), max_size=4, unique=True))
     def answer(self, tools: list[str]) -> None:
         self.world.model_answers("word word", *tools)
 
@@ -592,6 +593,14 @@ class SessionMachine(RuleBasedStateMachine):
     def time_out(self) -> None:
         if self.world.core.turn is not None:
             self.world.do(self.world.core.turn_timed_out(self.world.core.turn.turn_id, self.world.now))
+
+    @precondition(lambda self: self.world.core.rests)
+    @rule()
+    def leave_and_come_back(self) -> None:
+        assert self.world.write is None
+        assert not self.world.tools
+        assert self.world.call is None
+        self.world.open()
 
     @rule(deaths=st.integers(0, 1), stored=st.booleans())
     def crash(self, deaths: int, stored: bool) -> None:
