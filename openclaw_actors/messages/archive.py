@@ -136,6 +136,8 @@ class ReadRecords(Plain):
     cursor: str = ""
     """Of the page before; empty for the first."""
     max_bytes: int = 262_144
+    newest_bytes: int | None = None
+    """Begin so many bytes before the end, with a whole record; at least one is found. None: at the beginning."""
 
 
 class RecordsPage(Plain):

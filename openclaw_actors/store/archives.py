@@ -122,7 +122,11 @@ class Archives:
             about, archive = found[0].summary(), found[0].archive
             # Behind its end may stand what a restoration that was interrupted has left.
             (journal, _), end, kept = self._archive.paths(found[0]), found[0].size_bytes, []
-        page = await self._read(lambda: read_records(journal, end, kept, cursor, max_bytes=wanted.max_bytes))
+        page = await self._read(
+            lambda: read_records(
+                journal, end, kept, cursor, max_bytes=wanted.max_bytes, newest_bytes=wanted.newest_bytes
+            )
+        )
         return RecordsPage(
             session=about.session,
             archive=archive,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -57,7 +58,13 @@ class RecordPage(NamedTuple):
 
 
 def read_records(
-    journal: Path, end: int, unwritten: Sequence[Record], cursor: Cursor | None, *, max_bytes: int
+    journal: Path,
+    end: int,
+    unwritten: Sequence[Record],
+    cursor: Cursor | None,
+    *,
+    max_bytes: int,
+    newest_bytes: int | None = None,
 ) -> RecordPage:
     """A page; at least one record, however large it is, if there is any left.
 
@@ -65,6 +72,7 @@ def read_records(
         end: the journal's valid length now.
         unwritten: what follows it in memory.
         cursor: None for the first page.
+        newest_bytes: how far before the end the first page begins; None: at the beginning.
 
     Raises:
         StoreRefusal: `changed` if the cursor belongs to something else, `corrupt`.
@@ -83,7 +91,8 @@ def read_records(
         end = min(end, os.fstat(descriptor).st_size) if cursor is None else cursor.end
         if cursor is not None and crc_of(os.pread(descriptor, 16, cursor.last)) != cursor.crc:
             raise _changed()
-        for offset, data in lines(descriptor, cursor.offset if cursor is not None else 0, end):
+        start = 0 if newest_bytes is None else _newest(descriptor, end, newest_bytes)
+        for offset, data in lines(descriptor, cursor.offset if cursor is not None else start, end):
             if not unseal(data):
                 raise StoreRefusal("corrupt", f"the line at byte {offset} of {journal.name} is damaged")
             if offset == 0:
@@ -98,6 +107,17 @@ def read_records(
     finally:
         os.close(descriptor)
     return RecordPage((*found, *map(_shortened, unwritten)), None)
+
+
+def _newest(descriptor: int, end: int, newest_bytes: int) -> int:
+    """Where the first whole line begins behind a place so many bytes before the end; further up, if there is none."""
+    wanted = max(1, newest_bytes)
+    while wanted < end:
+        offsets = [offset for offset, _ in islice(lines(descriptor, end - wanted, end), 2)]
+        if len(offsets) > 1:
+            return offsets[1]  # the first piece is the rest of a line
+        wanted *= 8
+    return 0
 
 
 def _shortened(record: Record) -> Record:
