@@ -17,12 +17,15 @@ from collections.abc import Iterator, MutableMapping
 
 from openclaw_actors.core.series import Tally
 
-__all__ = ["Board", "Region", "counters_of", "install", "installed"]
+__all__ = ["FOLLOWERS", "Board", "Region", "counters_of", "install", "installed", "tree_is_followed"]
 
 logger = logging.getLogger(__name__)
 
 REGION_BYTES = 131_072
 """Room for about 1 500 series of one service. Memory that is not written costs none."""
+
+FOLLOWERS = "tree_followers"
+"""The series in the HTTP channel's region that says how many follow the tree: every process can see it for nothing."""
 
 _NAMES = ("supervisor", "persistence", "model", "router", "websocket", "http", "sms")
 _LENGTH = struct.Struct("<Q")
@@ -151,3 +154,8 @@ def counters_of(name: str) -> MutableMapping[str, float]:
     if _installed is None or name not in _NAMES:
         return Tally()
     return _installed.region(name)
+
+
+def tree_is_followed() -> bool:
+    """Whether anybody follows the tree of actors, so that what changes in it is worth telling."""
+    return _installed is not None and _installed.region("http")[FOLLOWERS] > 0

@@ -19,6 +19,7 @@ from openclaw_actors.actors.directory import ServiceDirectory
 from openclaw_actors.actors.router_approvals import ApprovalRequests
 from openclaw_actors.actors.router_change import RouterChange
 from openclaw_actors.actors.router_moves import RouterMoves
+from openclaw_actors.actors.router_tree import SessionTree, feed_of_sessions
 from openclaw_actors.actors.router_view import SessionGauges, limits_of, node_of, shows
 from openclaw_actors.actorsystem import ActorFailed, AsyncActor, address_key, handles
 from openclaw_actors.agent.skills.shelf import warm_up
@@ -97,7 +98,7 @@ _DRAIN_MARGIN_S = 2.0
 _TICK_CHECKED_S = 0.05
 
 
-class SessionRouter(ApprovalRequests, AsyncActor):
+class SessionRouter(ApprovalRequests, SessionTree, AsyncActor):
     """Finds or forks the session of every message."""
 
     process_name = "router"
@@ -132,6 +133,7 @@ class SessionRouter(ApprovalRequests, AsyncActor):
         self._core = RouterCore(limits_of(self._change.config))
         self._watchdog = Watchdog(self._core)
         self._moves = RouterMoves(self, self._core, self._directory, self._carry_out)
+        self._feed = feed_of_sessions(self)
         self._session_class = load("session")
         if self._change.config.skills.enabled:
             warm_up()
@@ -261,6 +263,7 @@ class SessionRouter(ApprovalRequests, AsyncActor):
     def settled(self, message: Settled, sender: Address) -> None:
         """Deliveries were accepted or refused."""
         self._core.settled(message)
+        self._feed.touch()
 
     @handles(StopOutcome)
     def stop_confirmed(self, message: StopOutcome, sender: Address) -> None:
@@ -296,11 +299,15 @@ class SessionRouter(ApprovalRequests, AsyncActor):
         if entry is None or entry.wakes_at is None:
             self._approvals.pop(key, None)
         if entry is not None:
+            entry.activity = None
+            entry.last_death = entry.kill_reason or "its process ended unexpectedly"
             if entry.phase is Phase.PASSIVATING:
+                entry.last_death = ""
+                self._feed.left(key, "passivated")
                 self._count("session_passivations_total", entry.leaves_for)
             elif not (self._core.draining or entry.moving or entry.fatal is not None):
                 self._count("session_restarts_total", entry.death or "died")
-                logger.warning("session %s: %s", key, entry.kill_reason or "its process ended unexpectedly")
+                logger.warning("session %s: %s", key, entry.last_death)
         self._carry_out(self._core.exited(key, time.monotonic()))
         self._moves.gone(key)
 
@@ -313,6 +320,7 @@ class SessionRouter(ApprovalRequests, AsyncActor):
 
     def on_overflow(self, address: Address, message: object) -> None:
         """A session has more to do than it can: the sender may try again."""
+        self._feed.not_taken(message)
         if isinstance(message, Deliver):
             self.loop.call_soon(self._carry_out, self._core.not_sent(message))
 
@@ -390,6 +398,7 @@ class SessionRouter(ApprovalRequests, AsyncActor):
                 case MoveSession():
                     self._approvals.pop(effect.key, None)
                     self._finish_before_the_end(self._moves.carry_out(effect.key), "move")
+        self._feed.touch()
         self._schedule_tick()
 
     def _finish_before_the_end(self, work: Coroutine[Any, Any, None], name: str) -> None:
@@ -454,6 +463,7 @@ class SessionRouter(ApprovalRequests, AsyncActor):
         except ActorError:
             return  # the watchdog sees that no answer came
         self._watchdog.ponged(key, pong, time.monotonic())
+        self._feed.touch()
 
     async def _end_turns(self, effect: EndTurnsOf) -> None:
         """Opens the conversation in the place of its dead process, and writes the ends: either may be asked twice."""

@@ -11,7 +11,7 @@ from openclaw_actors.core.series import series
 from openclaw_actors.core.supervision import RestartLimits
 from openclaw_actors.messages import StatusNode
 
-__all__ = ["SessionGauges", "limits_of", "node_of", "shows"]
+__all__ = ["SessionGauges", "limits_of", "node_of", "shows", "state_of"]
 
 _RESIDENT_FOR_S = 5.0
 
@@ -31,13 +31,19 @@ def shows(entry: Entry) -> bool:
     return entry.phase is not Phase.ASLEEP or entry.wakes_at is not None
 
 
+def state_of(entry: Entry) -> str:
+    """A session's state in a word."""
+    if entry.moving:
+        return "moving"
+    return "failed" if entry.policy.failed else _STATE_NAMES[entry.phase]
+
+
 def node_of(entry: Entry, now: float) -> StatusNode:
     """A session as `status` shows it."""
-    state = "failed" if entry.policy.failed else _STATE_NAMES[entry.phase]
     return StatusNode(
         name=entry.key,
         kind="session",
-        state="moving" if entry.moving else state,
+        state=state_of(entry),
         pid=entry.pid,
         incarnation=entry.incarnation,
         restarts=entry.policy.total,

@@ -14,6 +14,8 @@ from openclaw_actors.messages import Address, Pong, ServiceRef, StatusNode
 
 __all__ = ["Service"]
 
+_SILENT_S = 1.0
+
 
 @dataclass(slots=True)
 class Service:
@@ -43,7 +45,12 @@ class Service:
     """It is ended on purpose: its exit is no death."""
     reason: str = ""
     """Why it died, or does not start."""
+    died_of: str = ""
+    """Why its process before this one ended."""
     pong: Pong | None = None
+    pinged_at: float = 0.0
+    """When it was last asked for a sign of life, monotonic."""
+    ponged_at: float = 0.0
 
     def begin(self, address: Address, pid: int | None) -> None:
         """Its next incarnation has a process."""
@@ -52,12 +59,17 @@ class Service:
         self.instance = secrets.token_hex(8)
         self.state = "starting"
         self.since = time.monotonic()
-        self.pong = None
+        self.pong, self.pinged_at, self.ponged_at = None, 0.0, 0.0
         self.offers = ""
 
     def ended(self) -> None:
         """Its process is gone."""
+        self.died_of = self.reason or "its process ended unexpectedly"
         self.address, self.pid, self.pong = None, None, None
+
+    def silent(self, now: float) -> bool:
+        """Whether it has owed a sign of life for long enough to be worth telling."""
+        return self.ponged_at < self.pinged_at < now - _SILENT_S
 
     @property
     def ref(self) -> ServiceRef | None:

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Sequence
 from openclaw_actors import logs
 from openclaw_actors.actors.directory import ServiceDirectory
 from openclaw_actors.actors.replay import ReplayReader
+from openclaw_actors.actors.session_activity import SessionDoing
 from openclaw_actors.actors.session_approvals import ApprovalWatch
 from openclaw_actors.actors.session_change import SessionChange
 from openclaw_actors.actors.session_commands import SessionCommands
@@ -148,6 +149,9 @@ class SessionActor(AsyncActor):
             tell_router=self._tell_router,
             expired=self._approval_expired,
         )
+        self._doing = SessionDoing(
+            self._core, opened.token, self._approvals, self._turn_clock, self._tell_router
+        )
         self._tools = SessionTools(
             self,
             self._key,
@@ -231,11 +235,12 @@ class SessionActor(AsyncActor):
         """Says what the session is doing."""
         if self._early is not None:
             return Pong(pid=os.getpid(), incarnation=self.incarnation or 0, doing="opening")
+        self._doing.tell(again=True)
         return Pong(
             pid=os.getpid(),
             incarnation=self.incarnation or 0,
             mailbox_depth=self._core.mailbox_depth,
-            doing=self._doing(),
+            doing=self._doing.words,
             problems=("writing failed; held in memory",) if self._core.degraded else (),
         )
 
@@ -427,13 +432,6 @@ class SessionActor(AsyncActor):
     def _tool_done(self, turn_id: str, call: ToolCall, status: str, text: str) -> None:
         self._carry_out(self._core.tool_done(turn_id, call, status, text, time.time()))
 
-    def _doing(self) -> str:
-        if self._core.turn is not None:
-            return self._approvals.doing or f"turn {self._turn_clock.seconds:.0f} s"
-        if self._core.compaction.runs:
-            return "compacting"
-        return "idle" if self._core.idle else "writing"
-
     # Leaving
 
     async def on_stop(self) -> None:
@@ -444,6 +442,7 @@ class SessionActor(AsyncActor):
     def _note_idleness(self) -> None:
         if self._early is not None:
             return
+        self._doing.tell()
         if not self._core.idle:
             self._became_idle.clear()
             return

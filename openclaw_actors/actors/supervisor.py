@@ -27,6 +27,7 @@ from openclaw_actors.actors.supervisor_mcp import McpServers, start_timeout_s
 from openclaw_actors.actors.supervisor_outbox import OutboxRequests
 from openclaw_actors.actors.supervisor_reload import ReloadRequests
 from openclaw_actors.actors.supervisor_store import StoreRequests
+from openclaw_actors.actors.supervisor_tree import ServiceTree
 from openclaw_actors.actorsystem import ActorFailed, AsyncActor, address_key, handles
 from openclaw_actors.config import decode, encode, find_paths
 from openclaw_actors.config.origin import decode_origin
@@ -77,7 +78,9 @@ _OUTBOX_S = 1.0
 _EXIT_AFTER_ANSWER_S = 0.05
 
 
-class Supervisor(OperatorApprovals, OutboxRequests, StoreRequests, McpServers, ReloadRequests, AsyncActor):
+class Supervisor(
+    OperatorApprovals, OutboxRequests, StoreRequests, McpServers, ReloadRequests, ServiceTree, AsyncActor
+):
     """Owns the tree of actors."""
 
     process_name = "supervisor"
@@ -254,7 +257,7 @@ class Supervisor(OperatorApprovals, OutboxRequests, StoreRequests, McpServers, R
     async def _ping(self, service: Service) -> None:
         address, pid = service.address, service.pid
         timeout_s = self._config.supervision.ping_timeout_seconds
-        asked_at = time.monotonic()
+        asked_at = service.pinged_at = time.monotonic()
         try:
             pong: Pong = await self.ask(address, Ping(), timeout_s=timeout_s)
         except AskTimeout:
@@ -267,7 +270,7 @@ class Supervisor(OperatorApprovals, OutboxRequests, StoreRequests, McpServers, R
             return  # its exit is seen
         else:
             if service.address == address:
-                service.pong = pong
+                service.pong, service.ponged_at = pong, time.monotonic()
                 service.policy.lived(time.monotonic())
 
     @handles(Ping)

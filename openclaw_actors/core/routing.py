@@ -12,6 +12,7 @@ from openclaw_actors.core.refusals import refusal_of
 from openclaw_actors.core.supervision import RestartLimits, RestartPolicy
 from openclaw_actors.messages.base import Message
 from openclaw_actors.messages.conversation import Deliver, SessionLost, StopOutcome, StopTurn
+from openclaw_actors.messages.tree import SessionActivity
 
 __all__ = [
     "HAS_PROCESS",
@@ -142,6 +143,8 @@ class Entry:
     kill_reason: str = ""
     death: str = ""
     """Why its process was or is to be replaced, in one word of `core.metrics.RESTART_REASONS`; empty: it is not."""
+    last_death: str = ""
+    """Why its process before this one ended, in words; empty: it left, or has had none."""
     leaves_for: str = "idle"
     """Why it was granted leave, in one word."""
     innocent: bool = False
@@ -156,6 +159,8 @@ class Entry:
     pong_at: float = 0.0
     doing: str = "starting"
     mailbox_depth: int = 0
+    activity: SessionActivity | None = None
+    """What its process says that it does, while somebody follows the tree; None: it has not said."""
 
     @property
     def outbox(self) -> str | None:

@@ -211,6 +211,7 @@ from openclaw_actors.messages.reload import (
     WatchSettings,
 )
 from openclaw_actors.messages.search import SearchWeb, WebFound, WebHit
+from openclaw_actors.messages.tree import FollowTree, SessionActivity, TreeChanges
 from openclaw_actors.messages.usage import DayUsage, GetDayUsage, UsageNoted
 
 __all__ = [
@@ -274,6 +275,7 @@ __all__ = [
     "EventsPage",
     "FinishReason",
     "FlushStore",
+    "FollowTree",
     "Followers",
     "ForkedWith",
     "GatewayHealth",
@@ -365,6 +367,7 @@ __all__ = [
     "SaveNote",
     "SearchWeb",
     "ServiceRef",
+    "SessionActivity",
     "SessionArchived",
     "SessionDeleted",
     "SessionDetail",
@@ -398,6 +401,7 @@ __all__ = [
     "ToolSpec",
     "ToolStart",
     "TouchContact",
+    "TreeChanges",
     "TurnDone",
     "TurnStarted",
     "TurnStatus",

@@ -408,7 +408,9 @@ class FileStore:
         self.usage.close()
         self.backups.close()
         self.contacts.close(wait=wait)
-        self._readers.shutdown(wait=wait, cancel_futures=True)  # they write as well: snapshots, and what they repair
+        self._readers.shutdown(
+            wait=wait, cancel_futures=True
+        )  # they write as well: snapshots, and what they repair
         self._keeper.shutdown(wait=wait, cancel_futures=True)
 
     async def _read(self, work: Callable[[], _T]) -> _T:
