@@ -63,6 +63,7 @@ from openclaw_actors.messages import (
     SessionEvents,
     SessionLost,
     StopOutcome,
+    TreeChanges,
 )
 
 __all__ = ["HttpChannel"]
@@ -205,6 +206,7 @@ class HttpChannel(AsyncActor):
         else:
             # Who watches a session has asked for it before the message that it waits for comes.
             self._watches.router_replaced(time.monotonic())
+            self._context.live.router_replaced()
             self._deliveries.router_replaced()
 
     @handles(Ping)
@@ -246,6 +248,7 @@ class HttpChannel(AsyncActor):
             self._deliveries.shut_down()
             self._turns.shut_down()
             self._calls.shut_down()
+            self._context.live.shut_down()
             await self._server.shut_down()
 
     def _tick(self) -> None:
@@ -331,6 +334,12 @@ class HttpChannel(AsyncActor):
         """A session's process died."""
         if self._server is not None:
             self._watches.lost(message, time.monotonic())
+
+    @handles(TreeChanges)
+    def tree_changed(self, message: TreeChanges, sender: Address) -> None:
+        """Something is otherwise in the tree of actors."""
+        if self._server is not None:
+            self._context.live.take(message, sender)
 
     @handles(StopOutcome)
     def stopped(self, message: StopOutcome, sender: Address) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import AsyncGenerator, Iterable
 from functools import cached_property
@@ -13,18 +14,24 @@ from aiohttp import web
 from openclaw_actors import __version__
 from openclaw_actors.actors.http_context import HttpContext
 from openclaw_actors.actors.http_operations import Call, OperationRoutes, Streamed
+from openclaw_actors.actors.log_tail import search_log
 from openclaw_actors.channels.http.inputs import EXPORT_TYPES
 from openclaw_actors.channels.http.openapi import openapi_document
 from openclaw_actors.channels.http.operations import OPERATIONS
 from openclaw_actors.channels.http.views import (
     CallerView,
     HealthView,
+    LogsView,
     StatusView,
+    TimelineView,
     VersionView,
     health_view,
     status_view,
 )
+from openclaw_actors.config import find_paths
 from openclaw_actors.core.exporting import FORMATS, about
+from openclaw_actors.core.log_lines import LogQuery
+from openclaw_actors.core.timeline import timeline
 from openclaw_actors.errors import AskRefused
 from openclaw_actors.messages import (
     ApprovalList,
@@ -78,12 +85,15 @@ _RELOAD_S = 300.0
 _PATIENCE_S = 15.0
 """For so long a page of an export is asked for again while the store is being restarted."""
 _POLL_S = 0.2
+_TIMELINE_BYTES = 524_288
+"""Of a journal's end; turns before it are left out."""
 _LEAVE_S = 0.2
 """For an answer to leave."""
 _HERE = "http"
 _ABOVE_AND_HERE = (_HERE, "supervisor")
 """Actors whose end is the end of this process."""
 _NAME = "openclaw-actors"
+_EVENT_STREAM = "text/event-stream"
 
 
 class ApiRoutes:
@@ -91,6 +101,9 @@ class ApiRoutes:
 
     def __init__(self, context: HttpContext) -> None:
         self._context = context
+        config = context.config
+        self._log = find_paths(config.state_dir, config.memory.storage_path, os.environ).logs / "gateway.log"
+        self._searching = asyncio.Semaphore(1)
         handlers = {operation.name: getattr(self, operation.name) for operation in OPERATIONS}
         self._routes = OperationRoutes(context, OPERATIONS, handlers)
 
@@ -107,6 +120,28 @@ class ApiRoutes:
     async def get_health(self, call: Call) -> HealthView:
         """What the supervisor says of health."""
         return health_view(await self._context.health.health())
+
+    async def follow_events(self, call: Call) -> Streamed:
+        """The tree and what changes in it."""
+        pieces = self._context.live.follow()
+        await anext(pieces)  # it has begun, and will end as such
+        return Streamed(pieces=pieces, media_type=_EVENT_STREAM)
+
+    async def search_logs(self, call: Call) -> LogsView:
+        """The end of the log, one search at a time."""
+        query = call.query
+        wanted = LogQuery(
+            correlation=query.correlation, session=query.session, contains=query.contains, level=query.level
+        )
+        async with self._searching:
+            tail = await asyncio.to_thread(
+                search_log,
+                self._log,
+                wanted,
+                limit=query.limit,
+                max_bytes=self._context.config.http.log_tail_bytes,
+            )
+        return LogsView(lines=tail.lines, searched_bytes=tail.searched_bytes, more=tail.more)
 
     async def get_version(self, call: Call) -> VersionView:
         """Ours."""
@@ -171,6 +206,13 @@ class ApiRoutes:
             GetEvents(session=call.path.key, after_seq=query.after, max_events=query.limit)
         )
         return page
+
+    async def get_timeline(self, call: Call) -> TimelineView:
+        """How its turns went in time."""
+        key = call.path.key
+        message = ReadRecords(name=key, max_bytes=4 * _TIMELINE_BYTES, newest_bytes=_TIMELINE_BYTES)
+        page: RecordsPage = await self._ask(message)
+        return TimelineView(session=key, turns=timeline(page.records, last=call.query.last))
 
     async def stop_session(self, call: Call) -> Done:
         """Ends the running turn."""

@@ -14,6 +14,7 @@ from openclaw_actors.actors.directory import ServiceDirectory
 from openclaw_actors.actors.health import HealthWatch
 from openclaw_actors.actors.http_calls import ModelCalls
 from openclaw_actors.actors.http_deliveries import Deliveries
+from openclaw_actors.actors.http_live import LiveFeed
 from openclaw_actors.actors.http_turns import Turns
 from openclaw_actors.actorsystem import AsyncActor
 from openclaw_actors.channels.address import ClientAddresses
@@ -91,6 +92,8 @@ class HttpContext:
         self.operations: list[Operation] = []
         """What all groups serve, for the document; each adds its own when it is made."""
         self.health = HealthWatch(actor, supervisor)
+        self.live = LiveFeed(actor, supervisor, directory, config.http)
+        """Who follows the gateway."""
         self.draining = False
         self.port = port
         """Where this channel listens."""

@@ -150,6 +150,8 @@ class OperationRoutes:
         try:
             async with aclosing(streamed.pieces) as pieces:
                 await response.prepare(request)
+                if request.method == "HEAD":
+                    return response
                 async for piece in pieces:
                     async with asyncio.timeout(timeout_s):
                         await response.write(piece)

@@ -21,14 +21,16 @@ class Backlog(Generic[_P]):
 
     Args:
         wake: called when there is something to read, or nothing will come any more.
+        max_bytes: what may wait besides the piece that exceeds it.
     """
 
-    __slots__ = ("_bytes", "_pieces", "cut_off", "wake")
+    __slots__ = ("_bytes", "_max_bytes", "_pieces", "cut_off", "wake")
 
-    def __init__(self, wake: Callable[[], None]) -> None:
+    def __init__(self, wake: Callable[[], None], *, max_bytes: int = MAX_BACKLOG_BYTES) -> None:
         self.cut_off = False
         """The reader was too far behind; nothing more comes."""
         self.wake = wake
+        self._max_bytes = max_bytes
         self._pieces: deque[_P] = deque()
         self._bytes = 0
 
@@ -50,7 +52,7 @@ class Backlog(Generic[_P]):
         """One more piece for the reader."""
         if self.cut_off:
             return
-        if self._bytes > MAX_BACKLOG_BYTES:
+        if self._bytes > self._max_bytes:
             self.cut_off = True
             self._pieces.clear()
         else:
@@ -60,4 +62,5 @@ class Backlog(Generic[_P]):
 
 
 def _size(piece: object) -> int:
-    return sys.getsizeof(getattr(piece, "text", "")) + _PIECE_BYTES
+    content = piece if isinstance(piece, bytes) else getattr(piece, "text", "")
+    return sys.getsizeof(content) + _PIECE_BYTES

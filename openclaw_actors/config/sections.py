@@ -64,6 +64,9 @@ class HttpConfig(Section, frozen=True):
     chat_requests_per_minute: Count = 6000
     stream_keepalive_seconds: Timeout = 15.0
     send_timeout_seconds: Timeout = 30.0
+    max_event_followers: Positive = 16
+    event_buffer_bytes: Bytes = 1_048_576
+    log_tail_bytes: Bytes = 4_194_304
 
 
 class SessionsConfig(Section, frozen=True):

@@ -20,6 +20,7 @@ __all__ = [
     "DrainBody",
     "EventsQuery",
     "ExportQuery",
+    "LogsQuery",
     "OutboxPath",
     "OutboxQuery",
     "ReloadBody",
@@ -30,6 +31,7 @@ __all__ = [
     "SessionsQuery",
     "ShutdownBody",
     "StopBody",
+    "TimelineQuery",
 ]
 
 _DAY_S = 86_400
@@ -85,6 +87,27 @@ class EventsQuery(Input):
         int,
         Meta(ge=1, le=500, description="How many at most; fewer come where they are long."),
     ] = 100
+
+
+class TimelineQuery(Input):
+    last: Annotated[int, Meta(ge=1, le=200, description="How many of its newest turns.")] = 20
+
+
+class LogsQuery(Input):
+    correlation: Annotated[
+        str, Meta(max_length=_MAX_NAME_CHARS, description="Only lines with this correlation id.")
+    ] = ""
+    session: Annotated[
+        str, Meta(max_length=_MAX_KEY_CHARS, description="Only lines of the session with this key.")
+    ] = ""
+    contains: Annotated[
+        str, Meta(max_length=_MAX_NAME_CHARS, description="Only lines whose text contains this.")
+    ] = ""
+    level: Annotated[
+        Literal["debug", "info", "warning", "error"],
+        Meta(description="Only lines of this level and above; what the log keeps at all is `logging.level`."),
+    ] = "debug"
+    limit: Annotated[int, Meta(ge=1, le=1000, description="How many at most, the newest.")] = 200
 
 
 class StopBody(Input):

@@ -16,6 +16,7 @@ from openclaw_actors.channels.http.inputs import (
     DrainBody,
     EventsQuery,
     ExportQuery,
+    LogsQuery,
     OutboxPath,
     OutboxQuery,
     ReloadBody,
@@ -26,8 +27,16 @@ from openclaw_actors.channels.http.inputs import (
     SessionsQuery,
     ShutdownBody,
     StopBody,
+    TimelineQuery,
 )
-from openclaw_actors.channels.http.views import CallerView, HealthView, StatusView, VersionView
+from openclaw_actors.channels.http.views import (
+    CallerView,
+    HealthView,
+    LogsView,
+    StatusView,
+    TimelineView,
+    VersionView,
+)
 from openclaw_actors.channels.pages import HealthPage, UnreadyPage
 from openclaw_actors.messages.admin import (
     Done,
@@ -97,6 +106,30 @@ OPERATIONS: tuple[Operation, ...] = (
         tag="gateway",
         access="principal",
         answer=HealthView,
+    ),
+    Operation(
+        name="follow_events",
+        method="GET",
+        path="/api/events",
+        summary="Follow the gateway: the tree of actors, then what changes in it, health and numbers.",
+        detail=(
+            "Server-sent events without an end: `snapshot`, `actors`, `health`, `memory`, `numbers`, and `dropped` as "
+            "the last one for who does not take them fast enough. There is no replay: who comes again begins with a "
+            "snapshot."
+        ),
+        tag="gateway",
+        media_types=("text/event-stream",),
+        refusals=(409,),
+    ),
+    Operation(
+        name="search_logs",
+        method="GET",
+        path="/api/logs",
+        summary="The newest lines of the log that are wanted.",
+        detail="Of the log's end only; what looks like a secret was taken out when it was written.",
+        tag="gateway",
+        query=LogsQuery,
+        answer=LogsView,
     ),
     Operation(
         name="get_version",
@@ -190,6 +223,19 @@ OPERATIONS: tuple[Operation, ...] = (
         detail="The next page begins after the `seq` of the last event; `complete` says that there is none yet.",
         query=EventsQuery,
         answer=EventsPage,
+        refusals=(409,),
+    ),
+    _session(
+        "get_timeline",
+        "GET",
+        "/timeline",
+        summary="How a conversation's newest turns went in time.",
+        detail=(
+            "From the times of its records, each made just before it was written: how long a write took they do not "
+            "tell, and what a turn did before a kill is told by what was recorded of it."
+        ),
+        query=TimelineQuery,
+        answer=TimelineView,
         refusals=(409,),
     ),
     _session(

@@ -6,6 +6,8 @@ from typing import Any
 
 import msgspec
 
+from openclaw_actors.core.log_lines import LogLine
+from openclaw_actors.core.timeline import TurnTimeline
 from openclaw_actors.messages.admin import GatewayHealth, Status, StatusNode
 from openclaw_actors.messages.base import Value
 
@@ -14,7 +16,9 @@ __all__ = [
     "ErrorBody",
     "ErrorView",
     "HealthView",
+    "LogsView",
     "StatusView",
+    "TimelineView",
     "VersionView",
     "health_view",
     "status_view",
@@ -85,6 +89,24 @@ class CallerView(Value):
     """It may see and do everything."""
     prefix: str
     """How the keys of its own conversations begin; what follows is the session's id."""
+
+
+class TimelineView(Value):
+    """How a conversation's newest turns went in time."""
+
+    session: str
+    turns: tuple[TurnTimeline, ...]
+    """The newest first."""
+
+
+class LogsView(Value):
+    """What of the log is wanted."""
+
+    lines: tuple[LogLine, ...]
+    """In order, the newest last."""
+    searched_bytes: int
+    more: bool
+    """There may be older ones: a limit was reached, of lines or of bytes (`http.log_tail_bytes`)."""
 
 
 class VersionView(Value):
