@@ -19,8 +19,8 @@ from openclaw_actors.actors.directory import ServiceDirectory
 from openclaw_actors.actors.router_approvals import ApprovalRequests
 from openclaw_actors.actors.router_change import RouterChange
 from openclaw_actors.actors.router_moves import RouterMoves
-from openclaw_actors.actors.router_tree import SessionTree, feed_of_sessions
-from openclaw_actors.actors.router_view import SessionGauges, limits_of, node_of, shows
+from openclaw_actors.actors.router_tree import SessionTree, feed_of_sessions, note_exit
+from openclaw_actors.actors.router_view import SessionGauges, limits_of
 from openclaw_actors.actorsystem import ActorFailed, AsyncActor, address_key, handles
 from openclaw_actors.agent.skills.shelf import warm_up
 from openclaw_actors.core.conversation import decode_state
@@ -46,7 +46,6 @@ from openclaw_actors.messages import (
     Append,
     ApprovalOutcome,
     ApprovalsWaiting,
-    Children,
     DeleteSession,
     Deliver,
     Directory,
@@ -54,7 +53,6 @@ from openclaw_actors.messages import (
     Drain,
     Drained,
     EndSession,
-    GetChildren,
     Init,
     InitFailed,
     InitSession,
@@ -299,11 +297,8 @@ class SessionRouter(ApprovalRequests, SessionTree, AsyncActor):
         if entry is None or entry.wakes_at is None:
             self._approvals.pop(key, None)
         if entry is not None:
-            entry.activity = None
-            entry.last_death = entry.kill_reason or "its process ended unexpectedly"
+            note_exit(entry, self._feed)
             if entry.phase is Phase.PASSIVATING:
-                entry.last_death = ""
-                self._feed.left(key, "passivated")
                 self._count("session_passivations_total", entry.leaves_for)
             elif not (self._core.draining or entry.moving or entry.fatal is not None):
                 self._count("session_restarts_total", entry.death or "died")
@@ -325,15 +320,6 @@ class SessionRouter(ApprovalRequests, SessionTree, AsyncActor):
             self.loop.call_soon(self._carry_out, self._core.not_sent(message))
 
     # From the supervisor
-
-    @handles(GetChildren)
-    def children_nodes(self, message: GetChildren, sender: Address) -> Children:
-        """The sessions, the last active first."""
-        now = time.monotonic()
-        entries = sorted(self._core.entries.values(), key=lambda entry: -entry.active_at)
-        return Children(
-            nodes=tuple(node_of(entry, now) for entry in entries if shows(entry)),
-        )
 
     @handles(RestartSession)
     def restart_session(self, message: RestartSession, sender: Address) -> Done:

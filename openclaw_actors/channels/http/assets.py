@@ -26,24 +26,34 @@ _TYPES: Mapping[str, str] = MappingProxyType(
         "md": "text/plain; charset=utf-8",
     }
 )
-PAGES: Mapping[str, str] = MappingProxyType({"/": "chat.html"})
+PAGES: Mapping[str, str] = MappingProxyType({"/": "chat.html", "/dashboard": "dashboard.html"})
 """Address of a page -> its file."""
 STATIC: tuple[str, ...] = (
+    "acting.js",
+    "actors.js",
     "chat.css",
     "chat.js",
     "common.css",
     "common.js",
     "composer.js",
     "conversation.js",
+    "dashboard.css",
+    "dashboard.js",
+    "detail.js",
     "dialogs.js",
     "icon.svg",
     "link.js",
+    "live.js",
+    "logview.js",
     "markdown.js",
+    "plots.js",
     "rooms.js",
+    "rows.js",
     "sidebar.js",
     "theme.js",
     "tools.js",
     "transcript.js",
+    "worries.js",
     "vendor/LICENSES.md",
     "vendor/marked.esm.js",
     "vendor/purify.min.js",
