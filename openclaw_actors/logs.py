@@ -20,6 +20,7 @@ __all__ = [
     "redact",
     "register_secrets",
     "rotate_if_needed",
+    "serve_session",
     "session_key",
     "use",
 ]
@@ -155,6 +156,19 @@ def _text(record: logging.LogRecord) -> str:
     return redact(text)
 
 
+_served_session = ""
+
+
+def serve_session(key: str) -> None:
+    """Mark every line of this process with a session, unless the code that logs works for another one."""
+    global _served_session
+    _served_session = key
+
+
+def _session() -> str:
+    return session_key.get() or _served_session
+
+
 def _correlation(record: logging.LogRecord) -> str:
     """What the running code is marked with, or else the line: a crash is told of outside the work that crashed."""
     return correlation_id.get() or str(getattr(record, "correlation_id", None) or "")
@@ -171,7 +185,7 @@ class HumanFormatter(logging.Formatter):
         """Make the line, without its line break."""
         marks = (
             ("corr", _correlation(record)),
-            ("session", redact(session_key.get())),
+            ("session", redact(_session())),
             ("event", getattr(record, "event", "")),
         )
         head = f"{_timestamp(record)} {record.levelname:<7} {self._process}[{os.getpid()}] {record.name}"
@@ -195,7 +209,7 @@ class JsonFormatter(logging.Formatter):
             "process": self._process,
             "pid": os.getpid(),
             "correlation": _correlation(record) or None,
-            "session": redact(session_key.get()) or None,
+            "session": redact(_session()) or None,
             "event": getattr(record, "event", None),
             "text": _text(record),
         }
@@ -369,7 +383,7 @@ class SharedHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Write one record; whatever goes wrong, the code that logs goes on."""
         try:
-            text = (record.name, record.levelno, session_key.get(), _text(record))
+            text = (record.name, record.levelno, _session(), _text(record))
             admitted, left_out = self._guard.admit(text, time.monotonic())
             if left_out:
                 self._write_note(record, left_out)

@@ -118,7 +118,7 @@ class SessionActor(AsyncActor):
     async def initialise(self, message: InitSession, sender: Address) -> Ready | InitFailed:
         """Opens the conversation and continues at its last record."""
         self._key = message.session
-        logs.session_key.set(self._key)
+        logs.serve_session(self._key)
         self._router = sender
         self._directory = ServiceDirectory(message.directory)
         self._config = decode(message.settings)

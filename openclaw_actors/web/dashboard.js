@@ -38,7 +38,7 @@ class Dashboard {
       label: "Sessions",
       open: (name) => this.open(name),
       actions: () => [
-        ["stop", "End the turn of", (name) => acts.endTurn(name)],
+        ["stop", "End the turn of", (name) => acts.endTurn(name), "when-busy"],
         ["retry", "Restart", (name) => acts.restart(name, true)],
       ],
     });

@@ -21,7 +21,7 @@ export class Rows {
   /**
    * @param {HTMLElement} place
    * @param {{label: string, empty?: string, open: function(string), actions: function(Object): Array}} options
-   *     `actions`: `[drawing, label, function]` for an actor, at its row's end
+   *     `actions`: `[drawing, label, function, class]` for an actor, at its row's end
    */
   constructor(place, { label, open, actions }) {
     this.open = open;
@@ -106,12 +106,12 @@ class Row {
     this.name = el("button", { type: "button", class: "link name-button", onclick: () => rows.open(actor.name) }, actor.name);
     this.name.title = actor.name;
     this.cells.name.append(this.name);
-    this.buttons = rows.actions(actor).map(([drawing, label, act]) =>
+    this.buttons = rows.actions(actor).map(([drawing, label, act, when]) =>
       el(
         "button",
         {
           type: "button",
-          class: "icon-button",
+          class: `icon-button ${when ?? ""}`,
           "aria-label": `${label} ${actor.name}`,
           title: label,
           onclick: () => act(actor.name),
@@ -144,6 +144,8 @@ class Row {
     this.write("pid", actor.pid === null ? "–" : String(actor.pid));
     this.write("age", durationText(Math.max(0, now - actor.since)));
     this.mark("level", worry?.level ?? "");
+    this.mark("kind", actor.kind);
+    this.mark("pid", actor.pid === null && actor.state === "stored" ? "none" : "");
     this.mark("activity", actor.activity);
     this.mark("state", actor.state);
     this.mark("chosen", chosen ? "yes" : "");
