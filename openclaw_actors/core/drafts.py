@@ -24,6 +24,7 @@ from openclaw_actors.core.records import (
     UserSaid,
     turn_id_of,
 )
+from openclaw_actors.core.turn import Turn
 from openclaw_actors.messages.conversation import Deliver
 from openclaw_actors.messages.events import TurnStatus, Usage
 from openclaw_actors.messages.model import Completed, ToolCall
@@ -34,6 +35,7 @@ __all__ = [
     "approval_decided",
     "approval_mark",
     "asked_for_tools",
+    "end_of",
     "ends_of",
     "numbered",
     "settings_changed",
@@ -101,6 +103,19 @@ def turn_ended(
         code=code,
         waited_seconds=None if waited_s is None else round(waited_s, 4),
         model=model,
+    )
+
+
+def end_of(turn: Turn, message: OpenMessage, status: TurnStatus, text: str, *, code: str | None) -> TurnEnded:
+    """The end of a turn that runs, with what it has used and who answered it."""
+    return turn_ended(
+        message,
+        status,
+        text,
+        code=code,
+        usage=turn.usage,
+        waited_s=turn.waited_s,
+        model=turn.model,
     )
 
 

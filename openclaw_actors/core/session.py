@@ -19,6 +19,7 @@ from openclaw_actors.core.compaction import Compactor
 from openclaw_actors.core.conversation import Conversation, OpenMessage, apply
 from openclaw_actors.core.drafts import (
     asked_for_tools,
+    end_of,
     tool_finished,
     turn_began,
     turn_ended,
@@ -271,10 +272,7 @@ class SessionCore:
             return self._give_up(_TOO_LONG, "too_long", now)
         rest = turn.say(missing)
         effects: list[Effect] = [Publish((rest,))] if rest is not None else []
-        turn.call_id = None
-        turn.comes_back(now, answer.model_seconds)
-        self._answered_by(turn, answer.model)
-        turn.usage = turn.usage + answer.usage
+        turn.call_ends(answer, now, was_chosen="model" in self.state.settings)
         if not answer.tool_calls:
             self._end("completed", turn.text)
         elif turn.calls >= self.limits.max_model_calls:
@@ -305,10 +303,7 @@ class SessionCore:
         turn = self._turn_of_call(failure.call_id)
         if turn is None:
             return []
-        turn.call_id = None
-        turn.comes_back(now, failure.model_seconds)
-        self._answered_by(turn, failure.model)
-        turn.usage = turn.usage + failure.usage
+        turn.call_ends(failure, now, was_chosen="model" in self.state.settings)
         if failure.code == "stream_broken":
             self._begin_again(turn, failure.text)
         else:
@@ -445,23 +440,8 @@ class SessionCore:
         turn = self.turn
         if turn is None or turn.ending:
             return
-        turn.ending = True
-        turn.call_id = None
-        self._writing.facts.append(
-            turn_ended(
-                self._running_message(),
-                status,
-                text,
-                code=code,
-                usage=turn.usage,
-                waited_s=turn.waited_s,
-                model=turn.model,
-            )
-        )
-
-    def _answered_by(self, turn: Turn, model: str) -> None:
-        if model:
-            turn.model = "" if "model" in self.state.settings else model
+        turn.ending, turn.call_id = True, None
+        self._writing.facts.append(end_of(turn, self._running_message(), status, text, code=code))
 
     def _begin_again(self, turn: Turn, text: str) -> None:
         if turn.restarts >= self.limits.max_restarts_of_turn:
@@ -469,9 +449,8 @@ class SessionCore:
             return
         turn.restarts += 1
         message = self._running_message()
-        self._writing.facts.append(
-            turn_began(message.message_id, attempt=turn.attempt + 1, deaths=message.deaths)
-        )
+        again = turn_began(message.message_id, attempt=turn.attempt + 1, deaths=message.deaths)
+        self._writing.facts.append(again)
 
     # Commands, and messages that come while a turn runs
 
@@ -482,11 +461,9 @@ class SessionCore:
             if not isinstance(record, UserSaid):
                 continue
             if record.command:
-                for message in self.state.commands:
-                    if message.message_id == record.message_id and not self._writing.has_end(
-                        record.message_id
-                    ):
-                        effects += self._commands.run(message, now)
+                said = [each for each in self.state.commands if each.message_id == record.message_id]
+                for message in said if not self._writing.has_end(record.message_id) else []:
+                    effects += self._commands.run(message, now)
             elif record.busy == "interrupt" and self.turn is not None:
                 effects += self._silence(now)
                 self._end("stopped", self.turn.text, code="interrupted")
@@ -509,11 +486,8 @@ class SessionCore:
         if turn is None or turn.ending:
             return []
         turn.comes_back(now)
-        effects: list[Effect] = [CancelTools(turn.turn_id)]
-        if turn.call_id is not None:
-            effects.append(CancelModel(turn.call_id))
-            turn.call_id = None
-        return effects
+        call_id, turn.call_id = turn.call_id, None
+        return [CancelTools(turn.turn_id), *([CancelModel(call_id)] if call_id is not None else [])]
 
     def _answer_stops(self) -> list[Effect]:
         stops, self._stops = self._stops, []

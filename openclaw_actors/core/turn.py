@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from openclaw_actors.core.conversation import OpenMessage
 from openclaw_actors.core.records import turn_id_of
 from openclaw_actors.messages.events import AssistantChunk, Usage
+from openclaw_actors.messages.model import CallFailed, Completed
 
 __all__ = ["Turn"]
 
@@ -62,6 +63,18 @@ class Turn:
 
     def __len__(self) -> int:
         return self._length
+
+    def call_ends(self, said: Completed | CallFailed, now: float, *, was_chosen: bool) -> None:
+        """The model answered, or failed to.
+
+        Args:
+            was_chosen: by the conversation: it need not be noted who it was.
+        """
+        self.call_id = None
+        self.comes_back(now, said.model_seconds)
+        if said.model:
+            self.model = "" if was_chosen else said.model
+        self.usage = self.usage + said.usage
 
     def goes_out(self, now: float) -> None:
         """The model, or tools, work from now on; what passed since the last lap was our own doing."""
