@@ -140,6 +140,12 @@ def test_a_configuration_that_others_can_change(world: World) -> None:
     assert f"{world.root} has the mode 0777: others can change" in told(world.see(exposure.look), "error")
 
 
+def test_what_the_remedy_prints_is_strong() -> None:
+    for _ in range(200):
+        for token in (secrets.token_urlsafe(32), secrets.token_hex(24)):
+            assert exposure._weakness(token) == ""
+
+
 # Leaks
 
 
