@@ -28,6 +28,7 @@ from openclaw_actors.errors import (
     ConfigError,
     NotRunning,
     OpenClawError,
+    StoreError,
 )
 
 EXIT_FAILED = 1
@@ -145,6 +146,8 @@ def describe(error: Exception) -> list[str]:
             return ["the gateway is restarting or ending; try again in a moment"]
         case AskRefused():
             return [error.text or error.code]
+        case StoreError():
+            return [str((error.args or ("",))[-1]) or str(error)]  # without its code
         case OpenClawError():
             return [str(error) or type(error).__name__]
         case OSError() if error.strerror:

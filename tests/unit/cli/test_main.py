@@ -17,6 +17,7 @@ from openclaw_actors.errors import (
     NotRunning,
     StateDirError,
 )
+from openclaw_actors.store import StoreCannotOpen
 
 COMMANDS = tuple(main_module._COMMANDS)
 NEED_A_GATEWAY = (
@@ -141,6 +142,7 @@ def test_config_show_says_where_a_value_came_from_and_hides_secrets(
         (AskTimeout("a", 1.0), 1),
         (ActorGone("a"), 1),
         (AskRefused("unknown", "no such session"), 1),
+        (StoreCannotOpen("locked", "another gateway uses the store"), 1),
         (OSError("x"), 1),
         (ZeroDivisionError("x\ny"), 1),
     ],
@@ -151,3 +153,39 @@ def test_every_error_is_one_line_and_a_code(error: Exception, code: int) -> None
     [line] = describe(error)
     assert line
     assert "\n" not in line
+
+
+@pytest.mark.parametrize(
+    "command", [("store", "migrate"), ("store", "migrate", "--dry-run"), ("backup", "b.tar")]
+)
+def test_newer_store_is_refused_and_left_alone(
+    command: tuple[str, ...],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("os.nice", lambda _: 0)
+    memory = tmp_path / "state" / "memory"
+    memory.mkdir(parents=True)
+    (memory / "format").write_text("7\n")
+    assert main(command) == 1
+    assert capsys.readouterr().err.startswith(
+        f"Error: the store {memory} was written by a newer version (format 7"
+    )
+    assert [path.name for path in memory.iterdir()] == ["format"]
+    assert not (tmp_path / "b.tar").exists()
+
+
+def test_store_migrate_says_what_it_would_do_and_does_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    memory = tmp_path / "state" / "memory"
+    memory.mkdir(parents=True)
+    assert main(["store", "migrate", "--dry-run"]) == 0
+    assert "to do: write down" in capsys.readouterr().out
+    assert list(memory.iterdir()) == []
+    assert main(["store", "migrate", "--json"]) == 0
+    assert [step["to"] for step in json.loads(capsys.readouterr().out)["steps"]] == [1]
+    assert (memory / "format").read_text() == "1\n"
+    assert main(["store", "migrate"]) == 0
+    assert "nothing has to be done" in capsys.readouterr().out
