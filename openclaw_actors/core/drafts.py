@@ -30,6 +30,7 @@ from openclaw_actors.messages.events import TurnStatus, Usage
 from openclaw_actors.messages.model import Completed, ToolCall
 
 __all__ = [
+    "MOST_QUESTIONS",
     "absorbed",
     "approval_asked",
     "approval_decided",
@@ -46,6 +47,14 @@ __all__ = [
     "turn_ended",
     "user_said",
 ]
+
+
+MOST_QUESTIONS = 16
+"""Tools of one answer that a person is asked about: each may be a text message to somebody's phone."""
+_TOO_MANY_QUESTIONS = (
+    f"Not run: a person is asked about {MOST_QUESTIONS} tools at a time. Ask for this one again when those are "
+    "decided."
+)
 
 
 def user_said(deliver: Deliver, queued: int, *, command: bool = False, busy: str = "") -> UserSaid:
@@ -185,11 +194,15 @@ def asked_for_tools(
         usage=answer.usage,
     )
     begun: list[Record] = []
+    asked = 0
     for call in answer.tool_calls:
         if call.call_id in refused:
             begun.append(tool_finished(turn_id, call, "error", refused[call.call_id]))
-        elif needs_approval(call.name):
+        elif needs_approval(call.name) and asked < MOST_QUESTIONS:
+            asked += 1
             begun.append(approval_asked(turn_id, call, expires_at))
+        elif needs_approval(call.name):
+            begun.append(tool_finished(turn_id, call, "denied", _TOO_MANY_QUESTIONS))
     return [spoke, *begun]
 
 

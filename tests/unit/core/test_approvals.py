@@ -6,7 +6,7 @@ import pytest
 
 from openclaw_actors.core.admission import SessionLimits
 from openclaw_actors.core.approvals import only_waits, waiting_calls
-from openclaw_actors.core.drafts import approval_asked, sub_agent_called
+from openclaw_actors.core.drafts import MOST_QUESTIONS, approval_asked, sub_agent_called
 from openclaw_actors.core.records import ApprovalAsked, ApprovalDecided, ToolFinished, ToolStarted
 from openclaw_actors.messages import ToolApprovalRequired, ToolCall, Usage
 from tests.unit.core.session_world import World, delivery
@@ -37,6 +37,21 @@ def test_a_tool_that_needs_approval_waits_and_the_others_go_on() -> None:
     world.store_writes()
     assert world.call is None, "the model was called without the result"
     assert only_waits(world.core.state)
+
+
+def test_nobody_is_asked_about_more_than_so_many_tools_at_once() -> None:
+    world = World()
+    names = [f"B{number}" for number in range(MOST_QUESTIONS + 2)]
+    world.asking = frozenset(names)
+    world.deliver(delivery("m1"))
+    world.store_writes()
+    world.model_answers("", *names)
+    world.store_writes()
+    assert len(world.asked) == MOST_QUESTIONS
+    assert [name for name, status in results(world) if status == "denied"] == names[MOST_QUESTIONS:]
+    world.settle()
+    assert [status for _, status in results(world)].count("ok") == MOST_QUESTIONS
+    world.check_all_answered()
 
 
 def test_an_approved_tool_runs_once_its_decision_is_recorded() -> None:
