@@ -169,6 +169,8 @@ class HttpChannel(AsyncActor):
         context = self._made_context(config, secrets, principals)
         await self._server.use(limits=config.http, routes=_routes(context))
         context.draining = self._context.draining
+        # Who follows the gateway is let in again, or not, by the tokens and limits that hold now.
+        self._context.live.shut_down("The configuration of this channel has changed; come again.")
         self._context = context
         timeout_s = config.http.accept_timeout_seconds
         self._deliveries.use(max_per_session=config.sessions.max_pending + 1, timeout_s=timeout_s)

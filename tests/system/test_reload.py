@@ -10,6 +10,7 @@ import shutil
 import signal
 import socket
 import tempfile
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -161,6 +162,20 @@ def test_a_new_token_closes_the_connections_of_the_old_one(running: Reloading) -
     running.secret.write_text(TOKEN)
     running.ask()
     running.token = TOKEN
+
+
+def test_who_follows_the_gateway_is_asked_to_come_again(running: Reloading) -> None:
+    request = urllib.request.Request(
+        f"{running.gateway.http_url}/api/events", headers={"Authorization": f"Bearer {TOKEN}"}
+    )
+    with urllib.request.urlopen(request, timeout=30) as stream:
+        first = stream.readline()
+        many = {"requests_per_minute_per_client": 1_000_001}
+        assert outcomes(running.reload(http=many)) == {"http": "told"}
+        rest = stream.read().decode()  # to its end, which comes
+    assert first
+    assert "event: dropped" in rest
+    assert "come again" in rest
 
 
 def test_a_channel_that_cannot_listen_goes_back_alone_and_is_tried_again(running: Reloading) -> None:
