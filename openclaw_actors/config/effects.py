@@ -98,7 +98,7 @@ def concerns_of(key: str, services: frozenset[str]) -> dict[str, Effect]:
     found: dict[str, Effect] = {}
     for name, effect in concern_of(key).items():
         if name == "everybody":
-            found.update(dict.fromkeys(("start", "supervisor", "sessions", *services), effect))
+            found.update(dict.fromkeys(("start", "supervisor", "sessions", *sorted(services)), effect))
         elif name == "mcp":
             found.update((each, effect) for each in _servers_of(key, services))
         elif name in services or name in ("start", "supervisor", "sessions"):
