@@ -18,6 +18,7 @@ from openclaw_actors.actors.catalogue import CHANNELS, load
 from openclaw_actors.actors.directory import ServiceDirectory
 from openclaw_actors.actors.router_approvals import ApprovalRequests
 from openclaw_actors.actors.router_change import RouterChange
+from openclaw_actors.actors.router_clock import WatchClock
 from openclaw_actors.actors.router_moves import RouterMoves
 from openclaw_actors.actors.router_tree import SessionTree, feed_of_sessions, note_exit
 from openclaw_actors.actors.router_view import SessionGauges, limits_of
@@ -93,7 +94,6 @@ _LIST_TIMEOUT_S = 600.0
 """The store reads every conversation in the list; its death is noticed at once all the same."""
 _LIST_AGAIN_S = 1.0
 _DRAIN_MARGIN_S = 2.0
-_TICK_CHECKED_S = 0.05
 
 
 class SessionRouter(ApprovalRequests, SessionTree, AsyncActor):
@@ -114,9 +114,6 @@ class SessionRouter(ApprovalRequests, SessionTree, AsyncActor):
         """What waits for a person, by session."""
         self._approval_askers: dict[tuple[str, str], list[asyncio.Future[ApprovalOutcome]]] = {}
         self._endings: set[asyncio.Task[None]] = set()
-        self._tick: asyncio.TimerHandle | None = None
-        self._tick_at = 0.0
-        self._tick_is_checked = False
         self._gauges = SessionGauges()
 
     # Life
@@ -130,13 +127,14 @@ class SessionRouter(ApprovalRequests, SessionTree, AsyncActor):
         self.counters = counters_of(message.name)
         self._core = RouterCore(limits_of(self._change.config))
         self._watchdog = Watchdog(self._core)
+        self._clock = WatchClock(self._watchdog, self.call_later, self._carry_out)
         self._moves = RouterMoves(self, self._core, self._directory, self._carry_out)
         self._feed = feed_of_sessions(self)
         self._session_class = load("session")
         if self._change.config.skills.enabled:
             warm_up()
         self.spawn(self._recover(), name="recover")
-        self._schedule_tick()
+        self._clock.schedule()
         self.unstash()
         return Ready(pid=os.getpid(), incarnation=message.incarnation)
 
@@ -385,7 +383,7 @@ class SessionRouter(ApprovalRequests, SessionTree, AsyncActor):
                     self._approvals.pop(effect.key, None)
                     self._finish_before_the_end(self._moves.carry_out(effect.key), "move")
         self._feed.touch()
-        self._schedule_tick()
+        self._clock.schedule()
 
     def _finish_before_the_end(self, work: Coroutine[Any, Any, None], name: str) -> None:
         ending = self.spawn(work, name=name)
@@ -476,33 +474,6 @@ class SessionRouter(ApprovalRequests, SessionTree, AsyncActor):
 
     def _count(self, name: str, reason: str) -> None:
         self.counters[series(name, reason=reason)] += 1
-
-    # The watchdog's clock
-
-    def _schedule_tick(self) -> None:
-        """The watchdog looks at all sessions to say when it wants to look again: not at every message."""
-        if self._tick is None:
-            self._plan_tick()
-        elif not self._tick_is_checked and self._tick_at > time.monotonic() + _TICK_CHECKED_S:
-            self._tick_is_checked = True
-            self.call_later(_TICK_CHECKED_S, self._check_tick)
-
-    def _check_tick(self) -> None:
-        self._tick_is_checked = False
-        self._plan_tick()
-
-    def _plan_tick(self) -> None:
-        wanted = time.monotonic() + self._watchdog.next_tick_s()
-        if self._tick is not None:
-            if self._tick_at <= wanted:
-                return
-            self._tick.cancel()
-        self._tick_at = wanted
-        self._tick = self.call_later(max(0.0, wanted - time.monotonic()), self._look)
-
-    def _look(self) -> None:
-        self._tick = None
-        self._carry_out(self._watchdog.tick(time.monotonic()))
 
 
 def _sessions(count: int) -> str:

@@ -22,12 +22,13 @@ from thespian.system.systemAdmin import ThespianAdmin
 from thespian.system.transport import TransmitIntent, TransmitOnly
 
 from openclaw_actors.actorsystem.address import Address, address_key
+from openclaw_actors.actorsystem.envelope import Envelope
 from openclaw_actors.actorsystem.failed import ActorFailed
 from openclaw_actors.actorsystem.framing import Kind
 from openclaw_actors.actorsystem.limits import Limits
 from openclaw_actors.actorsystem.manager import Replicator
 from openclaw_actors.actorsystem.process import name_process
-from openclaw_actors.actorsystem.transport import Envelope, UnixTransport
+from openclaw_actors.actorsystem.transport import UnixTransport
 
 logger = logging.getLogger(__name__)
 

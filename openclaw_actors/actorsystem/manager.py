@@ -48,10 +48,11 @@ from thespian.system.utilis import checkActorCapabilities
 from openclaw_actors.actorsystem.actor import AsyncActor
 from openclaw_actors.actorsystem.address import Address, AddressManager, LocalAddress, address_key
 from openclaw_actors.actorsystem.children import Child, Children
+from openclaw_actors.actorsystem.envelope import Envelope
 from openclaw_actors.actorsystem.failed import ActorFailed
 from openclaw_actors.actorsystem.limits import Limits
 from openclaw_actors.actorsystem.process import become_subreaper, leave, name_process
-from openclaw_actors.actorsystem.transport import Envelope, UnixTransport
+from openclaw_actors.actorsystem.transport import UnixTransport
 
 logger = logging.getLogger(__name__)
 

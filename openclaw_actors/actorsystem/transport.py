@@ -9,7 +9,7 @@ other connections.
 # ruff: noqa: FBT001, FBT002, N802, N803 - the names and signatures are Thespian's
 from __future__ import annotations
 
-__all__ = ["Envelope", "UnixTransport"]
+__all__ = ["UnixTransport"]
 
 import asyncio
 import logging
@@ -26,7 +26,6 @@ from thespian.actors import ActorAddress, WakeupMessage, WatchMessage
 from thespian.system.addressManager import CannotPickleAddress
 from thespian.system.timing import ExpirationTimer
 from thespian.system.transport import (
-    ReceiveEnvelope,
     SendStatus,
     Thespian__Run_Expired,
     Thespian__Run_HandlerResult,
@@ -39,6 +38,7 @@ from thespian.system.transport import (
 from openclaw_actors.actorsystem import codec
 from openclaw_actors.actorsystem.address import Address, address_key, socket_name
 from openclaw_actors.actorsystem.asks import Asks, encode_refusal
+from openclaw_actors.actorsystem.envelope import Envelope, OwnEnvelope, Post
 from openclaw_actors.actorsystem.framing import Frame, Kind
 from openclaw_actors.actorsystem.hub import Hub, listen
 from openclaw_actors.actorsystem.limits import Limits
@@ -56,36 +56,6 @@ _MAX_SENDERS = 4_096
 _TELL, _ANSWER = int(Kind.TELL), int(Kind.ANSWER)
 
 Undelivered = Callable[[Any, Any], None]
-
-
-class Envelope(ReceiveEnvelope):
-    """A received message with its sender, and the number of the ask if it wants an answer.
-
-    Thespian formats every envelope for a log that is off (`actorManager.py:133`); this one costs nothing and
-    shows no text.
-    """
-
-    def __init__(self, sender: ActorAddress, message: Any, ask_id: int = 0) -> None:
-        self._sender = sender
-        self._message = message
-        self.ask_id = ask_id
-
-    def identify(self) -> str:
-        return type(self._message).__name__
-
-
-class OwnEnvelope(Envelope):
-    """A message of the actor to itself."""
-
-
-class Post:
-    """A message on its way, kept until the kernel has taken it. What `undelivered` tells about it."""
-
-    __slots__ = ("address", "message")
-
-    def __init__(self, address: Any, message: Any) -> None:
-        self.address = address
-        self.message = message
 
 
 class UnixTransport:

@@ -18,9 +18,10 @@ from thespian.system.transport import (
 )
 
 from openclaw_actors.actorsystem.address import Address
+from openclaw_actors.actorsystem.envelope import Envelope
 from openclaw_actors.actorsystem.framing import Frame, Kind
 from openclaw_actors.actorsystem.limits import DEFAULT_LIMITS, Limits
-from openclaw_actors.actorsystem.transport import Envelope, UnixTransport
+from openclaw_actors.actorsystem.transport import UnixTransport
 from openclaw_actors.errors import FrameTooLarge
 
 _LONG = timedelta(seconds=10)
