@@ -1,4 +1,4 @@
-"""Following the gateway: a change of the tree arrives as it happens; a follower who does not read harms nobody."""
+"""Following the gateway: what changes in the tree arrives as it happens; who does not read harms nobody."""
 
 from __future__ import annotations
 
