@@ -19,6 +19,7 @@ const part = (id) => document.getElementById(id);
 class Page {
   constructor(config, me) {
     this.config = config;
+    this.owner = me.owner;
     this.session = null;
     this.transcript = new Transcript(part("entries"), part("scroller"), {
       resend: (exchange) => this.rooms.again(this.session, exchange),
@@ -88,6 +89,7 @@ class Page {
         el("button", { type: "button", class: "link", onclick: () => this.signOut() }, icon("key"), "Forget the token"),
       );
     }
+    if (this.owner) part("side-foot").append(el("a", { href: "/dashboard" }, "Dashboard"));
     part("examples").append(
       ...EXAMPLES.map((text) => el("button", { type: "button", onclick: () => this.say(text) }, text)),
     );
