@@ -17,29 +17,11 @@ from openclaw_actors.core.commanding import Commanding
 from openclaw_actors.core.commands import stops
 from openclaw_actors.core.compaction import Compactor
 from openclaw_actors.core.conversation import Conversation, OpenMessage, apply
-from openclaw_actors.core.drafts import (
-    asked_for_tools,
-    end_of,
-    tool_finished,
-    turn_began,
-    turn_ended,
-)
-from openclaw_actors.core.effects import (
-    CallModel,
-    CancelModel,
-    CancelTools,
-    Effect,
-    Publish,
-    TryAgainLater,
-)
+from openclaw_actors.core.drafts import asked_for_tools, end_of, tool_finished, turn_began, turn_ended
+from openclaw_actors.core.effects import CallModel, CancelModel, CancelTools, Effect, Publish, TryAgainLater
 from openclaw_actors.core.intake import Intake
 from openclaw_actors.core.recent import RecentEvents
-from openclaw_actors.core.records import (
-    Record,
-    TurnBegan,
-    TurnEnded,
-    UserSaid,
-)
+from openclaw_actors.core.records import Record, TurnBegan, TurnEnded, UserSaid
 from openclaw_actors.core.resuming import taken_up
 from openclaw_actors.core.runaway import LOOP, looping, over_budget
 from openclaw_actors.core.stopping import settle_stop
