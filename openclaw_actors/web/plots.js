@@ -130,7 +130,7 @@ export class Plots {
     this.latency = new Plot(place, "Time of a turn", { second: true });
     this.memory = new Plot(place, "Memory");
     this.restarts = new Plot(place, "Restarts", { bars: true });
-    this.writes = new Plot(place, "Commits to disk per second");
+    this.writes = new Plot(place, "Commits per second");
   }
 
   /** Another process counts from here on: what was before belongs to nothing. */
@@ -155,7 +155,7 @@ export class Plots {
     this.memory.show(
       samples.filter((each) => each.memory).map((each) => [each.at, each.memory]),
       end,
-      { text: bytesText(now.memory), note: `${now.actors} processes`, topText: bytesText },
+      { text: bytesText(now.memory), note: `${now.actors} processes; shared pages count in each`, topText: bytesText },
     );
     this.drawRestarts(end);
     this.drawWrites(end);

@@ -57,6 +57,11 @@ class DashboardPage:
     def cell(self, name: str, column: str) -> Locator:
         return self.row(name).locator(f":scope > .{column}")
 
+    def pid(self, name: str) -> int:
+        """Of an actor that runs."""
+        expect(self.cell(name, "state")).to_have_text("running")
+        return int(self.cell(name, "pid").text_content() or "")
+
     def mean(self, action: str) -> None:
         """Say that it is meant."""
         self.page.get_by_role("dialog").get_by_role("button", name=action, exact=True).click()

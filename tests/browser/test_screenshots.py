@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.chat_page import ChatPage
+from tests.browser.dashboard_page import DashboardPage
 from tests.browser.relay import Relay
+from tests.system.gateway import Gateway
 
 WHERE = os.environ.get("OPENCLAW_SCREENSHOTS", "")
 SIZES = {360: 740, 800: 900, 1600: 1000}
@@ -83,3 +86,28 @@ def test_pictures(page: Page, relay: Relay, theme: str) -> None:
     expect(chat.banner).to_be_visible()
     take(page, "broken", theme)
     relay.mend()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_pictures_of_the_dashboard(signed_in: ChatPage, theme: str, gateway: Gateway) -> None:
+    page = signed_in.page
+    page.emulate_media(color_scheme=theme)
+    for session in ("Garden", "Invoices", "Otters"):
+        signed_in.open(f"{session} {theme}").ask("hello")
+    signed_in.open(f"Kitchen {theme}").say("/demo slow 30")
+    signed_in.open(f"Holiday {theme}").say('/demo tool shell {"command": "ls -l"}')
+    expect(signed_in.last.get_by_role("button", name="Approve")).to_be_visible()
+    dashboard = DashboardPage(page, gateway.http_url).open()
+    key = f"websocket:default:Garden {theme}"
+    os.kill(dashboard.pid(key), signal.SIGKILL)
+    expect(dashboard.cell(key, "restarts")).to_have_text("1")
+    os.kill(dashboard.pid(f"websocket:default:Kitchen {theme}"), signal.SIGSTOP)
+    expect(dashboard.worries).to_have_count(2)
+    page.wait_for_timeout(5_000)  # for the plots to show something
+    take(page, "dashboard", theme)
+    page.set_viewport_size({"width": 1600, "height": 1000})
+    dashboard.row(key).get_by_role("button", name=key, exact=True).click()
+    dashboard.detail.locator("summary").first.click()
+    take(page, "dashboard-session", theme)
+    dashboard.detail.get_by_role("button", name="Delete").click()
+    take(page, "dashboard-question", theme)

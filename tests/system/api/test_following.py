@@ -166,6 +166,8 @@ def test_a_death_stands_in_the_log_view(shared: Gateway) -> None:
 def test_a_head_request_does_not_follow(shared: Gateway) -> None:
     answer = Api(shared.http_url)("HEAD", "/api/events")
     assert (answer.status, answer.text) == (200, "")
+    wrong = Api(shared.http_url)("GET", "/api/events?since=3")
+    assert (wrong.status, wrong.body["error"]["field"]) == (400, "since")
 
 
 @pytest.mark.timeout(120)
