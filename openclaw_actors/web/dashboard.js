@@ -23,6 +23,8 @@ const FILTERS = [
   ["stored", "Stored", null],
 ];
 
+const RANKS = { bad: 0, warn: 1 };
+
 const part = (id) => document.getElementById(id);
 
 class Dashboard {
@@ -217,7 +219,7 @@ class Dashboard {
     const matches = FILTERS.find(([key]) => key === this.filter)[2];
     return all
       .filter((actor) => matches(actor, now) && actor.name.toLowerCase().includes(text))
-      .map((actor) => [worryOf(actor, now) ? 0 : 1, actor])
+      .map((actor) => [RANKS[worryOf(actor, now)?.level] ?? 2, actor])
       .sort(([one, a], [other, b]) => one - other || (a.name < b.name ? -1 : 1))
       .map(([, actor]) => actor);
   }

@@ -158,7 +158,7 @@ export class Detail {
       ["model", turn.model_seconds],
       ["tools", turn.tool_seconds],
       ["asked a person", turn.approval_seconds],
-      ["gateway", turn.overhead_seconds],
+      ["of it the gateway's own", turn.overhead_seconds],
     ].filter(([, seconds]) => seconds > 0.0005);
     const more = turn.attempts > 1 ? `, attempt ${turn.attempts}` : "";
     return el(
