@@ -98,6 +98,22 @@ def test_marks_end_with_their_block(path: Path) -> None:
     assert "corr=" not in lines(path)[0]
 
 
+def test_a_process_of_one_session_marks_every_line_with_it(path: Path) -> None:
+    logger = install(path)
+    logs.serve_session("websocket:local:main")
+    try:
+        logger.warning("its own")
+        with logs.bind(session="another"):
+            logger.warning("for another")
+    finally:
+        logs.serve_session("")
+    logger.warning("nobody's")
+    own, other, nobodys = lines(path)
+    assert " session=websocket:local:main " in own
+    assert " session=another " in other
+    assert "session=" not in nobodys
+
+
 @pytest.mark.parametrize("form", ["human", "json"])
 def test_an_event_is_one_line_whatever_it_holds(path: Path, form: str) -> None:
     logger = install(path, form=form)

@@ -404,6 +404,22 @@ def test_old_gateways_conversation_stays_deleted(tmp_path: Path) -> None:
 # Export
 
 
+@pytest.mark.parametrize("newest_bytes", [1, 200, 1_000, 10**6])
+def test_export_may_begin_near_the_end_with_a_whole_record(tmp_path: Path, newest_bytes: int) -> None:
+    async def scene() -> None:
+        with opened(tmp_path) as store:
+            await converse(store, 5)
+            wanted = ReadRecords(name=KEY, newest_bytes=newest_bytes, max_bytes=10**6)
+            page = await store.archives.read_records(wanted)
+            numbers = [record.number for record in page.records]
+            assert numbers, "at least one"
+            assert numbers == list(range(numbers[0], 16))
+            assert (numbers[0] == 1) == (newest_bytes == 10**6)
+            assert page.cursor == ""
+
+    run(scene())
+
+
 def test_export_is_the_conversation_as_it_stood_at_its_first_page(tmp_path: Path) -> None:
     async def scene() -> None:
         with opened(tmp_path) as store:
