@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import shutil
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,7 @@ from openclaw_actors.messages.events import TurnStatus, Usage
 from openclaw_actors.store import FileStore, StoreOptions, StoreRefusal
 from openclaw_actors.store.files import Files
 from openclaw_actors.store.names import plain_name
+from openclaw_actors.store.turns import read_names
 
 KEY = "websocket:local:main"
 DEADLINE_S = 30.0
@@ -209,3 +211,16 @@ def as_json(state: Conversation) -> Any:
 
 
 ERRORS = (errno.EIO, errno.ENOSPC, errno.EMFILE, errno.EACCES)
+
+
+async def reopen_copy(path: Path) -> Conversation:
+    """What a crash at this moment would leave, read by another process: a copy of the files."""
+    copy = path / "copy"
+    shutil.rmtree(copy, ignore_errors=True)
+    shutil.copytree(path / "memory", copy / "memory")
+    return await reopen(copy)
+
+
+def listed(path: Path) -> list[str]:
+    """Whom the list of open turns names, as it stands on the disk."""
+    return list(read_names(path / "memory" / "open-turns.jsonl")[0])
