@@ -18,14 +18,13 @@ from openclaw_actors import logs
 from openclaw_actors.actors.catalogue import is_essential, load, services_of
 from openclaw_actors.actors.operations import Operations
 from openclaw_actors.actors.reload_steps import Host, Steps
+from openclaw_actors.actors.restart_limits import restart_limits
 from openclaw_actors.actors.service import Service
 from openclaw_actors.actors.service_settings import secrets_of, with_ports
 from openclaw_actors.actors.settings_keeper import SettingsKeeper
-from openclaw_actors.actors.supervisor_mcp import restart_limits
 from openclaw_actors.config import GatewayConfig, decode, encode
 from openclaw_actors.config.changes import Change, Task, changes, tasks_of
 from openclaw_actors.config.origin import HeldBack, Origin, decode_origin, encode_origin
-from openclaw_actors.core.backoff import Backoff
 from openclaw_actors.core.supervision import RestartPolicy
 from openclaw_actors.errors import ActorError, AskRefused
 from openclaw_actors.messages import (
@@ -294,8 +293,7 @@ class Reloads:
             logs.use(level=now.logging.level, form=now.logging.format)
         for service in supervisor._services.values():
             if before.supervision != now.supervision and service.name in services_of(now):
-                service.policy.limits = limits = restart_limits(now, service.name)
-                service.policy.backoff = Backoff(limits.backoff_s, limits.backoff_max_s)
+                service.policy.use(restart_limits(now, service.name))
 
     async def _bring_over(self, tasks: Tasks) -> list[ActorOutcome]:
         """Every actor on its own: one that does not come up is left on what it had, and hinders nobody."""

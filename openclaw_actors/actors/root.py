@@ -21,6 +21,7 @@ import msgspec
 
 from openclaw_actors.actors.answering import until_both_answer
 from openclaw_actors.actors.board import install
+from openclaw_actors.actors.restart_limits import restart_limits
 from openclaw_actors.actors.root_boot import Boot, BootFailed, BootPlan
 from openclaw_actors.actors.root_settings import RootSettings
 from openclaw_actors.actors.rundir import (
@@ -35,8 +36,7 @@ from openclaw_actors.actors.service_manager import ServiceManager
 from openclaw_actors.actorsystem import become_subreaper, raise_open_files_limit
 from openclaw_actors.config import GatewayConfig
 from openclaw_actors.config.rules import FILES_FOR_ITSELF, FILES_PER_SESSION, files_needed
-from openclaw_actors.core.backoff import Backoff
-from openclaw_actors.core.supervision import RestartLimits, RestartPolicy
+from openclaw_actors.core.supervision import RestartPolicy
 from openclaw_actors.errors import AlreadyRunning, OpenClawError, StateDirError
 from openclaw_actors.messages import Ready
 
@@ -110,7 +110,7 @@ class Root:
         self._record_again: asyncio.TimerHandle | None = None
         self._had_terminal = _has_terminal()
         self._reload_wanted = asyncio.Event()
-        self._policy = RestartPolicy(_limits_of(plan.config))
+        self._policy = RestartPolicy(restart_limits(plan.config))
 
     @property
     def _plan(self) -> BootPlan:
@@ -118,10 +118,7 @@ class Root:
 
     def _other_settings(self, ws: str, http: str) -> None:
         """A reload has put another configuration in force."""
-        limits = _limits_of(self._plan.config)
-        if self._policy.limits != limits:
-            self._policy.limits = limits
-            self._policy.backoff = Backoff(limits.backoff_s, limits.backoff_max_s)
+        self._policy.use(restart_limits(self._plan.config))
         known, self._addresses = self._addresses, {"ws": ws, "http": http}
         if self._boot is not None:
             self._record(self._boot, "ready")
@@ -337,16 +334,6 @@ def _with_remedy(error: OSError) -> str:
         case _:
             remedy = "see who owns it, or choose another with --state-dir"
     return f"{error.strerror}; {remedy}"
-
-
-def _limits_of(config: GatewayConfig) -> RestartLimits:
-    limits = config.supervision
-    return RestartLimits(
-        max_restarts=limits.max_restarts,
-        window_s=limits.window_seconds,
-        backoff_s=limits.backoff_seconds,
-        backoff_max_s=limits.backoff_max_seconds,
-    )
 
 
 def _has_terminal() -> bool:

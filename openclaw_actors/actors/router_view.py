@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from openclaw_actors.actors.proc import resident_bytes
+from openclaw_actors.actors.restart_limits import restart_limits
 from openclaw_actors.config import GatewayConfig
 from openclaw_actors.core.routing import Entry, Phase, RouterLimits
 from openclaw_actors.core.series import series
-from openclaw_actors.core.supervision import RestartLimits
 from openclaw_actors.messages import StatusNode
 
 __all__ = ["SessionGauges", "limits_of", "node_of", "shows", "state_of"]
@@ -88,16 +88,11 @@ class SessionGauges:
 
 def limits_of(config: GatewayConfig) -> RouterLimits:
     """The router's limits."""
-    sessions, supervision = config.sessions, config.supervision
+    sessions = config.sessions
     return RouterLimits(
         max_live=sessions.max_live,
         max_pending=sessions.max_pending + 1,  # the running one, too, whose receipt may still be on its way
         ping_timeout_s=sessions.ping_timeout_seconds,
         start_timeout_s=max(sessions.start_timeout_seconds, 1.0),
-        restarts=RestartLimits(
-            max_restarts=supervision.max_restarts,
-            window_s=supervision.window_seconds,
-            backoff_s=supervision.backoff_seconds,
-            backoff_max_s=supervision.backoff_max_seconds,
-        ),
+        restarts=restart_limits(config),
     )

@@ -8,10 +8,9 @@ from openclaw_actors.actors.catalogue import MCP
 from openclaw_actors.actors.service import Service
 from openclaw_actors.actorsystem import address_key, handles
 from openclaw_actors.config import GatewayConfig
-from openclaw_actors.core.supervision import RestartLimits
 from openclaw_actors.messages import Address, GivesUp, OffersChanged
 
-__all__ = ["McpServers", "restart_limits", "start_timeout_s"]
+__all__ = ["McpServers", "start_timeout_s"]
 
 _IMPORT_S = 15.0
 """Beside the time of the server: its actor imports the library, and ends what it could not use."""
@@ -47,18 +46,3 @@ def start_timeout_s(config: GatewayConfig, name: str) -> float:
     if name.startswith(MCP):
         return config.mcp.servers[name.removeprefix(MCP)].start_timeout_seconds + _IMPORT_S
     return config.actors.start_timeout_seconds
-
-
-def restart_limits(config: GatewayConfig, name: str) -> RestartLimits:
-    """How often, and after how long, a service is started again."""
-    supervision = config.supervision
-    backoff_s, backoff_max_s = supervision.backoff_seconds, supervision.backoff_max_seconds
-    if name.startswith(MCP):
-        server = config.mcp.servers[name.removeprefix(MCP)]
-        backoff_s, backoff_max_s = server.backoff_seconds, server.backoff_max_seconds
-    return RestartLimits(
-        max_restarts=supervision.max_restarts,
-        window_s=supervision.window_seconds,
-        backoff_s=backoff_s,
-        backoff_max_s=backoff_max_s,
-    )

@@ -48,6 +48,12 @@ class RestartPolicy:
     def __post_init__(self) -> None:
         self.backoff = Backoff(self.limits.backoff_s, self.limits.backoff_max_s)
 
+    def use(self, limits: RestartLimits) -> None:
+        """Other limits hold; the deaths before count by them, and the back-off begins anew."""
+        if limits != self.limits:
+            self.limits = limits
+            self.backoff = Backoff(limits.backoff_s, limits.backoff_max_s)
+
     def died(self, now: float) -> Restart:
         """The child died at `now` (monotonic seconds)."""
         self.lived(now)

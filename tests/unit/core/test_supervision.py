@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from openclaw_actors.core.supervision import RestartLimits, RestartPolicy
+from openclaw_actors.core.supervision import Restart, RestartLimits, RestartPolicy
 
 LIMITS = RestartLimits(max_restarts=5, window_s=60.0, backoff_s=0.1, backoff_max_s=30.0)
 
@@ -70,3 +70,19 @@ def test_a_restart_by_hand_forgets_the_deaths_but_not_how_many_there_were() -> N
     assert not policy.failed
     assert policy.died(1.0).delay_s == 0.0
     assert policy.total == 7
+
+
+def test_other_limits_hold_at_once_and_the_deaths_before_count_by_them() -> None:
+    policy = RestartPolicy(LIMITS)
+    for _ in range(3):
+        policy.died(0.0)
+    policy.use(RestartLimits(max_restarts=3, window_s=60.0, backoff_s=0.1, backoff_max_s=7.0))
+    assert policy.died(1.0) == Restart(7.0, failed=True)
+
+
+def test_the_same_limits_again_do_not_shorten_the_back_off() -> None:
+    policy = RestartPolicy(LIMITS)
+    for _ in range(4):
+        delay_s = policy.died(0.0).delay_s
+    policy.use(RestartLimits(max_restarts=5, window_s=60.0, backoff_s=0.1, backoff_max_s=30.0))
+    assert policy.died(0.0).delay_s > delay_s
