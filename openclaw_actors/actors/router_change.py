@@ -6,7 +6,6 @@ from openclaw_actors import logs
 from openclaw_actors.actors.router_view import limits_of
 from openclaw_actors.config import decode
 from openclaw_actors.config.changes import changes, tasks_of
-from openclaw_actors.core.backoff import Backoff
 from openclaw_actors.core.router import RouterCore
 from openclaw_actors.messages import ForkedWith, Reconfigure
 
@@ -32,11 +31,7 @@ class RouterChange:
         other_secrets = self.secrets != message.secrets
         self.settings, self.secrets = message.settings, message.secrets
         logs.use(level=self.config.logging.level, form=self.config.logging.format)
-        limits = core.limits = limits_of(self.config)
-        for entry in core.entries.values():
-            if entry.policy.limits != limits.restarts:
-                entry.policy.limits = limits.restarts
-                entry.policy.backoff = Backoff(limits.restarts.backoff_s, limits.restarts.backoff_max_s)
+        core.use(limits_of(self.config))
         none: frozenset[str] = frozenset()
         concerned = "sessions" in tasks_of(changes(before, self.config), before=none, after=none)
         if not (concerned or other_secrets):

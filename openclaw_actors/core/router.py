@@ -6,11 +6,11 @@ the message goes, in its order, to the next incarnation. Times are monotonic sec
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterable
 
 from openclaw_actors.core.blame import accuse, blame, strike
 from openclaw_actors.core.commands import stops
+from openclaw_actors.core.places import Places
 from openclaw_actors.core.routing import (
     HAS_PROCESS,
     NEVER,
@@ -18,7 +18,6 @@ from openclaw_actors.core.routing import (
     AnswerStop,
     EndTurnsOf,
     Entry,
-    Fork,
     Kill,
     MoveSession,
     Phase,
@@ -26,7 +25,6 @@ from openclaw_actors.core.routing import (
     RouterLimits,
     SendToSession,
     forget,
-    least_recently_used,
     outcome_of,
     refuse,
     refuse_all,
@@ -39,7 +37,6 @@ from openclaw_actors.messages.conversation import (
     Deliver,
     EndSession,
     Followers,
-    Passivate,
     PassivationAsked,
     PassivationDeclined,
     PassivationGranted,
@@ -62,14 +59,23 @@ class RouterCore:
     """The router's decisions."""
 
     def __init__(self, limits: RouterLimits) -> None:
-        self.limits = limits
         self.entries: dict[str, Entry] = {}
         self.draining = False
         self.closed = False  # new messages are refused; everything else goes on
         self.recovered = False
         """The list of open turns is known: who has no entry has nothing open."""
-        self._waiting: OrderedDict[str, None] = OrderedDict()
-        self._occupied = 0
+        self.places = Places(limits, self.entries)
+
+    @property
+    def limits(self) -> RouterLimits:
+        """The limits that hold now."""
+        return self.places.limits
+
+    def use(self, limits: RouterLimits) -> None:
+        """Other limits hold."""
+        self.places.limits = limits
+        for entry in self.entries.values():
+            entry.policy.use(limits.restarts)
 
     # Messages from channels
 
@@ -82,7 +88,7 @@ class RouterCore:
             return []
         if len(entry.unsettled) >= self.limits.max_pending:
             return [refuse(message, "busy")]
-        if self._no_place_to_wait(entry):
+        if self.places.none_for(entry):
             del self.entries[entry.key]
             return [refuse(message, "busy")]
         entry.unsettled[message.delivery_id] = message
@@ -98,7 +104,7 @@ class RouterCore:
     def replay(self, message: Replay, now: float) -> list[RouterEffect]:
         """A connection follows the session and wants what it missed."""
         entry = self.entry_of(message.session, now)
-        if self._no_place_to_wait(entry):
+        if self.places.none_for(entry):
             del self.entries[entry.key]
             return []
         followed = self._follow(entry, message.channel)
@@ -107,7 +113,7 @@ class RouterCore:
     def decide(self, message: DecideApproval, now: float) -> list[RouterEffect]:
         """Somebody lets a tool run that waits, or does not."""
         entry = self.entry_of(message.session, now)
-        if self._no_place_to_wait(entry):
+        if self.places.none_for(entry):
             del self.entries[entry.key]
             return []
         return self._hold_or_send(entry, message, now)
@@ -154,7 +160,7 @@ class RouterCore:
         if entry.phase in (Phase.STOPPING, Phase.PASSIVATING) or entry.ending or entry.moving:
             return []
         if entry.phase is Phase.ASLEEP:
-            return self._wake(entry, now)
+            return self.places.wait(entry, now)
         return self.end_without_place(entry, now)
 
     def channel_restarted(self, channel: str) -> list[RouterEffect]:
@@ -207,7 +213,7 @@ class RouterCore:
             return []
         entry.leaves_for = "room" if entry.asked_to_leave else message.reason
         entry.asked_to_leave = False
-        asks_on = message.decided_within_s is not None and (entry.moving or self._too_many_ask())
+        asks_on = message.decided_within_s is not None and (entry.moving or self.places.too_many_ask())
         if entry.phase is not Phase.LIVE or entry.unsettled or entry.stops or asks_on:
             entry.stays_until = now + _STAY_S
             declined = PassivationDeclined(session=entry.key, incarnation=message.incarnation)
@@ -239,7 +245,7 @@ class RouterCore:
         for key in keys:
             if key not in self.entries:
                 self.entry_of(key, now).recovering = True
-                self._waiting[key] = None
+                self.places.queue(key)
         return self.fill(now)
 
     def ready(self, key: str, incarnation: int, pid: int, now: float, *, resumes: bool) -> list[RouterEffect]:
@@ -285,7 +291,7 @@ class RouterCore:
         entry = self.entries.get(key)
         if entry is None or entry.phase not in HAS_PROCESS:
             return []
-        self._occupied -= 1
+        self.places.freed()
         left_by_itself = entry.phase is Phase.PASSIVATING
         entry.was_live = entry.was_live or entry.phase is Phase.LIVE
         lost, entry.incarnation = entry.incarnation, 0
@@ -307,7 +313,7 @@ class RouterCore:
             return None
         entry.policy.restarted_by_hand()
         if entry.phase is Phase.ASLEEP:
-            return self._wake(entry, now)
+            return self.places.wait(entry, now)
         if entry.phase in HAS_PROCESS:
             entry.innocent = True
             return self.kill(entry, "restarted by an operator", now, cause="operator")
@@ -317,15 +323,14 @@ class RouterCore:
 
     def move_now(self, entry: Entry, now: float) -> list[RouterEffect]:
         """The session has no process: its conversation may be moved, and it starts again only afterwards."""
-        self._waiting.pop(entry.key, None)
+        self.places.leave_queue(entry)
         entry.enter(Phase.BACKING_OFF, now)
         entry.restart_at, entry.ending, entry.wakes_at = NEVER, False, None
         return [MoveSession(entry.key)]
 
     def end_without_place(self, entry: Entry, now: float) -> list[RouterEffect]:
         """A session without a process is to stop: its turns end in the journal, which those who follow it read."""
-        waited = entry.key in self._waiting
-        self._waiting.pop(entry.key, None)
+        waited = self.places.leave_queue(entry)
         told = tell_lost(entry, 0, _STOPPED_ASLEEP) if waited else []
         return told + self._end_turns(entry, now)
 
@@ -357,6 +362,7 @@ class RouterCore:
     def drain(self) -> list[RouterEffect]:
         """Takes nothing more; what no living session has been given is refused."""
         self.draining = True
+        self.places.close()
         effects: list[RouterEffect] = []
         for entry in self.entries.values():
             if entry.phase is not Phase.LIVE:
@@ -365,27 +371,7 @@ class RouterCore:
 
     def fill(self, now: float) -> list[RouterEffect]:
         """Starts what is due and has a place; asks idle sessions to leave if more wait than there are places."""
-        effects: list[RouterEffect] = []
-        for entry in list(self.entries.values()):
-            asks_in_vain = (
-                entry.phase is Phase.ASLEEP and entry.wakes_at is not None and entry.wakes_at <= now
-            )
-            if asks_in_vain or (entry.phase is Phase.BACKING_OFF and entry.restart_at <= now):
-                entry.enter(Phase.WAITING, now)
-                self._waiting[entry.key] = None
-                self._waiting.move_to_end(entry.key, last=False)
-        if not self._waiting or self.draining:
-            return effects
-        starting = sum(entry.phase is Phase.STARTING for entry in self.entries.values())
-        for key in list(self._waiting):
-            entry = self.entries[key]
-            if self._occupied >= self.limits.max_live:
-                break
-            if entry.recovering and not entry.unsettled and starting >= self.limits.max_starting:
-                continue
-            starting += 1
-            effects += self._fork(entry, now)
-        return effects + self._make_room(now)
+        return self.places.fill(now)
 
     # Steps
 
@@ -395,11 +381,6 @@ class RouterCore:
             entry = Entry(key, RestartPolicy(self.limits.restarts), since=now, created_at=now)
             self.entries[key] = entry
         return entry
-
-    def _no_place_to_wait(self, entry: Entry) -> bool:
-        is_new = entry.phase is Phase.WAITING and entry.key not in self._waiting
-        full = self._occupied >= self.limits.max_live and len(self._waiting) >= self.limits.max_waiting
-        return is_new and full
 
     def _follow(self, entry: Entry, channel: str) -> list[RouterEffect]:
         if channel in entry.followers:
@@ -423,48 +404,19 @@ class RouterCore:
             return []
         if entry.phase is Phase.LIVE:
             return [SendToSession(entry.key, message)]
-        return self._wake(entry, now) if entry.phase in (Phase.ASLEEP, Phase.WAITING) else []
-
-    def _wake(self, entry: Entry, now: float) -> list[RouterEffect]:
-        entry.enter(Phase.WAITING, now)
-        self._waiting.setdefault(entry.key)
-        return self.fill(now)
-
-    def _fork(self, entry: Entry, now: float) -> list[RouterEffect]:
-        self._waiting.pop(entry.key, None)
-        self._occupied += 1
-        entry.enter(Phase.STARTING, now)
-        why = "restart" if entry.death else "recovery" if entry.recovering else "message"
-        entry.kill_reason, entry.death, entry.accused, entry.ended = "", "", "", 0
-        entry.innocent = entry.blameless = entry.was_live = entry.asked_to_leave = False
-        entry.doing, entry.active_at, entry.wakes_at = "starting", max(entry.active_at, now), None
-        stops = [SendToSession(entry.key, stop) for stop in entry.stops]  # said while it slept
-        return [Fork(entry.key, int(entry.died_guilty), entry.audience, why), *stops]
+        return self.places.wait(entry, now) if entry.phase in (Phase.ASLEEP, Phase.WAITING) else []
 
     def _send_what_waits(self, entry: Entry) -> list[RouterEffect]:
         messages = [*entry.unsettled.values(), *entry.held]
         entry.held.clear()
         return [SendToSession(entry.key, message) for message in messages]
 
-    def _make_room(self, now: float) -> list[RouterEffect]:
-        leaving = sum(e.asked_to_leave or e.phase is Phase.PASSIVATING for e in self.entries.values())
-        wanted = len(self._waiting) - leaving
-        if wanted <= 0 or self._occupied < self.limits.max_live:
-            return []
-        idle = least_recently_used(self.entries.values(), now)[:wanted]
-        for entry in idle:
-            entry.asked_to_leave = True
-        return [SendToSession(entry.key, Passivate()) for entry in idle]
-
-    def _too_many_ask(self) -> bool:
-        return sum(each.wakes_at is not None for each in self.entries.values()) >= self.limits.max_asking
-
     def _asleep(self, entry: Entry, now: float) -> list[RouterEffect]:
         if entry.wakes_at is not None and entry.ends:
             entry.held.append(EndSession(session=entry.key))
         if entry.unsettled or entry.stops or any(not isinstance(each, EndSession) for each in entry.held):
             entry.enter(Phase.WAITING, now)
-            self._waiting[entry.key] = None
+            self.places.queue(entry.key)
         elif entry.followers or entry.wakes_at is not None:
             entry.enter(Phase.ASLEEP, now)
         else:

@@ -132,7 +132,7 @@ class RouterMachine(RuleBasedStateMachine):
     @invariant()
     def places_are_counted_right(self) -> None:
         if hasattr(self, "world"):
-            assert self.world.core._occupied == len(self.world.sessions)
+            assert self.world.core.places.occupied == len(self.world.sessions)
 
     def teardown(self) -> None:
         if not hasattr(self, "world"):
