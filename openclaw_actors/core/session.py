@@ -10,27 +10,27 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from openclaw_actors.core.admission import SessionLimits
-from openclaw_actors.core.advancing import advanced
 from openclaw_actors.core.approvals import ApprovalDesk, only_waits
 from openclaw_actors.core.busy import history_changes, next_turn, steered
 from openclaw_actors.core.commanding import Commanding
 from openclaw_actors.core.commands import stops
 from openclaw_actors.core.compaction import Compactor
-from openclaw_actors.core.conversation import Conversation, OpenMessage, apply
-from openclaw_actors.core.drafts import asked_for_tools, end_of, tool_finished, turn_began, turn_ended
-from openclaw_actors.core.effects import CallModel, CancelModel, CancelTools, Effect, Publish, TryAgainLater
+from openclaw_actors.core.conversation import Conversation, apply
+from openclaw_actors.core.drafts import asked_for_tools, tool_finished, turn_began, turn_ended
+from openclaw_actors.core.effects import CallModel, Effect, Publish, TryAgainLater
 from openclaw_actors.core.intake import Intake
 from openclaw_actors.core.recent import RecentEvents
-from openclaw_actors.core.records import Record, TurnBegan, TurnEnded, UserSaid
+from openclaw_actors.core.records import Record, TurnEnded, UserSaid
 from openclaw_actors.core.resuming import taken_up
 from openclaw_actors.core.runaway import LOOP, looping, over_budget
+from openclaw_actors.core.running import Running
 from openclaw_actors.core.stopping import settle_stop
 from openclaw_actors.core.tool_order import due_starts, first_starts
 from openclaw_actors.core.turn import Turn
 from openclaw_actors.core.writing import Writing
 from openclaw_actors.messages.approvals import DecideApproval
 from openclaw_actors.messages.conversation import Deliver, StopTurn
-from openclaw_actors.messages.events import Notice, TurnStatus
+from openclaw_actors.messages.events import Notice
 from openclaw_actors.messages.model import CallFailed, Completed, ToolCall
 
 __all__ = ["SessionCore"]
@@ -59,12 +59,12 @@ class SessionCore:
         self.approvals = ApprovalDesk(state, limits.approval_timeout_s)
         self.runs_beside: Callable[[str], bool] = lambda name: True
         """Whether the tool of this name runs beside others that do."""
-        self.turn: Turn | None = None
         self.draining = False
         self._stops: list[StopTurn] = []
         self._admits_first = False
         """A stop of the queue waits until what came before it is recorded, and ends that, too."""
         self._writing = Writing(state)
+        self._running = Running(state, self._writing)
         self._commands = Commanding(
             state,
             limits,
@@ -74,6 +74,11 @@ class SessionCore:
             end_turn=self._end_for_command,
             turn_runs=lambda: self.turn is not None,
         )
+
+    @property
+    def turn(self) -> Turn | None:
+        """The one that runs."""
+        return self._running.turn
 
     @property
     def degraded(self) -> bool:
@@ -123,7 +128,7 @@ class SessionCore:
 
     def waits_for(self, call_id: str) -> bool:
         """Whether the answer to this model call still counts."""
-        return self._turn_of_call(call_id) is not None or self.compaction.waits_for(call_id)
+        return self._running.of_call(call_id) is not None or self.compaction.waits_for(call_id)
 
     # What happens
 
@@ -149,7 +154,7 @@ class SessionCore:
         """Somebody wants the running turn ended."""
         self._stops.append(request)
         self._admits_first |= request.queue and len(self.intake) > 0
-        return self._silence(now) + self.compaction.stop(now) + self._pump(now)
+        return self._running.silence(now) + self.compaction.stop(now) + self._pump(now)
 
     def decided(self, request: DecideApproval, now: float) -> list[Effect]:
         """Somebody lets a tool run that waits, or does not."""
@@ -163,7 +168,7 @@ class SessionCore:
 
     def noted(self, turn_id: str, drafts: Sequence[Record], now: float) -> list[Effect]:
         """Something went on within a tool of the running turn."""
-        if self.turn is None or self.turn.turn_id != turn_id or self.turn.ending:
+        if self._running.of(turn_id) is None:
             return []
         self._writing.facts += drafts
         return self._pump(now)
@@ -185,7 +190,7 @@ class SessionCore:
         released, self._writing.after = self._writing.after, []
         effects: list[Effect] = [*receipts, Publish(tuple(events)), *released]
         for record in records:
-            effects += self._advance(record, now)
+            effects += self._running.advance(record, now)
         effects += self._heed(records, now)
         effects += self._pump(now)
         effects += self._call_model_if_due(now)
@@ -232,7 +237,7 @@ class SessionCore:
 
     def model_said(self, call_id: str, text: str, now: float) -> list[Effect]:
         """A piece of the model's answer arrived."""
-        turn = self._turn_of_call(call_id)
+        turn = self._running.of_call(call_id)
         if turn is None:
             return []
         if len(turn) + len(text) > self.limits.max_answer_chars:
@@ -245,7 +250,7 @@ class SessionCore:
         if self.compaction.waits_for(answer.call_id):
             self._writing.facts += self.compaction.done(answer, self._writing.not_yet_part(), now)
             return self._pump(now)
-        turn = self._turn_of_call(answer.call_id)
+        turn = self._running.of_call(answer.call_id)
         if turn is None:
             return []
         missing = turn.missing_of(answer.text)
@@ -256,17 +261,17 @@ class SessionCore:
         effects: list[Effect] = [Publish((rest,))] if rest is not None else []
         turn.call_ends(answer, now, was_chosen="model" in self.state.settings)
         if not answer.tool_calls:
-            self._end("completed", turn.text)
+            self._running.end("completed", turn.text)
         elif turn.calls >= self.limits.max_model_calls:
-            self._end("failed", _TOO_MANY_CALLS, code="tool_iterations")
+            self._running.end("failed", _TOO_MANY_CALLS, code="tool_iterations")
         else:
             self._ask_for_tools(turn, answer, now)
         return effects + self._pump(now)
 
     def _ask_for_tools(self, turn: Turn, answer: Completed, now: float) -> None:
-        repeats = looping(self._running_message().steps, answer.tool_calls, self.limits.max_equal_calls)
+        repeats = looping(self._running.message.steps, answer.tool_calls, self.limits.max_equal_calls)
         if repeats.ends:
-            self._end("failed", LOOP, code="loop")
+            self._running.end("failed", LOOP, code="loop")
             return
         asked = asked_for_tools(
             turn.turn_id,
@@ -282,14 +287,14 @@ class SessionCore:
         if self.compaction.waits_for(failure.call_id):
             self._writing.facts += self.compaction.failed(failure, now)
             return self._pump(now)
-        turn = self._turn_of_call(failure.call_id)
+        turn = self._running.of_call(failure.call_id)
         if turn is None:
             return []
         turn.call_ends(failure, now, was_chosen="model" in self.state.settings)
         if failure.code == "stream_broken":
-            self._begin_again(turn, failure.text)
+            self._running.begin_again(failure.text, most=self.limits.max_restarts_of_turn)
         else:
-            self._end("failed", failure.text, code=failure.code)
+            self._running.end("failed", failure.text, code=failure.code)
         return self._pump(now)
 
     def model_lost(self, now: float) -> list[Effect]:
@@ -300,14 +305,14 @@ class SessionCore:
             return self._pump(now)
         turn.call_id = None
         turn.comes_back(now)
-        self._begin_again(turn, _MODEL_LOST)
+        self._running.begin_again(_MODEL_LOST, most=self.limits.max_restarts_of_turn)
         return self._pump(now)
 
     def tool_done(self, turn_id: str, call: ToolCall, status: str, text: str, now: float) -> list[Effect]:
         """A tool ended."""
-        if self.turn is None or self.turn.turn_id != turn_id or self.turn.ending:
+        if (turn := self._running.of(turn_id)) is None:
             return []
-        self.turn.lap(now)
+        turn.lap(now)
         self._writing.facts.append(tool_finished(turn_id, call, status, text))
         return self._pump(now)
 
@@ -328,13 +333,13 @@ class SessionCore:
 
     def turn_timed_out(self, turn_id: str, now: float) -> list[Effect]:
         """The turn's deadline passed."""
-        if self.turn is None or self.turn.turn_id != turn_id or self.turn.ending:
+        if self._running.of(turn_id) is None:
             return []
         return self._give_up(_TURN_TIMEOUT, "timeout", now)
 
     def _give_up(self, text: str, code: str, now: float) -> list[Effect]:
-        effects = self._silence(now)
-        self._end("failed", text, code=code)
+        effects = self._running.silence(now)
+        self._running.end("failed", text, code=code)
         return effects + self._pump(now)
 
     def drain(self, now: float) -> list[Effect]:
@@ -387,11 +392,6 @@ class SessionCore:
 
     # The turn
 
-    def _advance(self, record: Record, now: float) -> list[Effect]:
-        has_end = isinstance(record, TurnBegan) and self._writing.has_end(record.message_id)
-        self.turn, effects = advanced(self.state, self.turn, record, now, has_end=has_end)
-        return effects
-
     def _call_model_if_due(self, now: float) -> list[Effect]:
         turn = self.turn
         if turn is None or turn.ending or not turn.due or self._stops:
@@ -402,37 +402,9 @@ class SessionCore:
             self._writing.facts += taken
             return self._pump(now)
         if (spent := over_budget(self.limits, turn=turn.usage, session=self.state.usage)) is not None:
-            self._end("failed", spent, code="budget")
+            self._running.end("failed", spent, code="budget")
             return self._pump(now)
-        turn.due = False
-        turn.calls += 1
-        turn.begin_step()
-        turn.goes_out(now)
-        turn.call_id = f"{turn.turn_id}/{turn.attempt}/{turn.calls}"
-        return [CallModel(turn.call_id, turn.correlation_id)]
-
-    def _running_message(self) -> OpenMessage:
-        return self.state.open[0]
-
-    def _turn_of_call(self, call_id: str) -> Turn | None:
-        turn = self.turn
-        return turn if turn is not None and turn.call_id == call_id and not turn.ending else None
-
-    def _end(self, status: TurnStatus, text: str, *, code: str | None = None) -> None:
-        turn = self.turn
-        if turn is None or turn.ending:
-            return
-        turn.ending, turn.call_id = True, None
-        self._writing.facts.append(end_of(turn, self._running_message(), status, text, code=code))
-
-    def _begin_again(self, turn: Turn, text: str) -> None:
-        if turn.restarts >= self.limits.max_restarts_of_turn:
-            self._end("failed", text, code="provider")
-            return
-        turn.restarts += 1
-        message = self._running_message()
-        again = turn_began(message.message_id, attempt=turn.attempt + 1, deaths=message.deaths)
-        self._writing.facts.append(again)
+        return [CallModel(turn.calls_model(now), turn.correlation_id)]
 
     # Commands, and messages that come while a turn runs
 
@@ -447,29 +419,21 @@ class SessionCore:
                 for message in said if not self._writing.has_end(record.message_id) else []:
                     effects += self._commands.run(message, now)
             elif record.busy == "interrupt" and self.turn is not None:
-                effects += self._silence(now)
-                self._end("stopped", self.turn.text, code="interrupted")
+                effects += self._running.silence(now)
+                self._running.end("stopped", self.turn.text, code="interrupted")
         return effects
 
     def _end_for_command(self, now: float) -> list[Effect]:
-        effects = self._silence(now) + self.compaction.stop(now)
+        effects = self._running.silence(now) + self.compaction.stop(now)
         self._writing.facts += self.compaction.take_ends()
         running = self.state.open[0] if self.state.open else None
         if self.turn is not None:
-            self._end("stopped", self.turn.text)
+            self._running.end("stopped", self.turn.text)
         elif running is not None and running.attempt and not self._writing.has_end(running.message_id):
             self._writing.facts.append(turn_ended(running, "stopped", ""))
         return effects
 
     # Stop
-
-    def _silence(self, now: float) -> list[Effect]:
-        turn = self.turn
-        if turn is None or turn.ending:
-            return []
-        turn.comes_back(now)
-        call_id, turn.call_id = turn.call_id, None
-        return [CancelTools(turn.turn_id), *([CancelModel(call_id)] if call_id is not None else [])]
 
     def _answer_stops(self) -> list[Effect]:
         stops, self._stops = self._stops, []
@@ -479,7 +443,7 @@ class SessionCore:
             self._writing.facts += self.compaction.take_ends()
             runs = self.turn is not None
             if self.turn is not None:
-                self._end("stopped", self.turn.text)
+                self._running.end("stopped", self.turn.text)
             effects += settle_stop(self.state, self._writing, request, turn_runs=runs, before=before)
         return effects
 

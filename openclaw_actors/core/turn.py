@@ -64,6 +64,15 @@ class Turn:
     def __len__(self) -> int:
         return self._length
 
+    def calls_model(self, now: float) -> str:
+        """The next model call goes out; returns its id."""
+        self.due = False
+        self.calls += 1
+        self.begin_step()
+        self.goes_out(now)
+        self.call_id = f"{self.turn_id}/{self.attempt}/{self.calls}"
+        return self.call_id
+
     def call_ends(self, said: Completed | CallFailed, now: float, *, was_chosen: bool) -> None:
         """The model answered, or failed to.
 
