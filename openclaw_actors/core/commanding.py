@@ -49,6 +49,10 @@ class Commanding:
         self._end_turn = end_turn
         self._turn_runs = turn_runs
 
+    def use(self, limits: SessionLimits) -> None:
+        """Other limits hold."""
+        self._limits = limits
+
     def run(self, message: OpenMessage, now: float) -> list[Effect]:
         """Does what the message says, or lets the actor do it."""
         writing = self._writing

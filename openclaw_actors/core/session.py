@@ -91,6 +91,7 @@ class SessionCore:
         self.intake.use(limits)
         self.compaction.limits, self.compaction.token_budget = limits.compaction, limits.token_budget
         self.approvals.timeout_s = limits.approval_timeout_s
+        self._commands.use(limits)
 
     @property
     def idle(self) -> bool:

@@ -258,6 +258,17 @@ def test_a_model_that_is_not_configured_is_said_to_be_tried_or_refused() -> None
     assert world.core.state.settings == {"model": "small"}
 
 
+def test_after_other_limits_came_into_force_a_command_is_answered_by_them() -> None:
+    world = World(SessionLimits(models=("small",)))
+    world.core.use(SessionLimits(models=("large",), busy_mode="steer"))
+    for name, text in (("c1", "/model small"), ("c2", "/model large"), ("c3", "/status")):
+        world.deliver(delivery(name, text))
+        world.store_writes_all()
+    assert "large" in answer_of(world, "c1")
+    assert dict(world.stored().settings)["model"] == "large"
+    assert "queue: steer" in answer_of(world, "c3")
+
+
 def test_the_end_of_a_turn_says_which_model_answered_unless_one_was_chosen() -> None:
     world = World()
     running(world)
