@@ -100,6 +100,7 @@ class Places:
         self._occupied += 1
         entry.enter(Phase.STARTING, now)
         why = "restart" if entry.death else "recovery" if entry.recovering else "message"
+        entry.woken_to_hear = why == "message"
         entry.kill_reason, entry.death, entry.accused, entry.ended = "", "", "", 0
         entry.innocent = entry.blameless = entry.was_live = entry.asked_to_leave = False
         entry.doing, entry.active_at, entry.wakes_at = "starting", max(entry.active_at, now), None

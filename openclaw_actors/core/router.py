@@ -155,6 +155,9 @@ class RouterCore:
         if not entry.stops:
             entry.stop_deadline = now + self.limits.stop_timeout_s
         entry.stops.append(request)
+        if entry.hears_first:
+            entry.held.append(request)
+            return []
         if entry.phase in REACHABLE:
             return [SendToSession(entry.key, request)]
         if entry.phase in (Phase.STOPPING, Phase.PASSIVATING) or entry.ending or entry.moving:

@@ -124,6 +124,8 @@ class Entry:
     stops: list[StopTurn] = field(default_factory=list)
     """Stops that are not confirmed yet."""
     stop_deadline: float = 0.0
+    woken_to_hear: bool = False
+    """It was started for what people say: no turn runs in it before it has heard that."""
     ending: bool = False
     """The end of its turns is being recorded in its place: it must not start meanwhile."""
     ended: int = 0
@@ -161,6 +163,11 @@ class Entry:
     mailbox_depth: int = 0
     activity: SessionActivity | None = None
     """What its process says that it does, while somebody follows the tree; None: it has not said."""
+
+    @property
+    def hears_first(self) -> bool:
+        """A stop that comes now is about what was said before it, which its process has not been told yet."""
+        return self.phase is Phase.STARTING and self.woken_to_hear and bool(self.unsettled)
 
     @property
     def outbox(self) -> str | None:

@@ -62,7 +62,7 @@ class SessionCore:
         self.draining = False
         self._stops: list[StopTurn] = []
         self._admits_first = False
-        """A stop of the queue waits until what came before it is recorded, and ends that, too."""
+        """A stop that ends what waits does so once what came before it is recorded, and ends that, too."""
         self._writing = Writing(state)
         self._running = Running(state, self._writing)
         self._commands = Commanding(
@@ -154,7 +154,8 @@ class SessionCore:
     def stop(self, request: StopTurn, now: float) -> list[Effect]:
         """Somebody wants the running turn ended."""
         self._stops.append(request)
-        self._admits_first |= request.queue and len(self.intake) > 0
+        ends_what_waits = request.queue or (self.turn is None and not self.state.open)
+        self._admits_first |= ends_what_waits and len(self.intake) > 0
         return self._running.silence(now) + self.compaction.stop(now) + self._pump(now)
 
     def decided(self, request: DecideApproval, now: float) -> list[Effect]:

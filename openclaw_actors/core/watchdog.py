@@ -59,7 +59,7 @@ class Watchdog:
 
     def _look_at(self, entry: Entry, now: float) -> list[RouterEffect]:
         router, limits = self._router, self._limits
-        if entry.phase in REACHABLE and entry.stops and now > entry.stop_deadline:
+        if entry.phase in REACHABLE and entry.stops and not entry.hears_first and now > entry.stop_deadline:
             entry.innocent = True
             return router.kill(entry, "it did not stop when asked", now, cause="stop_timeout")
         match entry.phase:

@@ -231,6 +231,7 @@ def test_stop_ends_what_runs_and_what_waits(make_sms: MakeSms) -> None:
 def test_who_said_stop_is_left_alone_also_after_damage(make_sms: MakeSms) -> None:
     sms = make_sms()
     assert sms.post("hello", sid="SM1") == (200, "")
+    assert sms.answers(1) == ["echo: hello"]
     assert sms.post("stop", sid="SM2") == (200, "")
     assert sms.post("are you there?", sid="SM3") == (200, "")
     assert sms.post("HELP", sid="SM4") == (200, ""), "no text, not even this one"

@@ -168,6 +168,21 @@ def test_a_stop_reaches_the_session_and_its_confirmation_ends_it() -> None:
     assert not world.sessions["a"].killed
 
 
+def test_a_stop_is_not_heard_before_what_was_said_before_it() -> None:
+    """Else there is nothing to stop yet, and what it was about runs after it."""
+    world = World()
+    world.deliver("a", "m1")
+    world.stop("a")
+    world.deliver("a", "m2")
+    world.tick(2.0)
+    assert not world.sessions["a"].killed, "a process that is slow to start has not refused to stop"
+    world.get_ready("a")
+    heard = [type(message).__name__ for message in world.sessions["a"].mailbox]
+    assert heard == ["Deliver", "Deliver", "StopTurn"]
+    world.settle(for_s=1)
+    assert [answer.stopped for answer in world.answers] == [1]
+
+
 def test_a_session_that_does_not_stop_in_time_is_killed_and_the_stop_recorded_before_it_starts_again() -> (
     None
 ):

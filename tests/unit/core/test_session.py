@@ -228,6 +228,21 @@ def test_a_stop_of_the_queue_ends_what_came_before_it_and_is_not_recorded_yet() 
     assert world.core.idle
 
 
+def test_a_stop_ends_what_was_said_before_it_and_not_what_came_behind_that() -> None:
+    world = World()
+    world.deliver(delivery("m0"))
+    world.settle()
+    # While something is written, neither is heard yet.
+    world.deliver(delivery("c0", text="/status"))
+    for name in ("m1", "m2"):
+        world.deliver(delivery(name))
+    world.stop()
+    world.settle()
+    ends = {end.message_id: end.status for end in world.ends()}
+    assert (ends["m1"], ends["m2"]) == ("stopped", "completed")
+    assert [outcome.stopped for outcome in world.outcomes] == [1]
+
+
 def test_a_stop_of_nothing_says_so() -> None:
     world = World()
     world.stop()
