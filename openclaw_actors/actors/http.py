@@ -36,6 +36,7 @@ from openclaw_actors.channels.watch import Watches
 from openclaw_actors.config import GatewayConfig, decode
 from openclaw_actors.config.tls import TlsUnusable
 from openclaw_actors.core.refusals import TOO_LARGE, refusal_of
+from openclaw_actors.core.series import series
 from openclaw_actors.errors import AskRefused, ConfigError, FrameTooLarge
 from openclaw_actors.messages import (
     Accepted,
@@ -128,7 +129,12 @@ class HttpChannel(AsyncActor):
         self._port = sockets[0].getsockname()[1]
         self._context = self._made_context(config, secrets, principals)
         self._server = HttpServer(
-            loop=self.loop, limits=config.http, routes=_routes(self._context), gate=self._gate
+            loop=self.loop,
+            limits=config.http,
+            routes=_routes(self._context),
+            proxies=self._context.addresses,
+            refused=self._connection_refused,
+            gate=self._gate,
         )
         await self._server.serve(sockets)
         if self._gate is not None:
@@ -167,7 +173,7 @@ class HttpChannel(AsyncActor):
         if self._server is None:
             raise AskRefused("unavailable", "it is starting")
         context = self._made_context(config, secrets, principals)
-        await self._server.use(limits=config.http, routes=_routes(context))
+        await self._server.use(limits=config.http, routes=_routes(context), proxies=context.addresses)
         context.draining = self._context.draining
         # Who follows the gateway is let in again, or not, by the tokens and limits that hold now.
         self._context.live.shut_down("The configuration of this channel has changed; come again.")
@@ -259,6 +265,9 @@ class HttpChannel(AsyncActor):
         self._watches.tick(now)
         self._calls.tick(now)
         self.call_later(self._tick_s, self._tick)
+
+    def _connection_refused(self) -> None:
+        self.counters[series("connections_rejected_total", channel="http")] += 1
 
     # To the router
 

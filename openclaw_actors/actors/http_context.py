@@ -106,9 +106,10 @@ class HttpContext:
         self._directory = directory
         self.query_token = security.allow_query_string_token
         """Whether a token may stand in the URL."""
-        self._addresses = ClientAddresses(
+        self.addresses = ClientAddresses(
             trust_forwarded=security.trust_forwarded_headers, known_proxies=security.known_proxies
         )
+        """Who is a proxy of ours, and who stands behind one."""
 
     # Who asks
 
@@ -138,7 +139,7 @@ class HttpContext:
 
     def address_of(self, request: web.Request) -> str:
         """The client's address, also behind the proxies that may be believed."""
-        return self._addresses.of(request.remote or "", request.headers.getall("X-Forwarded-For", []))
+        return self.addresses.of(request.remote or "", request.headers.getall("X-Forwarded-For", []))
 
     # Whom to ask
 

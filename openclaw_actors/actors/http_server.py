@@ -8,12 +8,14 @@ import socket
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
-import msgspec
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 from aiohttp.http_exceptions import HttpProcessingError
 
+from openclaw_actors.actors.http_connection import SERVER, Admission, Connection
 from openclaw_actors.actors.http_context import HttpError, error_answer
 from openclaw_actors.actors.tls_gate import TlsGate
+from openclaw_actors.channels.address import ClientAddresses
+from openclaw_actors.channels.limits import ConnectionLimits
 from openclaw_actors.config.sections import HttpConfig
 
 __all__ = ["HEAD_TIMEOUT_S", "HttpServer"]
@@ -24,14 +26,6 @@ _FINISH_WITHIN_S = 1.0
 HEAD_TIMEOUT_S = 10.0
 _KEEP_ALIVE_S = 30.0
 _MAX_LINE_BYTES = 8_190
-_FULL_BODY = (
-    msgspec.json.encode({"error": {"code": "busy", "text": "There are too many connections."}}) + b"\n"
-)
-_FULL = (
-    b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 1\r\n"
-    b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%b"
-) % (len(_FULL_BODY), _FULL_BODY)
-
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -42,6 +36,8 @@ class HttpServer:
         loop: the actor's.
         limits: the configuration's section.
         routes: all that it serves.
+        proxies: who is a proxy of ours.
+        refused: told of each connection that has no room.
         gate: of TLS; None: it speaks plain HTTP.
     """
 
@@ -51,41 +47,49 @@ class HttpServer:
         loop: asyncio.AbstractEventLoop,
         limits: HttpConfig,
         routes: Iterable[web.RouteDef],
+        proxies: ClientAddresses,
+        refused: Callable[[], None],
         gate: TlsGate | None = None,
     ) -> None:
         self._loop = loop
         self._make = gate.guard(self._connection) if gate is not None else self._connection
         self._listeners: list[asyncio.Server] = []
         self._silent: dict[web.RequestHandler, asyncio.TimerHandle] = {}
-        self._coming = 0
         self._before: list[web.AppRunner] = []
         """Of earlier configurations, as long as requests run that came then."""
-        self._max_connections = limits.max_connections
+        self._admission = Admission(
+            ConnectionLimits(max_total=limits.max_connections, max_per_address=limits.max_connections_per_ip),
+            is_proxy=proxies.is_proxy,
+            refused=refused,
+        )
+        self._options: dict[str, Any] = {}
         self._runner = self._made(limits, routes)
 
     def _made(self, limits: HttpConfig, routes: Iterable[web.RouteDef]) -> web.AppRunner:
         app = web.Application(middlewares=[self._guard], client_max_size=limits.max_body_bytes)
-        app.add_routes(routes)
-        app.on_response_prepare.append(_name_server)
-        return web.AppRunner(
-            app,
-            handle_signals=False,
-            access_log=None,
-            logger=_Strangers(logging.getLogger("aiohttp.server")),
-            keepalive_timeout=_KEEP_ALIVE_S,
-            lingering_time=limits.body_timeout_seconds,
-            max_line_size=_MAX_LINE_BYTES,
-            max_field_size=_MAX_LINE_BYTES,
-            shutdown_timeout=_FINISH_WITHIN_S,
+        app.add_routes(
+            web.RouteDef(each.method, each.path, each.handler, {**each.kwargs, "expect_handler": _expected})
+            for each in routes
         )
+        app.on_response_prepare.append(_name_server)
+        self._options = {
+            "access_log": None,
+            "logger": _Strangers(logging.getLogger("aiohttp.server")),
+            "keepalive_timeout": _KEEP_ALIVE_S,
+            "lingering_time": limits.body_timeout_seconds,
+            "max_line_size": _MAX_LINE_BYTES,
+            "max_field_size": _MAX_LINE_BYTES,
+        }
+        return web.AppRunner(app, handle_signals=False, shutdown_timeout=_FINISH_WITHIN_S)
 
     @property
     def connections(self) -> int:
         """How many clients are connected."""
-        runners = (self._runner, *self._before)
-        return sum(len(each.server.connections) for each in runners if each.server is not None)
+        return self._admission.limits.total
 
-    async def use(self, *, limits: HttpConfig, routes: Iterable[web.RouteDef]) -> None:
+    async def use(
+        self, *, limits: HttpConfig, routes: Iterable[web.RouteDef], proxies: ClientAddresses
+    ) -> None:
         """Answer by another configuration from now on.
 
         A request that is being answered ends as it began, and its connection with it; those that wait for their next
@@ -94,7 +98,10 @@ class HttpServer:
         runner = self._made(limits, routes)
         await runner.setup()
         before, self._runner = self._runner, runner
-        self._max_connections = limits.max_connections
+        self._admission.is_proxy = proxies.is_proxy
+        self._admission.limits.use(
+            max_total=limits.max_connections, max_per_address=limits.max_connections_per_ip
+        )
         self._before = [each for each in self._before if each.server is not None and each.server.connections]
         if before.server is not None:
             for connection in before.server.connections:
@@ -116,18 +123,13 @@ class HttpServer:
     def _connection(self) -> asyncio.Protocol:
         server = self._runner.server
         assert server is not None
-        if self.connections + self._coming >= self._max_connections:
-            return _Full()
-        # Many may be accepted before the first of them counts as a connection.
-        self._coming += 1
-        self._loop.call_soon(self._arrived)
-        handler: web.RequestHandler = server()
-        # aiohttp waits for ever for a first request.
-        self._silent[handler] = self._loop.call_later(HEAD_TIMEOUT_S, self._give_up, handler)
-        return handler
+        return Connection(
+            server, loop=self._loop, admission=self._admission, arrived=self._arrived, **self._options
+        )
 
-    def _arrived(self) -> None:
-        self._coming -= 1
+    def _arrived(self, connection: Connection) -> None:
+        # aiohttp waits for ever for a first request.
+        self._silent[connection] = self._loop.call_later(HEAD_TIMEOUT_S, self._give_up, connection)
 
     def _give_up(self, handler: web.RequestHandler) -> None:
         self._silent.pop(handler, None)
@@ -163,15 +165,21 @@ class _Strangers(logging.LoggerAdapter[logging.Logger]):
             super().exception(msg, *args, exc_info=exc_info, **options)
 
 
-class _Full(asyncio.Protocol):
-    """Tells a client that there is no room for it."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        transport.write(_FULL)
-        transport.close()
-
-
 async def _name_server(request: web.Request, response: web.StreamResponse) -> None:
-    """Which library, in which version, is nobody's business."""
-    response.headers["Server"] = "openclaw"
+    response.headers["Server"] = SERVER
+
+
+async def _expected(request: web.Request) -> web.StreamResponse | None:
+    """What a client is told that waits with its body until it is asked for it."""
+    if request.version < HttpVersion11:
+        return None
+    if request.headers["Expect"].lower() != "100-continue":
+        return error_answer(
+            417,
+            "expectation_failed",
+            "Expect: only 100-continue is known.",
+            {"Connection": "close"},
+        )
+    assert request.transport is not None
+    request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+    return None

@@ -17,12 +17,12 @@ from websockets.http11 import Request
 from openclaw_actors.actors.tls_gate import TlsGate
 from openclaw_actors.actors.websocket_link import Link, LinkLimits
 from openclaw_actors.channels.auth import Principals
+from openclaw_actors.channels.limits import ConnectionLimits
 from openclaw_actors.channels.websocket.answers import Answers
 from openclaw_actors.channels.websocket.channel import ChannelLimits, WebSocketCore
 from openclaw_actors.channels.websocket.connection import Connection
 from openclaw_actors.channels.websocket.frames import received
 from openclaw_actors.channels.websocket.handshake import Doorman, Page, Refusal, RequestHead, Welcome
-from openclaw_actors.channels.websocket.limits import ConnectionLimits
 from openclaw_actors.config import GatewayConfig
 from openclaw_actors.core.series import series
 from openclaw_actors.messages import Message

@@ -44,6 +44,11 @@ class ClientAddresses:
             address = hop
         return str(address)
 
+    def is_proxy(self, peer: str) -> bool:
+        """Whether a peer is one of our proxies, and so speaks for more than one client."""
+        address = _parse(peer)
+        return address is not None and self._is_proxy(address)
+
     def _is_proxy(self, address: _Address) -> bool:
         return any(address.version == net.version and address in net for net in self._proxies)
 

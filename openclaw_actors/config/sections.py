@@ -59,6 +59,7 @@ class HttpConfig(Section, frozen=True):
     max_body_bytes: Bytes = 1_048_576
     body_timeout_seconds: Timeout = 15.0
     max_connections: Positive = 1000
+    max_connections_per_ip: Positive = 100
     requests_per_minute_per_client: Positive = 600
     accept_timeout_seconds: Timeout = 10.0
     chat_requests_per_minute: Count = 6000

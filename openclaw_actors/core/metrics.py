@@ -313,7 +313,7 @@ METRICS = (
         name="connections_rejected_total",
         kind="counter",
         help="Connections over the limit, of the channel or of an address.",
-        labels={"channel": ("websocket",)},
+        labels={"channel": _LISTENERS},
     ),
     # TLS
     Metric(

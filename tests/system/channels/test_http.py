@@ -91,7 +91,7 @@ def test_a_head_that_is_too_large_is_refused(start_channel: ChannelFactory) -> N
                 aiohttp.ClientSession() as session,
                 session.get(f"http://{channel.host_port}/health", headers={"X-Long": "x" * 20_000}) as answer,
             ):
-                assert answer.status == 400
+                assert (answer.status, (await answer.json())["error"]["code"]) == (400, "bad_request")
             assert (await get(channel, "/health"))[0] == 200
 
     asyncio.run(scene())

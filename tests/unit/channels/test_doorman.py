@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from openclaw_actors.channels.address import ClientAddresses
 from openclaw_actors.channels.auth import Principals, shown_token
+from openclaw_actors.channels.limits import ConnectionLimits
 from openclaw_actors.channels.origin import OriginRule
 from openclaw_actors.channels.websocket.handshake import Doorman, Page, Refusal, RequestHead, Welcome
-from openclaw_actors.channels.websocket.limits import ConnectionLimits
 from openclaw_actors.config.sections import SecurityConfig
 
 UPGRADE = [("Host", "127.0.0.1:18789"), ("Upgrade", "websocket"), ("Connection", "Upgrade")]

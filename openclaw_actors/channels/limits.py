@@ -29,16 +29,24 @@ class ConnectionLimits:
         return len(self._per_address)
 
     def admit(self, address: str) -> bool:
-        """Count one more of this address; False, and not counted, where a limit is reached."""
+        """Count one more of this address; False, and not counted, where a limit is reached.
+
+        Args:
+            address: empty, it counts in the total alone.
+        """
         of_address = self._per_address.get(address, 0)
         if self.total >= self._max_total or of_address >= self._max_per_address:
             return False
-        self._per_address[address] = of_address + 1
+        if address:
+            self._per_address[address] = of_address + 1
         self.total += 1
         return True
 
     def release(self, address: str) -> None:
         """One that was admitted is gone."""
+        if not address:
+            self.total -= 1
+            return
         left = self._per_address.get(address, 0) - 1
         if left < 0:
             raise ValueError("released more connections than were admitted")
