@@ -30,6 +30,7 @@ from openclaw_actors.config.features import TwilioConfig
 from openclaw_actors.core.outbox import OutboxCore
 from openclaw_actors.core.outbox_lane import (
     AskContact,
+    Cancelled,
     ContactKnown,
     Due,
     Effect,
@@ -281,6 +282,10 @@ class SmsOutbox(AsyncActor):
             if refusal.code == "fenced":
                 logger.error("another process sends SMS; this one ends")
                 self.stop("fenced")
+                return
+            if refusal.code == "gone":
+                logger.info("%s/%d is not sent: its conversation was deleted", delivery.session, delivery.seq)
+                self._happened(Cancelled(delivery.session))
                 return
             logger.error("%s/%d: its state cannot be written: %s", delivery.session, delivery.seq, refusal)
             self._happened(Failed(delivery.session, "the store does not take what is to be noted"))

@@ -20,6 +20,7 @@ from openclaw_actors.core.outbox_lane import (
     ACTIVE,
     Absent,
     AskContact,
+    Cancelled,
     ContactKnown,
     Cut,
     Drained,
@@ -130,6 +131,8 @@ class OutboxCore:
                 return self._posted(lane, event, now)
             case Phase.LOOKING, Looked():
                 return self._looked(lane, event, now)
+            case Phase.RECORDING, Cancelled():
+                return self._forget(lane)
             case ((Phase.READING | Phase.ASKING | Phase.RECORDING), Failed()):
                 lane.trouble = event.reason
                 return self._wait(lane, lane.phase, lane.backoff.next_delay_s(), now)
@@ -236,9 +239,7 @@ class OutboxCore:
         assert reply is not None
         if delivery.done:
             self._count_end(delivery)
-            lane.reply = lane.delivery = None
-            lane.backoff = self._backoff()
-            return self._next(lane, Phase.READING)
+            return self._forget(lane)
         match delivery.state:
             case "prepared":
                 return self._enter(
@@ -248,6 +249,11 @@ class OutboxCore:
                 self.counters["sms_retries_total"] += 1
                 return self._wait(lane, Phase.ASKING, max(0.0, lane.wake_at - now), now)
         return self._next_step(lane, now)
+
+    def _forget(self, lane: Lane) -> list[Effect]:
+        lane.reply = lane.delivery = lane.recording = None
+        lane.backoff = self._backoff()
+        return self._next(lane, Phase.READING)
 
     def _count_end(self, delivery: Delivery) -> None:
         if delivery.state == "suppressed":
@@ -351,5 +357,5 @@ class OutboxCore:
         return self._set_aside(lane, "ambiguous", f"{why}; the list does not show it")
 
 
-def _session_of(event: ContactKnown | Recorded | Failed | Posted | Looked) -> str:
+def _session_of(event: ContactKnown | Recorded | Cancelled | Failed | Posted | Looked) -> str:
     return event.delivery.session if isinstance(event, Recorded) else event.session

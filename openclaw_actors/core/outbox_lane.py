@@ -13,6 +13,7 @@ from openclaw_actors.messages.outbox import Delivery, NextReply
 __all__ = [
     "Absent",
     "AskContact",
+    "Cancelled",
     "ContactKnown",
     "Cut",
     "Drained",
@@ -162,6 +163,13 @@ class Failed:
 
 
 @dataclass(frozen=True, slots=True)
+class Cancelled:
+    """What was to be recorded is not to be sent any more: its conversation was deleted."""
+
+    session: str
+
+
+@dataclass(frozen=True, slots=True)
 class Taken:
     """The carrier took the part."""
 
@@ -257,7 +265,9 @@ class Drained:
     """Begin nothing more."""
 
 
-Event: TypeAlias = Due | ReplyRead | ContactKnown | Recorded | Failed | Posted | Looked | Tick | Drained
+Event: TypeAlias = (
+    Due | ReplyRead | ContactKnown | Cancelled | Recorded | Failed | Posted | Looked | Tick | Drained
+)
 
 
 # What is wanted

@@ -25,6 +25,7 @@ from openclaw_actors.store.failures import StoreRefusal, unavailable
 from openclaw_actors.store.files import Files
 from openclaw_actors.store.journal import Damaged, OtherKey, frame, load
 from openclaw_actors.store.listing import Listing
+from openclaw_actors.store.outbox import Outbox
 from openclaw_actors.store.paging import read_page
 from openclaw_actors.store.sessions import Sessions
 from openclaw_actors.store.writer import Job, Writer
@@ -54,7 +55,7 @@ class Archiving:
         issue: raises an entry's token.
         keep: runs what blocks in the thread that branches and archives share.
         prepare: takes over what older gateways left of a session's branches; runs in that thread.
-        unsent: whether anything of a session waits to be sent, or for a person's decision about that.
+        outbox: of all sessions; nothing of an archived one is sent any more.
         now: Unix time, seconds.
     """
 
@@ -70,7 +71,7 @@ class Archiving:
         issue: Callable[[Entry], int],
         keep: Callable[[Callable[[], Any]], Awaitable[Any]],
         prepare: Callable[[str], object],
-        unsent: Callable[[str], bool],
+        outbox: Outbox,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._archive = archive
@@ -82,7 +83,7 @@ class Archiving:
         self._issue = issue
         self._keep = keep
         self._prepare = prepare
-        self._unsent = unsent
+        self._outbox = outbox
         self._now = now
         self._loop = asyncio.get_running_loop()
 
@@ -97,6 +98,7 @@ class Archiving:
         """
         if not await self._keep(lambda: self._archive.made_by(key, name)):
             await self._archive_whole(key, name, idle_since)
+            await self._outbox.drop(key)
         await self._archive_set_aside(key, name)
         made = await self._keep(lambda: self._archive.made_by(key, name))
         if not made:
@@ -125,7 +127,7 @@ class Archiving:
             (state.unanswered, "a message waits for its answer"),
             (any(not each.decision for each in state.approvals.values()), "a tool waits for a decision"),
             (entry.dirty or entry.cut, "records wait for the disk"),
-            (self._unsent(entry.key), "a reply was not sent"),
+            (self._outbox.waits(entry.key), "a reply was not sent"),
         )
         reason = next((text for holds, text in reasons if holds), "")
         if reason:

@@ -18,6 +18,7 @@ __all__ = [
     "Boxes",
     "Change",
     "Cleared",
+    "Dropped",
     "Due",
     "Gone",
     "Kept",
@@ -72,6 +73,12 @@ class Gone(_Change, frozen=True, tag="gone"):
     seq: int
 
 
+class Dropped(_Change, frozen=True, tag="dropped"):
+    """The conversation was deleted: what waits of it up to here is not sent any more."""
+
+    seq: int
+
+
 class Box(msgspec.Struct, kw_only=True, omit_defaults=True):
     """What is known of one session's replies."""
 
@@ -91,6 +98,10 @@ class Box(msgspec.Struct, kw_only=True, omit_defaults=True):
     def undelivered(self) -> bool:
         return self.due > self.cursor or bool(self.again)
 
+    def waits(self, seq: int) -> bool:
+        """Is a reply to be sent still?"""
+        return seq in self.again or self.cursor < seq <= self.due
+
     @property
     def settled(self) -> bool:
         return not (self.undelivered or self.aside or self.doubtful)
@@ -102,7 +113,7 @@ class Kept(_Change, frozen=True, tag="kept"):
     box: Box
 
 
-Change: TypeAlias = Due | Cleared | Step | Again | Gone | Kept
+Change: TypeAlias = Due | Cleared | Step | Again | Gone | Dropped | Kept
 
 _decoder: msgspec.json.Decoder[Change] = msgspec.json.Decoder(Change)
 
@@ -156,6 +167,8 @@ class Boxes:
                 box = self._boxes.get(change.session)
                 if box is not None and box.aside.pop(change.seq, None) is not None:
                     self._set_aside -= 1
+            case Dropped():
+                self._dropped(change)
             case Kept():
                 self._boxes[change.session] = change.box
                 self._set_aside += len(change.box.aside)
@@ -217,6 +230,17 @@ class Boxes:
         )
         box.at = change.at
         self._touch(change.session, box, change.at)
+
+    def _dropped(self, change: Dropped) -> None:
+        box = self._boxes.get(change.session)
+        if box is None:
+            return
+        box.cursor = max(box.cursor, change.seq)
+        if box.current is not None and box.current.seq <= box.cursor:
+            box.current = None
+        box.again = {seq: delivery for seq, delivery in box.again.items() if seq > change.seq}
+        if not box.undelivered:
+            box.doubtful = False
 
     def _touch(self, session: str, box: Box, at: float) -> None:
         self._boxes.pop(session, None)

@@ -146,7 +146,7 @@ class FileStore:
             issue=self._issue,
             keep=self._keep,
             prepare=branches.take_over,
-            unsent=self.outbox.waits,
+            outbox=self.outbox,
         )
         self.retention = Retention(archive, self.archiving, self._listing, keep=self._keep, read=self._read)
         self.backups = Backups(options.path, self._writer, keep=self._keep)

@@ -31,7 +31,7 @@ from openclaw_actors.messages.outbox import (
     OutboxPage,
     Undelivered,
 )
-from openclaw_actors.store.boxes import Again, Box, Boxes, Change, Cleared, Due, Gone, Step
+from openclaw_actors.store.boxes import Again, Box, Boxes, Change, Cleared, Dropped, Due, Gone, Step
 from openclaw_actors.store.failures import StoreRefusal
 from openclaw_actors.store.paging import Page
 from openclaw_actors.store.writer import Job
@@ -154,9 +154,25 @@ class Outbox:
         """Note how far a reply has come.
 
         Raises:
-            StoreRefusal: `persistence_failed`, and nothing is changed.
+            StoreRefusal: `persistence_failed`, and nothing is changed; `gone`, its conversation was deleted, and it
+                is not to be sent.
         """
+        box = self._boxes.get(delivery.session)
+        if not delivery.done and (box is None or not box.waits(delivery.seq)):
+            raise StoreRefusal("gone", f"{delivery.session}/{delivery.seq} is not to be sent any more")
         await self._write(Step(session=delivery.session, delivery=delivery))
+
+    async def drop(self, session: str) -> None:
+        """Send nothing more of a conversation that was deleted; what is set aside stays, for who restores it.
+
+        Raises:
+            StoreRefusal: `persistence_failed`.
+        """
+        box = self._boxes.get(session)
+        if box is None or not box.undelivered:
+            return
+        logger.info("session %s was deleted: what waited of it is not sent", session)
+        await self._write(Dropped(session=session, seq=max(box.due, *box.again, 0)))
 
     async def _forget(self, delivery: Delivery) -> None:
         gone = msgspec.structs.replace(delivery, state="dead", reason="its conversation is gone", done=True)

@@ -13,6 +13,7 @@ from openclaw_actors.core.outbox import OutboxCore
 from openclaw_actors.core.outbox_lane import (
     Absent,
     AskContact,
+    Cancelled,
     ContactKnown,
     Drained,
     Due,
@@ -87,6 +88,14 @@ class World:
         self.replies.setdefault(session, {})[seq] = text
         self.happened(Due((session,)))
 
+    def delete(self, session: str = S) -> None:
+        """Its conversation was deleted, as the store does it: what is not done is forgotten."""
+        self.replies[session] = {
+            seq: text
+            for seq, text in self.replies[session].items()
+            if self.state(seq, session).endswith("done")
+        }
+
     def again(self, seq: int, session: str = S) -> None:
         """A person wants it tried again, as the store does it."""
         before = self.written[session, seq]
@@ -159,14 +168,18 @@ class World:
     def _write(self, delivery: Delivery) -> Event:
         if self.refuses_notes:
             return Failed(delivery.session, "the disk is full")
+        if not delivery.done and delivery.seq not in self.replies[delivery.session]:
+            return Cancelled(delivery.session)
         delivery = msgspec.structs.replace(delivery, at=self.now, since=delivery.since or self.now)
         self.written[delivery.session, delivery.seq] = delivery
         self.steps.append(delivery)
         return Recorded(delivery)
 
     def _post(self, post: Post) -> Event | None:
-        before = self.written[post.session, self._seq(post.session)]
-        assert before.state == "prepared", "a part goes out only when the disk knows of it"
+        noted = {seq: each.state for (whose, seq), each in self.written.items() if whose == post.session}
+        # Of a conversation that was deleted meanwhile the note is all that is left.
+        seq = min((seq for seq in self.replies[post.session] if not self._done(seq, post.session)), default=0)
+        assert noted[seq or max(noted)] == "prepared", "a part goes out only when the disk knows of it"
         self.posts.append((self.now, post.body))
         mood = self.moods.popleft() if self.moods else "takes"
         match mood:
@@ -192,8 +205,8 @@ class World:
                 return Posted(post.session, Refused("HTTP 400", 21211))
         raise AssertionError(mood)
 
-    def _seq(self, session: str) -> int:
-        return min(seq for seq in self.replies[session] if not self.state(seq, session).endswith("done"))
+    def _done(self, seq: int, session: str) -> bool:
+        return self.state(seq, session).endswith("done")
 
     def _take(self, post: Post) -> str:
         sid = f"SM{len(self.taken) + 1}"

@@ -262,6 +262,24 @@ def test_a_disk_that_takes_no_notes_lets_nothing_out_and_loses_no_outcome() -> N
     assert (world.bodies(), world.state(6)) == (["hello", "next"], "sent done")
 
 
+@pytest.mark.parametrize("steps", range(6))
+def test_nothing_more_of_a_deleted_conversation_is_sent_and_the_next_one_goes_on(steps: int) -> None:
+    world = World()
+    world.moods.extend(["is away"])
+    world.reply(3, "x" * 100)  # two parts
+    for _ in range(steps):
+        if world.wanted:
+            world.step()
+    sent = len(world.posts)
+    world.delete()
+    world.run(for_s=30)
+    assert len(world.posts) <= sent + 1, "but for what was on its way"
+    assert world.bodies() == []
+    world.reply(9, "anew")
+    world.run(for_s=30)
+    assert (world.bodies(), world.state(9)) == (["anew"], "sent done")
+
+
 def test_replies_with_the_same_words_are_not_taken_for_each_other() -> None:
     world = World()
     world.reply(3, "OK")

@@ -161,6 +161,39 @@ def test_what_was_set_aside_is_tried_again_or_purged(tmp_path: Path) -> None:
     run(scene())
 
 
+def test_nothing_more_of_a_deleted_conversation_is_sent(tmp_path: Path) -> None:
+    async def scene() -> None:
+        with opened(tmp_path) as store:
+            await talk(store, 0, 1, 2)
+            await talk(store, 0, session=OTHER)
+            await store.outbox.record(delivery(3, "ambiguous", done=True))
+            await store.outbox.record(delivery(6, "prepared"))
+            await store.archiving.archive(S, "20260101T000000Z-00000001")
+            assert waiting(store) == [OTHER]
+            assert await following(store) == (0, "")
+            states = [(each.seq, each.state) for each in store.outbox.page((), 0, 10).entries]
+            assert (3, "ambiguous") in states
+            assert (6, "prepared") not in states
+            # Who was in the middle of it is told when it wants to go on; what became of the attempt is noted.
+            assert (await refused(store.outbox.record(delivery(6, "retrying")))).code == "gone"
+            assert (await refused(store.outbox.record(delivery(9, "prepared")))).code == "gone"
+            await store.outbox.record(delivery(6, "sent", done=True))
+            token = (await store.open_session(S)).token
+            anew = (user(1, 10, "new"), began(2, 11, "new"), ended(3, 12, "new"))
+            await store.append(S, token, anew, keep=True)
+        with opened(tmp_path) as store:
+            assert await following(store) == (12, "answer to new")
+            assert set(waiting(store)) == {S, OTHER}
+            await store.outbox.record(delivery(12, "sent", done=True))
+            # Nor is it sent when the conversation comes back.
+            await store.archiving.restore(
+                S, "20260101T000000Z-00000001", replaced_as="20260102T000000Z-00000002"
+            )
+            assert await following(store) == (0, "")
+
+    run(scene())
+
+
 def test_what_is_tried_again_but_has_lost_its_conversation_is_forgotten(tmp_path: Path) -> None:
     async def scene() -> None:
         with opened(tmp_path) as store:
