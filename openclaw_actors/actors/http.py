@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import time
@@ -25,7 +26,7 @@ from openclaw_actors.actors.http_server import HEAD_TIMEOUT_S, HttpServer
 from openclaw_actors.actors.http_turns import Turns
 from openclaw_actors.actors.http_twilio import TwilioRoutes
 from openclaw_actors.actors.listening import ListenFailed, listen, shown_address
-from openclaw_actors.actors.own_secrets import own_secrets
+from openclaw_actors.actors.own_secrets import SparedSecrets
 from openclaw_actors.actors.principals import principals_of
 from openclaw_actors.actors.tls_gate import TlsGate
 from openclaw_actors.actorsystem import AsyncActor, handles
@@ -99,6 +100,8 @@ class HttpChannel(AsyncActor):
         self._deliveries: Deliveries
         self._watches: Watches
         self._calls: Calls
+        self._secrets: SparedSecrets
+        self._seeking: asyncio.Task[None] | None = None
         self._tick_s = _TICK_S
         self._ends = False
 
@@ -112,8 +115,8 @@ class HttpChannel(AsyncActor):
         config = decode(message.settings)
         self._directory = ServiceDirectory(message.directory)
         try:
-            secrets = own_secrets(message)
-            principals = principals_of(config, secrets)
+            secrets = _secrets(message)
+            principals = principals_of(config, secrets.values)
             self._gate = TlsGate.of(config.tls, handshake_s=HEAD_TIMEOUT_S)
             sockets = await listen(config.bind_address, config.http.port, setting="http.port")
         except ListenFailed as problem:
@@ -127,7 +130,8 @@ class HttpChannel(AsyncActor):
         self._repeats = Repeats()
         self._turns = Turns(self._deliveries, self._watches)
         self._port = sockets[0].getsockname()[1]
-        self._context = self._made_context(config, secrets, principals)
+        self._context = self._made_context(config, secrets.values, principals)
+        self._use_secrets(secrets)
         self._server = HttpServer(
             loop=self.loop,
             limits=config.http,
@@ -143,6 +147,12 @@ class HttpChannel(AsyncActor):
         self._tick()
         address = shown_address(sockets)
         return Ready(pid=os.getpid(), incarnation=message.incarnation, detail={"address": address})
+
+    def _use_secrets(self, secrets: SparedSecrets) -> None:
+        if self._seeking is not None:
+            self._seeking.cancel()
+        self._secrets = secrets
+        self._seeking = self.spawn(secrets.seek(), name="look for secrets")
 
     def _made_context(
         self, config: GatewayConfig, secrets: Mapping[str, str], principals: Principals
@@ -166,18 +176,19 @@ class HttpChannel(AsyncActor):
         """Answers by another configuration; the port stays, and so does what is being answered."""
         config = decode(message.settings)
         try:
-            secrets = own_secrets(message)
-            principals = principals_of(config, secrets)
+            secrets = _secrets(message)
+            principals = principals_of(config, secrets.values)
         except ConfigError as problem:
             raise AskRefused("configuration", str(problem)) from None
         if self._server is None:
             raise AskRefused("unavailable", "it is starting")
-        context = self._made_context(config, secrets, principals)
+        context = self._made_context(config, secrets.values, principals)
         await self._server.use(limits=config.http, routes=_routes(context), proxies=context.addresses)
         context.draining = self._context.draining
         # Who follows the gateway is let in again, or not, by the tokens and limits that hold now.
         self._context.live.shut_down("The configuration of this channel has changed; come again.")
         self._context = context
+        self._use_secrets(secrets)
         timeout_s = config.http.accept_timeout_seconds
         self._deliveries.use(max_per_session=config.sessions.max_pending + 1, timeout_s=timeout_s)
         self._calls.use(wait_s=timeout_s)
@@ -229,6 +240,7 @@ class HttpChannel(AsyncActor):
             incarnation=self.incarnation or 0,
             mailbox_depth=self.mailbox_depth,
             doing="draining" if self._context.draining else _doing(connections),
+            problems=self._secrets.problems,
             warnings=self._gate.warnings if self._gate is not None else (),
             gauges=self._gate.gauges("http") if self._gate is not None else {},
         )
@@ -359,6 +371,10 @@ class HttpChannel(AsyncActor):
 
 def _routes(context: HttpContext) -> list[web.RouteDef]:
     return [route for group in _GROUPS for route in group(context).routes()]
+
+
+def _secrets(message: Init | Reconfigure) -> SparedSecrets:
+    return SparedSecrets(message, spared="channels.sms.", serves="the webhook of SMS")
 
 
 def _tick_s(timeout_s: float) -> float:

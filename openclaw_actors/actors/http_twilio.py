@@ -51,6 +51,7 @@ _STATUS_OF_REFUSAL = {"busy": 429, "message_id_conflict": 200, "quarantined": 20
 """The others are 503: Twilio is to try again, or elsewhere."""
 _NOT_NOW = 503
 _BAD = 400
+_TOKEN = "channels.sms.twilio.auth_token_ref"
 
 
 class TwilioRoutes:
@@ -60,11 +61,18 @@ class TwilioRoutes:
         self._context = context
         self._config = context.config.channels.sms.twilio
         self._within_s = min(_ANSWER_WITHIN_S, context.config.http.accept_timeout_seconds)
-        token = context.secrets.get("channels.sms.twilio.auth_token_ref", "")
-        self._rules = InboundRules(self._config, token) if self._config.enabled else None
+        self._rules: InboundRules | None = None
 
     def routes(self) -> Iterable[web.RouteDef]:
-        return (web.post(self._config.webhook_path, self._inbound),) if self._rules is not None else ()
+        return (web.post(self._config.webhook_path, self._inbound),) if self._config.enabled else ()
+
+    def _made_rules(self) -> InboundRules | None:
+        """None while there is no token to tell Twilio from a stranger by."""
+        if self._rules is None:
+            token = self._context.secrets.get(_TOKEN, "")
+            if token or not self._config.validate_signature:
+                self._rules = InboundRules(self._config, token)
+        return self._rules
 
     async def _inbound(self, request: web.Request) -> web.Response:
         answer = await self._answer(request)
@@ -88,8 +96,10 @@ class TwilioRoutes:
                 return TOO_LARGE
             self._count_answer("bad_form" if error.status == _BAD else error.code)
             raise
-        assert self._rules is not None
-        step = self._rules.decide(
+        rules = self._made_rules()
+        if rules is None:
+            return Answer(_NOT_NOW, "no_token")
+        step = rules.decide(
             Request(
                 content_type=request.content_type,
                 body=body,

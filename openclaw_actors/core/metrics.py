@@ -54,6 +54,7 @@ SMS_REJECTIONS = (
     "body_timeout",
     "body_too_large",
     "empty",
+    "no_token",
     "not_a_form",
     "not_allowed",
     "opted_out",

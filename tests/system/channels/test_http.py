@@ -6,6 +6,7 @@ import asyncio
 import json
 import socket
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -126,6 +127,37 @@ def test_a_body_that_cannot_be_read_is_the_clients_error(start_channel: ChannelF
                 await eventually(partial(does, channel, "0 connections"))
             assert (await get(channel, "/health"))[0] == 200
             assert channel.counted('messages_rejected_total{channel="sms",reason="bad_form"}') == 2
+
+    asyncio.run(scene())
+
+
+def test_a_twilio_token_that_cannot_be_read_costs_the_webhook_alone_and_only_while_it_cannot(
+    start_channel: ChannelFactory, tmp_path: Path
+) -> None:
+    token = tmp_path / "token"
+    webhook = partial(
+        get, path="/twilio/sms/inbound", method="POST", data={"From": "+1", "To": "+2", "Body": "x"}
+    )
+
+    async def scene() -> None:
+        async with start_channel(
+            "http",
+            secrets={"channels.sms.twilio.auth_token_ref": f"file:{token}"},
+            channels={"sms": {"twilio": TWILIO}},
+        ) as channel:
+            assert (await get(channel, "/health"))[0] == 200
+            status, headers, _ = await webhook(channel)
+            assert (status, headers["Retry-After"]) == (503, "5")
+            [problem] = (await channel.ping()).problems
+            assert "the webhook of SMS" in problem
+            assert "channels.sms.twilio.auth_token_ref" in problem
+            token.write_text("the-token")
+
+            async def well() -> bool:
+                return not (await channel.ping()).problems
+
+            await eventually(well)
+            assert (await webhook(channel))[0] == 401  # it was not signed with it
 
     asyncio.run(scene())
 
