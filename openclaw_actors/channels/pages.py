@@ -25,7 +25,7 @@ class UnreadyPage(Value, kw_only=True):
 
     status: Literal["unavailable"] = "unavailable"
     failing: tuple[str, ...]
-    """What fails, a line each."""
+    """What fails, a line each; `GET /api/health` and `openclaw-actors health --ready` say why."""
     uptime: float
     """In seconds."""
 
@@ -36,7 +36,15 @@ def health_page(uptime_s: float) -> bytes:
 
 
 def readiness_page(*, ready: bool, problems: Sequence[str], uptime_s: float) -> tuple[int, bytes]:
-    """Status and body: whether people can be served, and what fails if not."""
+    """Status and body: whether people can be served, and what fails if not.
+
+    Nobody is asked for a token, so the reasons, which may name files and addresses, are left out.
+    """
     if ready:
         return 200, health_page(uptime_s)
-    return 503, msgspec.json.encode(UnreadyPage(failing=tuple(problems), uptime=round(uptime_s, 3))) + b"\n"
+    page = UnreadyPage(failing=tuple(map(_without_reason, problems)), uptime=round(uptime_s, 3))
+    return 503, msgspec.json.encode(page) + b"\n"
+
+
+def _without_reason(problem: str) -> str:
+    return ": ".join(problem.partition(" (")[0].split(": ")[:2])
