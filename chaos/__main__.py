@@ -1,6 +1,7 @@
 """Puts a gateway of its own under fire, and says whether it has kept its promises.
 
-A seed makes a campaign again: the same faults in the same order, at about the same times.
+A seed makes a campaign again: the same faults in the same order, at about the same times. A slow machine comes less far
+in the same time; the log of what came can be replayed, too.
 """
 
 from __future__ import annotations
@@ -17,9 +18,10 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from chaos.campaign import Outcome, Plan, run
+from chaos.campaign import FAULT_LOG, Outcome, Plan, run
 from chaos.crashes import run_crashes
 from chaos.faults import FAULTS, GROUPS, faults_named
+from chaos.schedule import read_log
 from chaos.soak import Row, soak
 
 _MOST_SHOWN = 10
@@ -27,18 +29,24 @@ _MOST_SHOWN = 10
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Returns 0 when every promise was kept, 1 if one was broken."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
     if options.store:
         return _store(options.seed, options.store, options.json)
+    if options.soak:
+        return _soak(options.seed, options.soak, options.sessions, options.json, keep=options.keep)
+    try:
+        steps = read_log(options.replay, FAULTS) if options.replay else []
+    except (OSError, ValueError) as error:
+        parser.error(f"--replay: {error}")
     plan = Plan(
         seed=options.seed,
-        seconds=options.seconds,
+        seconds=max([options.seconds, *(step.at_s for step in steps)]),
         sessions=options.sessions,
         faults=faults_named(options.only or ()),
         every_s=options.every,
+        steps=steps,
     )
-    if options.soak:
-        return _soak(options.seed, options.soak, options.sessions, options.json, keep=options.keep)
     directory = Path(tempfile.mkdtemp(prefix="oca-"))
     sys.stderr.write(f"seed {plan.seed}; the gateway's directory is {directory}\n")
     with (directory / "campaign.log").open("w") as log:
@@ -55,7 +63,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if outcome.kept and not options.keep:
         shutil.rmtree(directory)
     else:
-        sys.stdout.write(f"state, logs and campaign.log are kept in {directory}\n")
+        sys.stdout.write(
+            f"state, logs, campaign.log and {FAULT_LOG} are kept in {directory};\n"
+            f"again: scripts/chaos --seed {plan.seed} --sessions {plan.sessions} --seconds {plan.seconds:g} "
+            f"--replay {directory / FAULT_LOG}\n"
+        )
     return 0 if outcome.kept else 1
 
 
@@ -123,7 +135,7 @@ def _report(plan: Plan, outcome: Outcome) -> str:
     lines = [
         f"seed {plan.seed}: {plan.sessions} conversations for {plan.seconds:g} s, "
         f"{outcome.faults.total()} faults, {outcome.starts} starts, {outcome.connections} connections",
-        f"{outcome.said} messages were said, {outcome.accepted} accepted; "
+        f"{outcome.said} messages were said, {outcome.accepted} accepted, {outcome.answered} answered; "
         f"the longest from receipt to answer took {outcome.slowest_s:.1f} s "
         "where no fault was asked for",
         "",
@@ -133,6 +145,7 @@ def _report(plan: Plan, outcome: Outcome) -> str:
         lines += [f"          {each}" for each in promise.broken[:_MOST_SHOWN]]
         if len(promise.broken) > _MOST_SHOWN:
             lines.append(f"          and {len(promise.broken) - _MOST_SHOWN} more")
+    lines += ["", ", ".join(f"{count} {name}" for name, count in outcome.counts.items())]
     return "\n".join(lines) + "\n"
 
 
@@ -144,6 +157,8 @@ def _document(plan: Plan, outcome: Outcome) -> dict[str, object]:
         "faults": dict(outcome.faults),
         "said": outcome.said,
         "accepted": outcome.accepted,
+        "answered": outcome.answered,
+        "broken": outcome.counts,
         "connections": outcome.connections,
         "starts": outcome.starts,
         "slowest_seconds": round(outcome.slowest_s, 3),
@@ -156,6 +171,9 @@ def _document(plan: Plan, outcome: Outcome) -> dict[str, object]:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="scripts/chaos", description=__doc__)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1_000_000))
+    parser.add_argument(
+        "--replay", type=Path, metavar="FILE", help="the faults of this log, faults.jsonl of another campaign"
+    )
     parser.add_argument("--seconds", type=_positive, default=60.0, help="how long faults befall it (60)")
     parser.add_argument("--sessions", type=int, default=20, help="conversations at once (20)")
     parser.add_argument("--every", type=_positive, default=1.0, help="mean seconds between two faults (1)")

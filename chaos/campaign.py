@@ -6,21 +6,35 @@ import asyncio
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from websockets.exceptions import WebSocketException
 
 from chaos.client import Talker, replay
-from chaos.faults import FAULTS, Scene, commit
+from chaos.faults import FAULTS, commit
 from chaos.gateway import Gateway
 from chaos.ledger import Conversation, Promise, judge
-from chaos.processes import descriptors, resident_bytes
+from chaos.processes import descriptors, orphans, resident_bytes
+from chaos.scene import Scene
+from chaos.schedule import Step, drawn, written
 
-__all__ = ["Outcome", "Plan", "run"]
+__all__ = ["FAULT_LOG", "Outcome", "Plan", "run"]
 
+FAULT_LOG = "faults.jsonl"
+
+_ORPHANS = "no process is without its parent"
+_LEAKS = "nothing grows"
+_SHORT = {
+    "lost": "every accepted message is answered",
+    "doubled": "once",
+    "reordered": "in order",
+    "contradicted": "what was told stays true",
+    "orphans": _ORPHANS,
+    "leaks": _LEAKS,
+}
 _SETTLE_WITHIN_S = 120.0
 _QUIET_S = 3.0
 _REPLAY_WITHIN_S = 30.0
@@ -38,6 +52,8 @@ class Plan:
     faults: Sequence[str]
     every_s: float
     """Mean time between two faults, in seconds."""
+    steps: Sequence[Step] = ()
+    """These faults and no others; none: they are drawn by the seed."""
 
 
 @dataclass
@@ -48,10 +64,17 @@ class Outcome:
     faults: Counter[str] = field(default_factory=Counter)
     said: int = 0
     accepted: int = 0
+    answered: int = 0
     connections: int = 0
     starts: int = 0
     slowest_s: float = 0.0
     """From the receipt of a message to its end, the longest; of those that ask for no fault of their own."""
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How often each kind of promise was broken."""
+        broken = {promise.name: len(promise.broken) for promise in self.promises}
+        return {short: broken.get(name, 0) for short, name in _SHORT.items()}
 
     @property
     def kept(self) -> bool:
@@ -64,8 +87,15 @@ async def run(plan: Plan, directory: Path, log: Callable[[str], None]) -> Outcom
     Args:
         log: takes a line for each fault and each step.
     """
-    groups = {name.partition("-")[0] for name in plan.faults}
-    gateway = Gateway(directory, bad_provider="provider" in groups, bad_disk="disk" in groups)
+    names = [step.fault for step in plan.steps] or plan.faults
+    groups = {name.partition("-")[0] for name in names}
+    gateway = Gateway(
+        directory,
+        bad_provider="provider" in groups,
+        bad_disk="disk" in groups,
+        bad_clock="clock" in groups,
+        bound_by_limits="processes" in groups,
+    )
     running = asyncio.ensure_future(gateway.keep_running())
     try:
         await gateway.until_ready()
@@ -95,7 +125,8 @@ async def _campaign(plan: Plan, gateway: Gateway, log: Callable[[str], None]) ->
     before = _costs(gateway)
     end = time.monotonic() + plan.seconds
     talking = [asyncio.ensure_future(talker.talk(end)) for talker in talkers]
-    await _strike(plan, Scene(gateway, talkers, random.Random(dice.random())), end, outcome, log)
+    scene = Scene(gateway, talkers, dice)
+    await _strike(plan, scene, outcome, log)
     await asyncio.gather(*talking)
     log(
         f"the faults are over; {sum(len(talker.conversation.open) for talker in talkers)} messages have no end yet"
@@ -110,7 +141,9 @@ async def _campaign(plan: Plan, gateway: Gateway, log: Callable[[str], None]) ->
     outcome.promises = judge(
         conversations, {each.id: events for each, events in zip(conversations, histories, strict=True)}
     )
-    outcome.promises.append(Promise("nothing grows", _growth(before, _costs(gateway))))
+    outcome.promises.append(Promise(_LEAKS, _growth(before, _costs(gateway))))
+    outcome.promises.append(Promise(_ORPHANS, _orphans(gateway)))
+    outcome.promises.append(Promise("the operator's commands end, with a word", scene.complaints))
     status = await gateway.stop()
     left = gateway.processes()
     ends = [f"process {pid} ({name}) is left" for pid, name in left.items()]
@@ -141,20 +174,29 @@ def _excuse(conversations: Sequence[Conversation], gateway: Gateway) -> None:
             message.spoiled = message.text in spoiled
 
 
-async def _strike(plan: Plan, scene: Scene, end: float, outcome: Outcome, log: Callable[[str], None]) -> None:
-    names = list(plan.faults)
-    weights = [FAULTS[name][0] for name in names]
+def _steps(plan: Plan) -> Iterable[Step]:
+    if plan.steps:
+        return plan.steps
+    return drawn(plan.seed, {name: FAULTS[name][0] for name in plan.faults}, plan.every_s)
+
+
+async def _strike(plan: Plan, scene: Scene, outcome: Outcome, log: Callable[[str], None]) -> None:
+    """Do one fault after the other. A log of them is written as it goes, so that it is there whatever happens."""
     began = time.monotonic()
-    while True:
-        pause = scene.dice.expovariate(1 / plan.every_s)
-        if time.monotonic() + pause >= end:
-            await asyncio.sleep(max(0.0, end - time.monotonic()))
-            return
-        await asyncio.sleep(pause)
-        name = scene.dice.choices(names, weights)[0]
-        done = await commit(name, scene)
-        outcome.faults[name] += 1
-        log(f"{time.monotonic() - began:7.2f} s  {name}: {done}")
+    with (scene.gateway.directory / FAULT_LOG).open("w") as done:
+        for step in _steps(plan):
+            now_s = time.monotonic() - began
+            if not plan.steps and max(step.at_s, now_s) >= plan.seconds:
+                break
+            await asyncio.sleep(step.at_s - now_s)
+            now_s = time.monotonic() - began
+            done.write(written(replace(step, at_s=round(now_s, 3))) + "\n")
+            done.flush()
+            scene.dice = random.Random(step.dice)
+            what = await commit(step.fault, scene)
+            outcome.faults[step.fault] += 1
+            log(f"{now_s:7.2f} s  {step.fault}: {what}")
+    await asyncio.sleep(plan.seconds - (time.monotonic() - began))
 
 
 async def _until_settled(talkers: Sequence[Talker]) -> None:
@@ -187,6 +229,15 @@ def _growth(before: dict[str, tuple[int, int]], after: dict[str, tuple[int, int]
     return found
 
 
+def _orphans(gateway: Gateway) -> list[str]:
+    processes = gateway.processes()
+    stray = orphans(processes, gateway.pid)
+    found = [f"process {pid} ({name}) does not stand below start" for pid, name in stray.items()]
+    counts = Counter(name for name in processes.values() if name != "SessionActor")
+    found += [f"there are {count} of {name}" for name, count in counts.items() if count > 1]
+    return found
+
+
 def _sockets(state: Path) -> list[Path]:
     run = state / "run"
     return [path for path in run.rglob("*") if path.is_socket()] if run.exists() else []
@@ -196,6 +247,7 @@ def _count(outcome: Outcome, conversations: Sequence[Conversation], gateway: Gat
     messages = [message for each in conversations for message in each.messages.values()]
     outcome.said = len(messages)
     outcome.accepted = sum(message.accepted_at is not None for message in messages)
+    outcome.answered = sum(message.done_at is not None for message in messages)
     outcome.connections = sum(each.connections for each in conversations)
     outcome.starts = gateway.starts
     outcome.slowest_s = max(

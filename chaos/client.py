@@ -39,16 +39,18 @@ class Talker:
         self._url = url
         self.conversation = conversation
         self._dice = dice
+        self._pauses = random.Random(dice.random())
         self._troublesome = troublesome
         self._connection: ClientConnection | None = None
         self._said = 0
+        self._away_until = 0.0
         self._reading = asyncio.Event()
         self._reading.set()
 
     async def talk(self, end: float) -> None:
         """Say something every now and then until `end`, monotonic seconds."""
         while time.monotonic() < end:
-            await asyncio.sleep(self._dice.uniform(0.05, 1.0))
+            await asyncio.sleep(self._pauses.uniform(0.05, 1.0))
             if len(self.conversation.open) < 8:
                 await self.say(self._words())
 
@@ -72,7 +74,7 @@ class Talker:
                 pass  # it comes back
             finally:
                 self._connection = None
-            await asyncio.sleep(_RETRY_S)
+            await asyncio.sleep(max(_RETRY_S, self._away_until - time.monotonic()))
 
     async def nag(self) -> None:
         """Send again what has no receipt, until cancelled."""
@@ -86,6 +88,11 @@ class Talker:
         """Break the connection off without a word."""
         if self._connection is not None:
             self._connection.transport.abort()
+
+    def leave(self, seconds: float) -> None:
+        """Break the connection off, and come back after so many seconds."""
+        self._away_until = time.monotonic() + seconds
+        self.cut()
 
     async def stall(self, seconds: float) -> None:
         """Read nothing for a while."""

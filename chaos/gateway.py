@@ -14,8 +14,9 @@ from typing import Any
 
 import yaml
 
+from chaos.preload import BadClock, joined
 from chaos.processes import MARK, of_gateway
-from chaos.trouble import BadDisk, BadProvider, SmallDisk
+from chaos.trouble import BadDisk, BadProvider, SmallDisk, user_apart
 
 __all__ = ["Gateway"]
 
@@ -30,6 +31,7 @@ _CONFIG: dict[str, Any] = {
     "supervision": {"ping_interval_seconds": 1, "ping_timeout_seconds": 3, "backoff_max_seconds": 2},
     "websocket": {"messages_per_minute_per_connection": 100_000, "max_connections_per_ip": 1000},
     "logging": {"level": "info"},
+    "retention": {"max_age_days": 3_000},
 }
 """Impatient, so that a minute sees what a day would."""
 _PROVIDER = {
@@ -47,6 +49,8 @@ class Gateway:
         directory: for the configuration, the state and what it prints.
         bad_provider: it asks a provider that can be made to fail, not the demo provider.
         bad_disk: its store stands on a disk that can be made to fail.
+        bad_clock: the time of day can be set for its processes.
+        bound_by_limits: it runs as a user whom the kernel's limits bind, if there is one.
         config: what it has otherwise than every gateway of a campaign, by section.
     """
 
@@ -56,6 +60,8 @@ class Gateway:
         *,
         bad_provider: bool = False,
         bad_disk: bool = False,
+        bad_clock: bool = False,
+        bound_by_limits: bool = False,
         config: dict[str, dict[str, Any]] | None = None,
     ) -> None:
         self.directory = directory
@@ -72,17 +78,60 @@ class Gateway:
         self.provider = BadProvider(_free_port()) if bad_provider else None
         if self.provider is not None:
             sections["llm"].update(_PROVIDER, endpoint=f"http://127.0.0.1:{self.provider.port}/v1")
-        self.disk = SmallDisk(directory / "disk") if bad_disk else None
+        apart = user_apart(directory) if bound_by_limits else None
+        self.bound_by_limits = apart is not None
+        self._runs_as, self.words = apart or (os.getuid(), [])
+        """`words` stand before a command that its user is to run."""
+        self.clock = BadClock(directory) if bad_clock else None
+        self.disk = SmallDisk(directory / "disk", self._runs_as) if bad_disk else None
         self.layer = BadDisk(directory, directory / "disk") if bad_disk else None
         if bad_disk:
             sections["memory"] = {"storage_path": str(directory / "disk" / "memory")}
         whole = {**sections, "port": self._port, "http": {"port": self._http_port}}
-        (directory / "gateway.yaml").write_text(yaml.safe_dump(whole))
+        self._config: dict[str, Any] = whole
+        self._configure()
+
+    @property
+    def ports(self) -> tuple[int, int]:
+        """Of the WebSocket, and of HTTP."""
+        return self._port, self._http_port
+
+    @property
+    def memory(self) -> Path:
+        """Its store."""
+        path = self._config.get("memory", {}).get("storage_path")
+        return Path(path) if path else self.directory / "state" / "memory"
+
+    def command(self, *arguments: str) -> list[str]:
+        """One of its programs, run as its user."""
+        where = [
+            "--config",
+            str(self.directory / "gateway.yaml"),
+            "--state-dir",
+            str(self.directory / "state"),
+        ]
+        return [*self.words, sys.executable, "-m", "openclaw_actors", *arguments, *where]
+
+    def reconfigure(self, section: str, key: str, value: Any) -> None:
+        """Change one key of its file; it is read at the next start, or when it is told to reload."""
+        self._config.setdefault(section, {})[key] = value
+        self._configure()
+
+    def _configure(self) -> None:
+        new = self.directory / "gateway.yaml.new"
+        new.write_text(yaml.safe_dump(self._config))
+        new.replace(self.directory / "gateway.yaml")
 
     @property
     def pid(self) -> int:
         """Of `start`; 0 while there is none."""
         return self._process.pid if self._process is not None and self._process.returncode is None else 0
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """For its programs; nothing of the caller's that would configure them."""
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(_UNWANTED)}
+        return {**kept, "PYTHONPATH": str(ROOT), "HOME": str(self.directory)}
 
     def processes(self) -> dict[int, str]:
         """All that live of it."""
@@ -126,26 +175,13 @@ class Gateway:
             self.disk.remove()
 
     async def _start(self) -> None:
-        environment = {name: value for name, value in os.environ.items() if not name.startswith(_UNWANTED)}
+        layers = [layer.environment for layer in (self.layer, self.clock) if layer]
         self.starts += 1
         with (self.directory / "stderr").open("ab") as errors:
             self._process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "openclaw_actors",
-                "start",
-                *(() if self.provider else ("--demo",)),
-                "--config",
-                str(self.directory / "gateway.yaml"),
-                "--state-dir",
-                str(self.directory / "state"),
+                *self.command("start", *(() if self.provider else ("--demo",))),
                 cwd=self.directory,
-                env={
-                    **environment,
-                    **(self.layer.environment if self.layer else {}),
-                    MARK: self.mark,
-                    "PYTHONPATH": str(ROOT),
-                },
+                env={**self.environment, **joined(layers), MARK: self.mark},
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=errors,

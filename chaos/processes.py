@@ -6,7 +6,7 @@ import os
 import signal
 from pathlib import Path
 
-__all__ = ["MARK", "descriptors", "hit", "named", "of_gateway", "pss_bytes", "resident_bytes"]
+__all__ = ["MARK", "descriptors", "hit", "named", "of_gateway", "orphans", "pss_bytes", "resident_bytes"]
 
 MARK = "OPENCLAW_CHAOS_MARK"
 
@@ -32,6 +32,21 @@ def of_gateway(mark: str) -> dict[int, str]:
 def named(processes: dict[int, str], name: str) -> list[int]:
     """The pids of those with a name."""
     return [pid for pid, its in processes.items() if its == name]
+
+
+def orphans(processes: dict[int, str], root: int) -> dict[int, str]:
+    """Those of the processes that do not stand below `root`, the pid of `start`."""
+    return {pid: name for pid, name in processes.items() if not _is_below(pid, root)}
+
+
+def _is_below(pid: int, root: int) -> bool:
+    while pid not in (root, 0, 1):
+        try:
+            _, _, rest = Path(f"/proc/{pid}/stat").read_text().rpartition(")")
+        except OSError:
+            return True  # it has just ended
+        pid = int(rest.split()[1])
+    return pid == root
 
 
 def hit(pid: int, number: signal.Signals) -> bool:

@@ -8,17 +8,20 @@ import errno
 import json
 import os
 import resource
-import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-__all__ = ["BadDisk", "BadProvider", "SmallDisk", "few_descriptors"]
+from chaos.preload import build
+
+__all__ = ["BadDisk", "BadProvider", "SmallDisk", "few_descriptors", "few_processes", "user_apart"]
 
 ROOT = Path(__file__).parents[1]
 _READY_WITHIN_S = 30.0
 _DISK_MB = 24
+_FIRST_USER = 60_600
+_USERS = 900
 
 
 class BadProvider:
@@ -79,17 +82,8 @@ class BadDisk:
         self._library = directory / "shim.so"
         self._trouble = directory / "trouble"
         self._store = store
-        self.missing = self._build()
+        self.missing = build("shim.c", self._library)
         """Why there is no such layer; empty if there is."""
-
-    def _build(self) -> str:
-        compiler = shutil.which("cc") or shutil.which("gcc")
-        if compiler is None:
-            return "there is no C compiler"
-        source = Path(__file__).with_name("shim.c")
-        command = [compiler, "-shared", "-fPIC", "-O1", "-D_LARGEFILE64_SOURCE", "-o", str(self._library)]
-        built = subprocess.run([*command, str(source), "-ldl"], capture_output=True, text=True, check=False)
-        return "" if built.returncode == 0 else f"shim.c cannot be compiled: {built.stderr[:200]}"
 
     @property
     def environment(self) -> dict[str, str]:
@@ -121,12 +115,14 @@ class SmallDisk:
 
     Args:
         directory: where it is mounted; is made.
+        owner: the user whose it is.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, owner: int) -> None:
         self.directory = directory
         directory.mkdir()
-        command = ["mount", "-t", "tmpfs", "-o", f"size={_DISK_MB}m,mode=0700", "tmpfs", str(directory)]
+        options = f"size={_DISK_MB}m,mode=0700,uid={owner}"
+        command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(directory)]
         try:
             mounted = subprocess.run(command, capture_output=True, check=False).returncode == 0
         except OSError:
@@ -155,13 +151,87 @@ class SmallDisk:
 
 
 @contextlib.contextmanager
-def few_descriptors(pid: int) -> Iterator[int]:
-    """The process can open no further file; yields how many it may have."""
-    before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
-    now = max(map(int, os.listdir(f"/proc/{pid}/fd"))) + 1
-    resource.prlimit(pid, resource.RLIMIT_NOFILE, (min(now, before[1]), before[1]))
+def few_descriptors(pid: int, words: Sequence[str]) -> Iterator[None]:
+    """The process can open no further file.
+
+    Args:
+        words: before a command, to run it as the process's user, who may set its limits.
+    """
+    with _limited(pid, resource.RLIMIT_NOFILE, max(map(int, os.listdir(f"/proc/{pid}/fd"))) + 1, words):
+        yield
+
+
+@contextlib.contextmanager
+def few_processes(pid: int, words: Sequence[str]) -> Iterator[None]:
+    """The process can begin no process and no thread. The kernel lets root have its way all the same."""
+    with _limited(pid, resource.RLIMIT_NPROC, 1, words):
+        yield
+
+
+@contextlib.contextmanager
+def _limited(pid: int, what: int, most: int, words: Sequence[str]) -> Iterator[None]:
+    soft, hard = resource.prlimit(pid, what) if not words else _asked(pid, what)
+    now = most if hard == resource.RLIM_INFINITY else min(most, hard)
+    _set_limit(pid, what, (now, hard), words)
     try:
-        yield now
+        yield
     finally:
         with contextlib.suppress(ProcessLookupError):
-            resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
+            _set_limit(pid, what, (soft, hard), words)
+
+
+_ROWS = {resource.RLIMIT_NOFILE: "Max open files", resource.RLIMIT_NPROC: "Max processes"}
+
+
+def _asked(pid: int, what: int) -> tuple[int, int]:
+    """As the kernel tells everybody."""
+    for line in Path(f"/proc/{pid}/limits").read_text().splitlines():
+        if line.startswith(_ROWS[what]):
+            soft, hard = line.removeprefix(_ROWS[what]).split()[:2]
+            return _number(soft), _number(hard)
+    raise ProcessLookupError(f"{pid} has no limits")
+
+
+def _number(text: str) -> int:
+    return resource.RLIM_INFINITY if text == "unlimited" else int(text)
+
+
+def _set_limit(pid: int, what: int, limits: tuple[int, int], words: Sequence[str]) -> None:
+    if not words:
+        resource.prlimit(pid, what, limits)
+        return
+    code = "import resource, sys; resource.prlimit(*map(int, sys.argv[1:3]), tuple(map(int, sys.argv[3:])))"
+    numbers = map(str, (pid, what, *limits))
+    done = subprocess.run(
+        [*words, sys.executable, "-S", "-c", code, *numbers], capture_output=True, text=True, check=False
+    )
+    if "ProcessLookupError" in done.stderr:
+        raise ProcessLookupError(f"{pid} has ended")
+    if done.returncode:
+        raise OSError(done.stderr.strip().rpartition("\n")[2])
+
+
+def user_apart(directory: Path) -> tuple[int, list[str]] | None:
+    """A user whom limits bind, with the words before a command that make it theirs; None: there is none.
+
+    Whoever is not root is bound by limits. For root another user is made up, who may read what root may, since the
+    interpreter often stands in root's home; the directory becomes theirs.
+    """
+    if os.getuid() != 0:
+        return os.getuid(), []
+    user = _FIRST_USER + os.getpid() % _USERS
+    words = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"]
+    words += ["--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"]
+    os.chown(directory, user, -1)
+    probe = [*words, sys.executable, "-c", "import openclaw_actors"]
+    try:
+        done = subprocess.run(
+            probe, cwd=directory, env={"PYTHONPATH": str(ROOT)}, capture_output=True, check=False
+        )
+        usable = done.returncode == 0
+    except OSError:
+        usable = False  # there is no setpriv
+    if usable:
+        return user, words
+    os.chown(directory, 0, -1)
+    return None
