@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import random
 import shutil
 import signal
@@ -17,14 +18,17 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from statistics import median
 
 from chaos.campaign import FAULT_LOG, Outcome, Plan, run
 from chaos.crashes import run_crashes
 from chaos.faults import FAULTS, GROUPS, faults_named
 from chaos.schedule import read_log
 from chaos.soak import Row, soak
+from chaos.targets import BESIDE, measure
 
 _MOST_SHOWN = 10
+_ROUND_S = 5.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -33,6 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.store:
         return _store(options.seed, options.store, options.json)
+    if options.targets:
+        return _targets(options.targets, options.sessions, options.json, keep=options.keep)
     if options.soak:
         return _soak(options.seed, options.soak, options.sessions, options.json, keep=options.keep)
     try:
@@ -122,6 +128,45 @@ def _soak(seed: int, minutes: float, sessions: int, json_file: Path | None, *, k
     return 1 if growing else 0
 
 
+def _targets(rounds: int, sessions: int, json_file: Path | None, *, keep: bool) -> int:
+    """Measures how soon and how little others notice."""
+    directory = Path(tempfile.mkdtemp(prefix="oca-"))
+    load = os.getloadavg()[0]
+    found = asyncio.run(
+        measure(
+            directory,
+            rounds=rounds,
+            sessions=sessions,
+            seconds=_ROUND_S,
+            log=lambda line: sys.stderr.write(line + "\n"),
+        )
+    )
+    if json_file:
+        json_file.write_text(json.dumps({"load": load, **asdict(found)}, indent=2) + "\n")
+    lines = [f"{rounds} rounds, {sessions} other conversations, load {load:.1f} before", ""]
+    for beside in found.beside:
+        inside, outside = median(beside.inside_s) * 1e3, median(beside.outside_s) * 1e3
+        lines.append(
+            f"{_verdict(beside.reached)}  a session {beside.what}: p95 of the others {inside:.0f} ms, beside a hog "
+            f"outside {outside:.0f} ms, {beside.ratio:.2f} : 1 (at most {BESIDE:g})"
+        )
+    for deaths in found.deaths:
+        lines.append(
+            f"{_verdict(deaths.reached)}  {deaths.who} died: messages are taken again after "
+            f"{median(deaths.seconds):.2f} s, at most {max(deaths.seconds):.2f} s (within {deaths.target_s:g})"
+        )
+    sys.stdout.write("\n".join(lines) + "\n")
+    if keep:
+        sys.stdout.write(f"state and logs are kept in {directory}\n")
+    else:
+        shutil.rmtree(directory)
+    return 0 if found.reached else 1
+
+
+def _verdict(reached: bool) -> str:  # noqa: FBT001 - it is what is shown
+    return "reached" if reached else "MISSED "
+
+
 def _row(row: Row) -> str:
     slope = row.slope
     unit, name = (2**20, " MB") if row.what == "memory" else (1, "")
@@ -195,6 +240,12 @@ def _parser() -> argparse.ArgumentParser:
         type=_positive,
         metavar="SECONDS",
         help="take the power away from the store instead, at every moment of as many workloads as fit into the time",
+    )
+    parser.add_argument(
+        "--targets",
+        type=int,
+        metavar="ROUNDS",
+        help="measure instead how soon after a death messages are taken again, and how slow others get",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the outcome there, too")
     parser.add_argument("--keep", action="store_true", help="keep the directory, whatever the verdict")
