@@ -190,6 +190,10 @@ def _report(plan: Plan, outcome: Outcome) -> str:
         lines += [f"          {each}" for each in promise.broken[:_MOST_SHOWN]]
         if len(promise.broken) > _MOST_SHOWN:
             lines.append(f"          and {len(promise.broken) - _MOST_SHOWN} more")
+    if outcome.given_up:
+        lines.append(
+            f"        {outcome.given_up} given up, with a word: their conversation's process was ended twice"
+        )
     lines += ["", ", ".join(f"{count} {name}" for name, count in outcome.counts.items())]
     return "\n".join(lines) + "\n"
 
@@ -203,6 +207,7 @@ def _document(plan: Plan, outcome: Outcome) -> dict[str, object]:
         "said": outcome.said,
         "accepted": outcome.accepted,
         "answered": outcome.answered,
+        "given_up": outcome.given_up,
         "broken": outcome.counts,
         "connections": outcome.connections,
         "starts": outcome.starts,

@@ -16,7 +16,7 @@ from websockets.exceptions import WebSocketException
 from chaos.client import Talker, replay
 from chaos.faults import FAULTS, commit
 from chaos.gateway import Gateway
-from chaos.ledger import Conversation, Promise, judge
+from chaos.ledger import Conversation, Promise, given_up, judge
 from chaos.processes import descriptors, orphans, resident_bytes
 from chaos.scene import Scene
 from chaos.schedule import Step, drawn, written
@@ -65,6 +65,8 @@ class Outcome:
     said: int = 0
     accepted: int = 0
     answered: int = 0
+    given_up: int = 0
+    """Of those that asked for no fault: their conversation's process was ended twice while they were answered."""
     connections: int = 0
     starts: int = 0
     slowest_s: float = 0.0
@@ -138,9 +140,9 @@ async def _campaign(plan: Plan, gateway: Gateway, log: Callable[[str], None]) ->
     conversations = [talker.conversation for talker in talkers]
     _excuse(conversations, gateway)
     histories = await asyncio.gather(*(_history(gateway, each, log) for each in conversations))
-    outcome.promises = judge(
-        conversations, {each.id: events for each, events in zip(conversations, histories, strict=True)}
-    )
+    replayed = {each.id: events for each, events in zip(conversations, histories, strict=True)}
+    outcome.given_up = len(given_up(conversations, replayed))
+    outcome.promises = judge(conversations, replayed, session_faults=_session_faults(outcome.faults))
     outcome.promises.append(Promise(_LEAKS, _growth(before, _costs(gateway))))
     outcome.promises.append(Promise(_ORPHANS, _orphans(gateway)))
     outcome.promises.append(Promise("the operator's commands end, with a word", scene.complaints))
@@ -227,6 +229,11 @@ def _growth(before: dict[str, tuple[int, int]], after: dict[str, tuple[int, int]
         if files - first_files > _MAX_GROWTH_DESCRIPTORS:
             found.append(f"{name} holds {files - first_files} descriptors more than at first")
     return found
+
+
+def _session_faults(faults: Counter[str]) -> int:
+    """Those that may end a conversation's process, which cannot tell them from its own doing."""
+    return sum(count for name, count in faults.items() if name.endswith(("-session", "-SessionActor")))
 
 
 def _orphans(gateway: Gateway) -> list[str]:

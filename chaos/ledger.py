@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["Conversation", "Message", "Promise", "judge"]
+from openclaw_actors.core.refusals import QUARANTINED
+
+__all__ = ["Conversation", "Message", "Promise", "given_up", "judge"]
 
 DURABLE = frozenset(("message_accepted", "turn_started", "tool_start", "tool_result", "turn_done"))
 
@@ -90,14 +92,34 @@ class Promise:
         return not self.broken
 
 
-def judge(conversations: Sequence[Conversation], replayed: dict[str, list[dict[str, Any]]]) -> list[Promise]:
+def given_up(conversations: Sequence[Conversation], replayed: dict[str, list[dict[str, Any]]]) -> list[str]:
+    """Messages that asked for no fault and were given up as if they had: their conversation's process died twice."""
+    found = []
+    for each in conversations:
+        ended = {event["messageId"]: event for event in replayed[each.id] if event["type"] == "turn_done"}
+        for message in each.messages.values():
+            if not message.may_fail and (
+                message.refused == "quarantined" or _is_quarantine(ended.get(message.id))
+            ):
+                found.append(f"{each.id}: {message.id} was given up")
+    return found
+
+
+def judge(
+    conversations: Sequence[Conversation],
+    replayed: dict[str, list[dict[str, Any]]],
+    *,
+    session_faults: int = 0,
+) -> list[Promise]:
     """The verdict, promise by promise.
 
     Args:
         conversations: as their clients know them.
         replayed: what the gateway says of each of them from its first number on, when all was over.
+        session_faults: so many faults befell processes of conversations; for any two of them one message may be given up.
     """
     lost, twice, disorder, memory = [], [], [], []
+    lost += given_up(conversations, replayed)[session_faults // 2 :]
     for conversation in conversations:
         journal = replayed[conversation.id]
         memory += [f"{conversation.id}: {each}" for each in conversation.contradictions]
@@ -140,13 +162,17 @@ def _lost(conversation: Conversation, accepted: Sequence[str], ended: Sequence[s
     return found
 
 
+def _is_quarantine(event: dict[str, Any] | None) -> bool:
+    return event is not None and event["status"] == "failed" and event["text"] == QUARANTINED
+
+
 def _wrong_answers(conversation: Conversation, journal: Sequence[dict[str, Any]]) -> list[str]:
     wrong = []
     for event in journal:
         message = conversation.messages.get(str(event.get("messageId")))
         if event["type"] != "turn_done" or message is None or message.may_fail:
             continue
-        if message.spoiled and event["status"] == "failed":
+        if (message.spoiled and event["status"] == "failed") or _is_quarantine(event):
             continue
         if event["status"] != "completed" or (
             message.text.startswith("say ") and event["text"] != f"echo: {message.text}"

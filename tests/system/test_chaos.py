@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from chaos.ledger import Conversation, Message, judge
+from openclaw_actors.core.refusals import QUARANTINED
 from tests.size import FULL
 
 ROOT = Path(__file__).parents[2]
@@ -92,6 +93,16 @@ def test_the_judge_lets_a_spoiled_answer_fail_but_not_be_another(status: str, te
     for each in journal:
         conversation.heard(each, 1.0)
     assert judge([conversation], {"s": journal})[0].kept is kept
+
+
+@pytest.mark.parametrize(("faults", "kept"), [(0, False), (1, False), (2, True), (3, True)])
+def test_the_judge_lets_one_message_be_given_up_for_two_faults_of_sessions(faults: int, kept: bool) -> None:
+    conversation = Conversation("s")
+    conversation.messages["a"] = Message("a", "say 1", 0.0)
+    journal = [receipt(1, "a"), event("turn_done", 2, "a", status="failed", text=QUARANTINED)]
+    for each in journal:
+        conversation.heard(each, 1.0)
+    assert judge([conversation], {"s": journal}, session_faults=faults)[0].kept is kept
 
 
 def test_the_judge_sees_a_number_that_stands_for_two_things() -> None:
