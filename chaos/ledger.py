@@ -116,7 +116,7 @@ def judge(
     Args:
         conversations: as their clients know them.
         replayed: what the gateway says of each of them from its first number on, when all was over.
-        session_faults: so many faults befell processes of conversations; for any two of them one message may be given up.
+        session_faults: so many befell processes of conversations; for any two of them one message may be given up.
     """
     lost, twice, disorder, memory = [], [], [], []
     lost += given_up(conversations, replayed)[session_faults // 2 :]
