@@ -115,7 +115,8 @@ def _soak(seed: int, minutes: float, sessions: int, json_file: Path | None, *, k
     lines = [
         f"{sessions} people came {found.visits} times in {found.seconds:.0f} s, of which the first third does "
         "not count;",
-        f"between {found.fewest_live} and {found.most_live} conversations were awake",
+        f"between {found.fewest_live} and {found.most_live} conversations were awake; by its clock it was "
+        f"{found.days} days",
         "",
         f"{'':<18} {'':<12} {'at first':>10} {'at last':>10} {'per hour':>10} {'':>3}{'95 %':<9}",
         *map(_row, found.rows),

@@ -102,15 +102,11 @@ class Gateway:
         path = self._config.get("memory", {}).get("storage_path")
         return Path(path) if path else self.directory / "state" / "memory"
 
-    def command(self, *arguments: str) -> list[str]:
-        """One of its programs, run as its user."""
-        where = [
-            "--config",
-            str(self.directory / "gateway.yaml"),
-            "--state-dir",
-            str(self.directory / "state"),
-        ]
-        return [*self.words, sys.executable, "-m", "openclaw_actors", *arguments, *where]
+    def command(self, *arguments: str, state: str = "state") -> list[str]:
+        """One of its programs, run as its user, on this state in its directory."""
+        config, place = self.directory / "gateway.yaml", self.directory / state
+        program = [*self.words, sys.executable, "-m", "openclaw_actors", *arguments]
+        return [*program, "--config", str(config), "--state-dir", str(place)]
 
     def reconfigure(self, section: str, key: str, value: Any) -> None:
         """Change one key of its file; it is read at the next start, or when it is told to reload."""

@@ -19,12 +19,12 @@ _THROW_AWAY = ("flood-", "deaf-", "fragments", "nonsense")
 """Conversations that no one misses."""
 
 
-async def _operate(scene: Scene, *arguments: str) -> str:
+async def _operate(scene: Scene, *arguments: str, state: str = "state") -> str:
     """Runs a command as the gateway's user; returns how it ended."""
     gateway = scene.gateway
     words = " ".join(arguments)
     process = await asyncio.create_subprocess_exec(
-        *gateway.command(*arguments),
+        *gateway.command(*arguments, state=state),
         cwd=gateway.directory,
         env=gateway.environment,
         stdin=asyncio.subprocess.DEVNULL,
@@ -42,14 +42,17 @@ async def _operate(scene: Scene, *arguments: str) -> str:
     said = errors.decode(errors="replace").strip()
     if process.returncode not in (0, 1, 2, 3) or "Traceback" in said:
         scene.complaints.append(f"`{words}` ended with {process.returncode}: {said[-500:]}")
-    return f"`{words}` ended with {process.returncode}" + (f": {said[:200]}" if said else "")
+    return f"`{words}` ended with {process.returncode}" + (f": {said[:200]}" if process.returncode else "")
 
 
 async def _backup(scene: Scene) -> str:
     file = scene.gateway.directory / "backup.tar.gz"
     done = await _operate(scene, "backup", "--force", str(file))
     if done.endswith("ended with 0"):
-        done += "; " + await _operate(scene, "restore", "--dry-run", "--force", str(file))
+        checked = await _operate(scene, "restore", "--dry-run", str(file), state="elsewhere")
+        if not checked.endswith("ended with 0"):
+            scene.complaints.append(f"a backup cannot be restored: {checked}")
+        done += f"; {checked}"
     return done
 
 

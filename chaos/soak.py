@@ -1,6 +1,8 @@
 """A day in minutes: conversations come, fall asleep and return, and nothing that the gateway holds may grow.
 
-The same people come back again and again, so that what is stored of them is not what grows.
+The same people come back again and again, so that what is stored of them is not what grows. Before it counts, each
+has said as much as a conversation remembers whatever its age; and the clock runs so fast that what is remembered for
+days is forgotten meanwhile.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from websockets.typing import Subprotocol
 from chaos.gateway import Gateway
 from chaos.processes import descriptors, pss_bytes
 from chaos.slopes import Slope, slope_of
+from openclaw_actors.core.conversation import REMEMBERED_IDS
 
 __all__ = ["Row", "Soak", "soak"]
 
@@ -29,6 +32,9 @@ _ASLEEP_WITHIN_S = 60.0
 _SAMPLES = 200
 _SHORTEST_PERIOD_S = 0.5
 _VISITORS = 8
+_AT_ONCE = 16
+_FILLING = REMEMBERED_IDS + 100
+_DAYS = 15
 _CONFIG: dict[str, dict[str, Any]] = {"sessions": {"idle_seconds": 2}}
 _TOLERANCES = {"memory": 2 * 1024 * 1024, "descriptors": 1.0, "processes": 1.0, "files": 1.0}
 """So much within the time of a soak cannot be told from nothing."""
@@ -66,6 +72,8 @@ class Soak:
     most_live: int = 0
     fewest_live: int = 0
     seconds: float = 0.0
+    days: int = 0
+    """That passed by its clock."""
 
 
 async def soak(
@@ -77,7 +85,7 @@ async def soak(
         directory: an empty one.
         sessions: people who come and go.
     """
-    gateway = Gateway(directory, config=_CONFIG)
+    gateway = Gateway(directory, config=_CONFIG, bad_clock=True)
     running = asyncio.ensure_future(gateway.keep_running())
     try:
         await gateway.until_ready()
@@ -92,20 +100,23 @@ async def _soak(
 ) -> Soak:
     found = Soak()
     names = [f"soak-{number}" for number in range(sessions)]
-    await asyncio.gather(*(_visit(gateway.url, name, found) for name in names))
+    await asyncio.gather(*(_fill(gateway.url, name) for name in names))
     await _until_asleep(gateway)
-    log(f"{sessions} people were there once")
+    assert gateway.clock is not None
+    found.days = 0 if gateway.clock.missing else _DAYS
+    log(f"{sessions} people have said {_FILLING} messages each" + gateway.clock.missing)
     began = time.monotonic()
     end = began + seconds
     visitors = [
         asyncio.ensure_future(_come_and_go(gateway.url, names[index::_VISITORS], end, dice, found))
-        for index in range(_VISITORS)
+        for index in range(min(_VISITORS, sessions))
     ]
     samples: Samples = defaultdict(list)
     live: list[int] = []
     period = max(_SHORTEST_PERIOD_S, seconds / _SAMPLES)
     while time.monotonic() < end and not any(each.done() for each in visitors):
         await asyncio.sleep(period)
+        gateway.clock.shift(_DAYS * 86_400 / _SAMPLES)
         now = time.monotonic() - began
         if now >= seconds / 3:
             live.append(_sample(gateway, now, samples))
@@ -146,6 +157,21 @@ async def _come_and_go(url: str, names: list[str], end: float, dice: random.Rand
     while names and time.monotonic() < end:
         await asyncio.sleep(dice.uniform(0.1, 0.6))
         await _visit(url, dice.choice(names), found)
+
+
+async def _fill(url: str, session: str) -> None:
+    """Says so much that a conversation's memory of ids is full."""
+    async with connect(url, subprotocols=[Subprotocol("openclaw.v2")], proxy=None) as connection:
+        said = heard = 0
+        while heard < _FILLING:
+            while said < min(_FILLING, heard + _AT_ONCE):
+                words = {"type": "user_message", "sessionId": session, "text": f"say {said}"}
+                await connection.send(json.dumps(words))
+                said += 1
+            event = json.loads(await asyncio.wait_for(connection.recv(), _VISIT_WITHIN_S))
+            if event["type"] == "error":
+                raise RuntimeError(f"{session}: {event['code']} {event['text']}")
+            heard += event["type"] == "turn_done"
 
 
 async def _visit(url: str, session: str, found: Soak) -> None:
