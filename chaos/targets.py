@@ -44,9 +44,11 @@ _LIVE = "live"
 _HOG = "hog"
 _CONFIG: dict[str, dict[str, Any]] = {
     "sessions": {"ping_timeout_seconds": 600, "turn_timeout_seconds": 600},
-    "supervision": {"max_restarts": 1_000},
+    "supervision": {"backoff_max_seconds": 30},
 }
-"""So that the hog may spin for a whole round, and that the twentieth death is treated as the first."""
+"""So that the hog may spin for a whole round; restarts are at their defaults."""
+_MOST_DEATHS = 5
+"""Within a minute, by default; after the next one a service is tried again at the longest back-off only."""
 
 
 @dataclass(frozen=True)
@@ -95,34 +97,43 @@ class Targets:
 async def measure(
     directory: Path, *, rounds: int, sessions: int, seconds: float, log: Callable[[str], object]
 ) -> Targets:
-    """Measure on a gateway of its own.
+    """Measure on gateways of its own.
 
     Args:
         directory: an empty one.
-        rounds: deaths of each process, and pairs of rounds.
+        rounds: pairs of rounds, and deaths of each process, of which there are at most five.
         sessions: others, who talk meanwhile.
         seconds: of a round.
     """
-    gateway = Gateway(directory, config=_CONFIG)
-    running = asyncio.ensure_future(gateway.keep_running())
     found = Targets()
+    async with _gateway(directory / "beside") as gateway:
+        for what, trouble in (("spins", _spinning), ("crashes again and again", _crashing)):
+            beside = await _beside(gateway, what, trouble, rounds, sessions, seconds)
+            found.beside.append(beside)
+            log(f"a session {what}: others are {beside.ratio:.2f} times as slow as beside a hog outside")
+    for who in (*_SERVICES, *_ROOTS):
+        async with _gateway(directory / who) as gateway:  # none has a back-off from another one's deaths
+            times = [await _death(gateway, who, number) for number in range(min(rounds, _MOST_DEATHS))]
+        found.deaths.append(Deaths(who, times, ROOT_S if who in _ROOTS else SERVICE_S))
+        log(f"{who} died: messages were taken again after {', '.join(f'{each:.2f}' for each in times)} s")
+    return found
+
+
+@asynccontextmanager
+async def _gateway(directory: Path) -> AsyncIterator[Gateway]:
+    gateway = Gateway(_made(directory), config=_CONFIG)
+    running = asyncio.ensure_future(gateway.keep_running())
     try:
         await gateway.until_ready()
-        for what, trouble in (("spins", _spinning), ("crashes again and again", _crashing)):
-            found.beside.append(await _beside(gateway, what, trouble, rounds, sessions, seconds))
-            log(
-                f"a session {what}: others are {found.beside[-1].ratio:.2f} times as slow as beside a hog outside"
-            )
-        for who in (*_SERVICES, *_ROOTS):
-            times = [await _death(gateway, who, number) for number in range(rounds)]
-            found.deaths.append(Deaths(who, times, ROOT_S if who in _ROOTS else SERVICE_S))
-            log(
-                f"{who} died: messages were taken again after {median(times):.2f} s, at most {max(times):.2f} s"
-            )
+        yield gateway
     finally:
         await gateway.stop()
         running.cancel()
-    return found
+
+
+def _made(directory: Path) -> Path:
+    directory.mkdir()
+    return directory
 
 
 async def _death(gateway: Gateway, who: str, number: int) -> float:
