@@ -19,6 +19,7 @@ from openclaw_actors.actors.session_activity import SessionDoing
 from openclaw_actors.actors.session_approvals import ApprovalWatch
 from openclaw_actors.actors.session_change import SessionChange
 from openclaw_actors.actors.session_commands import SessionCommands
+from openclaw_actors.actors.session_leaving import SessionLeaving
 from openclaw_actors.actors.session_limits import give_way, limit_memory, log_end, session_limits
 from openclaw_actors.actors.session_model import ModelCalls
 from openclaw_actors.actors.session_subagents import SubAgentCalls
@@ -72,7 +73,6 @@ from openclaw_actors.messages import (
     ModelDelta,
     OpenSession,
     Passivate,
-    PassivationAsked,
     PassivationDeclined,
     PassivationGranted,
     Ping,
@@ -105,12 +105,6 @@ class SessionActor(AsyncActor):
         super().__init__()
         self._key = ""
         self._early: list[tuple[Message, Address]] | None = []
-        self._ends = False
-        self._bound_to: str | None = None
-        """The channel's instance, where the conversation belongs to one of its connections."""
-        self._asked_to_leave = False
-        self._active_at = time.monotonic()
-        self._became_idle = asyncio.Event()
 
     # Life
 
@@ -184,18 +178,25 @@ class SessionActor(AsyncActor):
         self._change = SessionChange(
             self._core, self._tools, self._calls, self._commands, self._turn_clock, self._took
         )
-        self._bound_to = next((each.bound_to for each in self._core.state.open), None)
+        self._leaving = SessionLeaving(
+            self._core,
+            opened.token,
+            self._approvals,
+            idle_s=self._config.sessions.idle_seconds,
+            call_later=self.call_later,
+            tell_router=self._tell_router,
+        )
         resumes = {"resumes": "a turn"} if self._core.resumes else {}
         self._carry_out(
             self._core.resume(
                 deaths=message.deaths, live_channels=self._directory.instances(), now=time.time()
             )
         )
-        self._idle_timer = self.call_later(self._config.sessions.idle_seconds, self._leave_when_idle)
+        self._leaving.watch()
         early, self._early = self._early or [], None
         for each, its_sender in early:
             self._entered(each, its_sender)
-        self._end_with_its_channel()
+        self._leaving.channels(self._directory.instances())
         return Ready(pid=os.getpid(), incarnation=opened.token, detail=resumes)
 
     def _turn_begins(self) -> None:
@@ -204,8 +205,7 @@ class SessionActor(AsyncActor):
 
     def _took(self, config: GatewayConfig) -> None:
         self._config = config
-        self._idle_timer.cancel()
-        self._leave_when_idle()
+        self._leaving.use(config.sessions.idle_seconds)
 
     @handles(Directory)
     def learn_addresses(self, message: Directory, sender: Address) -> None:
@@ -223,12 +223,7 @@ class SessionActor(AsyncActor):
         if "persistence" in changed:
             self._carry_out(self._core.store_replaced(time.time()))
         self._voice.tell_again()
-        self._end_with_its_channel()
-
-    def _end_with_its_channel(self) -> None:
-        if self._bound_to is not None and self._bound_to not in self._directory.instances():
-            self._ends = True
-            self._ask_to_leave_if_idle()
+        self._leaving.channels(self._directory.instances())
 
     @handles(Ping)
     def sign_of_life(self, message: Ping, sender: Address) -> Pong:
@@ -253,7 +248,7 @@ class SessionActor(AsyncActor):
             self._note_idleness()
             try:
                 async with asyncio.timeout(message.grace_s):
-                    await self._became_idle.wait()
+                    await self._leaving.became_idle.wait()
                     await self._close()
             except TimeoutError:
                 logger.info("a turn is left for the next start")
@@ -279,8 +274,7 @@ class SessionActor(AsyncActor):
     def _entered(self, message: Message, sender: Address) -> None:
         match message:
             case Deliver():
-                self._active_at = time.monotonic()
-                self._bound_to = message.bound_to
+                self._leaving.delivered(message)
                 self._carry_out(self._core.delivered(message, time.time()))
             case StopTurn():
                 self._carry_out(self._core.stop(message, time.time()))
@@ -291,12 +285,9 @@ class SessionActor(AsyncActor):
             case Followers():
                 self._voice.followers = message.channels
             case EndSession():
-                self._ends = True
-                self._ask_to_leave_if_idle()
+                self._leaving.connection_closed()
             case Passivate():
-                self._ask_to_leave_if_idle()
-                if not self._asked_to_leave:
-                    self.send(self._router, self._declined())
+                self._leaving.wanted()
             case Directory():
                 self.learn_addresses(message, sender)
             case ForkedWith():
@@ -443,45 +434,18 @@ class SessionActor(AsyncActor):
         if self._early is not None:
             return
         self._doing.tell()
-        if not self._core.idle:
-            self._became_idle.clear()
-            return
-        self._became_idle.set()
-        if self._ends:
-            self._ask_to_leave_if_idle()
-
-    def _leave_when_idle(self) -> None:
-        left_s = self._config.sessions.idle_seconds - (time.monotonic() - self._active_at)
-        if left_s <= 0:
-            self._ask_to_leave_if_idle()
-        self._idle_timer = self.call_later(max(left_s, _LOOK_AGAIN_S), self._leave_when_idle)
-
-    def _ask_to_leave_if_idle(self) -> None:
-        if self._core.rests and not self._asked_to_leave and not self._core.draining:
-            self._asked_to_leave = True
-            asked = PassivationAsked(
-                session=self._key,
-                incarnation=self._core_token,
-                reason="connection_closed" if self._ends else "idle",
-                decided_within_s=self._approvals.left_s,
-            )
-            self.send(self._router, asked)
-
-    def _declined(self) -> PassivationDeclined:
-        return PassivationDeclined(session=self._key, incarnation=self._core_token)
+        self._leaving.look()
 
     @handles(PassivationDeclined)
     def stay(self, message: PassivationDeclined, sender: Address) -> None:
         """Something is on its way."""
-        self._asked_to_leave = False
-        if self._ends:
-            self.call_later(_LOOK_AGAIN_S, self._ask_to_leave_if_idle)
+        self._leaving.declined()
 
     @handles(PassivationGranted)
     async def leave(self, message: PassivationGranted, sender: Address) -> None:
         """Writes the snapshot and exits; stays if its records cannot be written, or a decision came meanwhile."""
         if not self._core.rests:
-            self._stays()
+            self._leaving.stays()
             return
         self._approvals.rest()
         self._voice.flush()
@@ -489,14 +453,10 @@ class SessionActor(AsyncActor):
             await self._close()
         except AskRefused as refusal:
             if refusal.code == "dirty":
-                self._stays()
+                self._leaving.stays()
                 self._approvals.look()
                 return
         self.stop("passivated")
-
-    def _stays(self) -> None:
-        self._asked_to_leave = False
-        self.send(self._router, self._declined())
 
     async def _close(self) -> None:
         await self._directory.ask(
