@@ -13,6 +13,7 @@ from aiohttp import web
 
 from openclaw_actors import logs
 from openclaw_actors.actors.board import counters_of
+from openclaw_actors.actors.channel import LONGEST_TICK_S, connections_in_words, tick_s
 from openclaw_actors.actors.directory import ServiceDirectory
 from openclaw_actors.actors.http_api import ApiRoutes
 from openclaw_actors.actors.http_calls import ModelCalls
@@ -72,9 +73,6 @@ __all__ = ["HttpChannel"]
 
 logger = logging.getLogger(__name__)
 
-_EXIT_AFTER_ANSWER_S = 0.05
-_TICK_S = 0.5
-_MIN_TICK_S = 0.05
 
 _GROUPS: tuple[Callable[[HttpContext], RouteGroup], ...] = (
     HealthRoutes,
@@ -102,7 +100,7 @@ class HttpChannel(AsyncActor):
         self._calls: Calls
         self._secrets: SparedSecrets
         self._seeking: asyncio.Task[None] | None = None
-        self._tick_s = _TICK_S
+        self._tick_s = LONGEST_TICK_S
         self._ends = False
 
     # Life cycle
@@ -120,10 +118,10 @@ class HttpChannel(AsyncActor):
             self._gate = TlsGate.of(config.tls, handshake_s=HEAD_TIMEOUT_S)
             sockets = await listen(config.bind_address, config.http.port, setting="http.port")
         except ListenFailed as problem:
-            self.call_later(_EXIT_AFTER_ANSWER_S, self.stop, problem.code)
+            self.stop_after_answer(problem.code)
             return InitFailed(reason=problem.reason, code=problem.code)
         except (ConfigError, TlsUnusable) as problem:
-            self.call_later(_EXIT_AFTER_ANSWER_S, self.stop, "configuration")
+            self.stop_after_answer("configuration")
             return InitFailed(reason=str(problem), code="configuration")
         self._prepare_sessions(message.name, config)
         self._supervisor = sender
@@ -192,7 +190,7 @@ class HttpChannel(AsyncActor):
         timeout_s = config.http.accept_timeout_seconds
         self._deliveries.use(max_per_session=config.sessions.max_pending + 1, timeout_s=timeout_s)
         self._calls.use(wait_s=timeout_s)
-        self._tick_s = _tick_s(timeout_s)
+        self._tick_s = tick_s(timeout_s)
         logs.use(level=config.logging.level, form=config.logging.format)
         return Reconfigured()
 
@@ -208,7 +206,7 @@ class HttpChannel(AsyncActor):
             counters=self.counters,
         )
         self._calls = Calls(self._ask_model, wait_s=timeout_s)
-        self._tick_s = _tick_s(timeout_s)
+        self._tick_s = tick_s(timeout_s)
 
     @handles(Directory)
     def learn_addresses(self, message: Directory, sender: Address) -> None:
@@ -239,7 +237,7 @@ class HttpChannel(AsyncActor):
             pid=os.getpid(),
             incarnation=self.incarnation or 0,
             mailbox_depth=self.mailbox_depth,
-            doing="draining" if self._context.draining else _doing(connections),
+            doing="draining" if self._context.draining else connections_in_words(connections),
             problems=self._secrets.problems,
             warnings=self._gate.warnings if self._gate is not None else (),
             gauges=self._gate.gauges("http") if self._gate is not None else {},
@@ -375,11 +373,3 @@ def _routes(context: HttpContext) -> list[web.RouteDef]:
 
 def _secrets(message: Init | Reconfigure) -> SparedSecrets:
     return SparedSecrets(message, spared="channels.sms.", serves="the webhook of SMS")
-
-
-def _tick_s(timeout_s: float) -> float:
-    return max(_MIN_TICK_S, min(_TICK_S, timeout_s / 4))
-
-
-def _doing(connections: int) -> str:
-    return "1 connection" if connections == 1 else f"{connections} connections"

@@ -56,7 +56,6 @@ logger = logging.getLogger(__name__)
 
 _MEMORY_MB = 512
 """Of this process, not of the server's: what a server can make us keep has an end."""
-_EXIT_AFTER_ANSWER_S = 0.05
 _CLOSE_S = 1.0
 _LIST_S = 30.0
 _RELIST_EVERY_S = 1.0
@@ -113,7 +112,7 @@ class McpActor(AsyncActor):
         try:
             secrets = own_secrets(message)
         except ConfigError as error:
-            self.call_later(_EXIT_AFTER_ANSWER_S, self.stop, "not usable")
+            self.stop_after_answer("not usable")
             return InitFailed(reason=str(error), code="configuration")
         prefix = f"mcp.servers.{self._server}."
         self._serving = self.spawn(
@@ -131,7 +130,7 @@ class McpActor(AsyncActor):
         self._started.cancel()
         self._say_last_words(reason)
         await self._close()
-        self.call_later(_EXIT_AFTER_ANSWER_S, self.stop, reason)
+        self.stop_after_answer(reason)
         return InitFailed(reason=reason)
 
     @handles(Directory)

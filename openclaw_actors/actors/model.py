@@ -48,7 +48,6 @@ __all__ = ["ModelActor"]
 
 logger = logging.getLogger(__name__)
 
-_EXIT_AFTER_ANSWER_S = 0.05
 _CLOSE_S = 1.0
 _LOOK_EVERY_S = 1.0
 _PROBE_S = 60.0
@@ -103,7 +102,7 @@ class ModelActor(AsyncActor):
         try:
             self._make_pool(llm, message)
         except (ConfigError, Unusable) as error:
-            self.call_later(_EXIT_AFTER_ANSWER_S, self.stop, "not usable")
+            self.stop_after_answer("not usable")
             return InitFailed(reason=str(error), code="configuration")
         self.unstash()
         return Ready(

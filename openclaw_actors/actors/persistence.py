@@ -86,7 +86,6 @@ __all__ = ["PersistenceActor"]
 
 logger = logging.getLogger(__name__)
 
-_EXIT_AFTER_ANSWER_S = 0.05
 _QUARANTINED_NAMED = 20
 
 
@@ -115,7 +114,7 @@ class PersistenceActor(
         try:
             self._store = FileStore.open(options)
         except StoreCannotOpen as refusal:
-            self.call_later(_EXIT_AFTER_ANSWER_S, self.stop, refusal.code)
+            self.stop_after_answer(refusal.code)
             return InitFailed(reason=refusal.text, code=refusal.code)
         self._begin_retention(config, message.directory)
         self.unstash()

@@ -36,7 +36,6 @@ __all__ = ["SearchActor"]
 
 logger = logging.getLogger(__name__)
 
-_EXIT_AFTER_ANSWER_S = 0.05
 _MOST_AT_ONCE = 32
 _KEY = "plugins.native.web_search.api_key"
 
@@ -61,7 +60,7 @@ class SearchActor(AsyncActor):
         try:
             searcher = Searcher(settings, own_secrets(message).get(_KEY))
         except ConfigError as error:
-            self.call_later(_EXIT_AFTER_ANSWER_S, self.stop, "not usable")
+            self.stop_after_answer("not usable")
             return InitFailed(reason=str(error), code="configuration")
         self._searchers = Replaceable(searcher, lambda coro: self.spawn(coro, name="close a searcher"))
         return Ready(pid=os.getpid(), incarnation=message.incarnation, detail={"provider": settings.provider})

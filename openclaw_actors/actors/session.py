@@ -91,7 +91,6 @@ __all__ = ["SessionActor"]
 logger = logging.getLogger(__name__)
 
 _STORE_TIMEOUT_S = 30.0
-_EXIT_AFTER_ANSWER_S = 0.05
 _LOOK_AGAIN_S = 1.0
 
 
@@ -123,7 +122,7 @@ class SessionActor(AsyncActor):
                 self, "persistence", OpenSession(session=self._key), timeout_s=_STORE_TIMEOUT_S
             )
         except AskRefused as refusal:
-            self.call_later(_EXIT_AFTER_ANSWER_S, self.stop, refusal.code)
+            self.stop_after_answer(refusal.code)
             return InitFailed(reason=refusal.text, code=refusal.code)
         self.incarnation = opened.token
         self._core = SessionCore(decode_state(opened.state), opened.token, session_limits(self._config))
@@ -254,7 +253,7 @@ class SessionActor(AsyncActor):
                 logger.info("a turn is left for the next start")
             except AskRefused as refusal:
                 logger.warning("the conversation cannot be closed: %s", refusal)
-        self.call_later(_EXIT_AFTER_ANSWER_S, self.stop, "drained")
+        self.stop_after_answer("drained")
         return Drained(unfinished=len(self._core.state.open) if self._early is None else 0)
 
     # From people

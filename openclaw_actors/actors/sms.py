@@ -84,7 +84,6 @@ __all__ = ["SmsOutbox"]
 
 logger = logging.getLogger(__name__)
 
-_EXIT_AFTER_ANSWER_S = 0.05
 _STORE_TIMEOUT_S = 30.0
 _LIST_AGAIN_S = 15.0
 _LIST_FAILED_S = 1.0
@@ -119,7 +118,7 @@ class SmsOutbox(AsyncActor):
         try:
             carrier = _carrier(config, message)
         except ConfigError as error:
-            self.call_later(_EXIT_AFTER_ANSWER_S, self.stop, "not usable")
+            self.stop_after_answer("not usable")
             return InitFailed(reason=str(error), code="configuration")
         self._directory = ServiceDirectory(message.directory)
         self._carriers = Replaceable(carrier, lambda coro: self.spawn(coro, name="close a carrier"))

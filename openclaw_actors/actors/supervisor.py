@@ -75,7 +75,6 @@ _FIRST_START_TRIES = 3
 _FLUSH_S = 5.0
 _OUTBOX_S = 1.0
 """So long an outbox may finish what is on its way, also where turns have used up the grace period."""
-_EXIT_AFTER_ANSWER_S = 0.05
 
 
 class Supervisor(
@@ -341,7 +340,7 @@ class Supervisor(
     async def restart_actor(self, message: RestartActor, sender: Address) -> Done:
         """Restarts any actor by its name in the tree."""
         if message.name == "supervisor":
-            self.call_later(_EXIT_AFTER_ANSWER_S, self.stop, "restarted by an operator")
+            self.stop_after_answer("restarted by an operator")
             return Done(text="supervisor is restarted, with everything below it")
         service = self._services.get(message.name)
         if service is None:

@@ -9,6 +9,7 @@ import time
 
 from openclaw_actors import logs
 from openclaw_actors.actors.board import counters_of
+from openclaw_actors.actors.channel import LONGEST_TICK_S, connections_in_words, tick_s
 from openclaw_actors.actors.directory import ServiceDirectory
 from openclaw_actors.actors.health import HealthWatch
 from openclaw_actors.actors.listening import ListenFailed, listen, shown_address
@@ -55,10 +56,7 @@ __all__ = ["WebSocketChannel"]
 
 logger = logging.getLogger(__name__)
 
-_EXIT_AFTER_ANSWER_S = 0.05
 _CLOSE_WITHIN_S = 2.0
-_TICK_S = 0.5
-_MIN_TICK_S = 0.05
 _LOOK_AGAIN_S = 0.02
 
 
@@ -74,7 +72,7 @@ class WebSocketChannel(AsyncActor):
         self._server: WebSocketServer
         self._directory: ServiceDirectory
         self._health: HealthWatch
-        self._tick_s = _TICK_S
+        self._tick_s = LONGEST_TICK_S
 
     # Life cycle
 
@@ -91,10 +89,10 @@ class WebSocketChannel(AsyncActor):
             server = self._make_server(message, config)
             sockets = await listen(config.bind_address, config.port, setting="port")
         except ListenFailed as problem:
-            self.call_later(_EXIT_AFTER_ANSWER_S, self.stop, problem.code)
+            self.stop_after_answer(problem.code)
             return InitFailed(reason=problem.reason, code=problem.code)
         except (ConfigError, TlsUnusable) as problem:
-            self.call_later(_EXIT_AFTER_ANSWER_S, self.stop, "configuration")
+            self.stop_after_answer("configuration")
             return InitFailed(reason=str(problem), code="configuration")
         self._server, self._core = server, server.core
         address = shown_address(sockets)
@@ -103,7 +101,7 @@ class WebSocketChannel(AsyncActor):
         if self._gate is not None:
             self.spawn(self._gate.keep_fresh(), name="certificate")
         self._use_router()
-        self._tick_s = _tick_s(config)
+        self._tick_s = tick_s(config.websocket.open_timeout_seconds, config.websocket.accept_timeout_seconds)
         self._tick()
         return Ready(pid=os.getpid(), incarnation=message.incarnation, detail={"address": address})
 
@@ -129,9 +127,10 @@ class WebSocketChannel(AsyncActor):
         except ConfigError as problem:
             raise AskRefused("configuration", str(problem)) from None
         revoked = self._server.use(config, principals)
-        self._tick_s = _tick_s(config)
+        self._tick_s = tick_s(config.websocket.open_timeout_seconds, config.websocket.accept_timeout_seconds)
         logs.use(level=config.logging.level, form=config.logging.format)
-        return Reconfigured(text=f"{_doing(revoked)} closed: the token is revoked" if revoked else "")
+        closed = f"{connections_in_words(revoked)} closed: the token is revoked"
+        return Reconfigured(text=closed if revoked else "")
 
     @handles(Directory)
     def learn_addresses(self, message: Directory, sender: Address) -> None:
@@ -164,7 +163,7 @@ class WebSocketChannel(AsyncActor):
             pid=os.getpid(),
             incarnation=self.incarnation or 0,
             mailbox_depth=self.mailbox_depth,
-            doing="draining" if core.draining else _doing(connections),
+            doing="draining" if core.draining else connections_in_words(connections),
             warnings=self._gate.warnings if self._gate is not None else (),
             gauges={"ws_connections": connections, **(self._gate.gauges("websocket") if self._gate else {})},
         )
@@ -284,13 +283,3 @@ class WebSocketChannel(AsyncActor):
             return
         health = await self._health.health()
         link.answer(200, health_page(health.uptime_seconds), content_type="application/json")
-
-
-def _tick_s(config: GatewayConfig) -> float:
-    settings = config.websocket
-    timeouts = (settings.open_timeout_seconds, settings.accept_timeout_seconds)
-    return max(_MIN_TICK_S, min(_TICK_S, *(timeout / 4 for timeout in timeouts)))
-
-
-def _doing(connections: int) -> str:
-    return "1 connection" if connections == 1 else f"{connections} connections"

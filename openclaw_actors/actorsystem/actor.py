@@ -51,6 +51,7 @@ logger = logging.getLogger(__name__)
 
 _MAX_STASHED = 10_000
 """Messages that wait until the actor is set up; what comes after them is refused, or dropped with a line in the log."""
+_EXIT_AFTER_ANSWER_S = 0.05
 
 Handler = Callable[[Any, Any, Any], Any]
 _H = TypeVar("_H", bound=Handler)
@@ -232,6 +233,10 @@ class AsyncActor(Actor):
             logger.debug("%s stops: %s", type(self).__name__, reason)
             self._ending = self.loop.create_task(self._stop(), name="stop")
             self._ending.add_done_callback(self._task_done)
+
+    def stop_after_answer(self, reason: str = "") -> None:
+        """Exit in order once what the handler returns is on its way to whoever asked."""
+        self.call_later(_EXIT_AFTER_ANSWER_S, self.stop, reason)
 
     # -- for subclasses: hooks ------------------------------------------------------
 

@@ -11,7 +11,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.registry import Collector
 
-from openclaw_actors.core.metrics import METRICS, PREFIX, Metric
+from openclaw_actors.core.metrics import LLM_RESULTS, METRICS, PREFIX, Metric
 from openclaw_actors.core.series import bound_text, buckets, split_series
 
 __all__ = ["GatewayCollector", "MetricsPage", "metrics_page", "wants_json"]
@@ -19,15 +19,7 @@ __all__ = ["GatewayCollector", "MetricsPage", "metrics_page", "wants_json"]
 _JSON = "application/json"
 _TEXT = ("text/plain", "application/openmetrics-text")
 _SILENT = b"The supervisor does not answer.\n"
-_FAILED_CALLS = (
-    "circuit_open",
-    "configuration",
-    "overloaded",
-    "provider",
-    "stream_broken",
-    "timeout",
-    "unknown_model",
-)
+_FAILED_CALLS = tuple(each for each in LLM_RESULTS if each not in ("ok", "cancelled"))
 _FAILED_TOOLS = ("error", "interrupted", "timeout")
 _RAN_TOOLS = ("ok", *_FAILED_TOOLS)
 

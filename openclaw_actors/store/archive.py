@@ -135,20 +135,26 @@ class Archive:
             StoreRefusal: `persistence_failed`; OSError.
         """
         self.recover()
-        move = _Move(
-            kind="archive",
-            session=about.session,
-            archive=about.archive,
-            name=journal.name,
-            snapshot=snapshot.name,
-        )
-        self._moves.write(self._moving, move)
+        self._begin("archive", about, journal, snapshot)
         try:
             self._put(about, journal, snapshot)
         except BaseException:
             self._give_up()
             raise
         self._done()
+
+    def _begin(
+        self, kind: Literal["archive", "restore"], about: About, journal: Path, snapshot: Path
+    ) -> _Move:
+        move = _Move(
+            kind=kind,
+            session=about.session,
+            archive=about.archive,
+            name=journal.name,
+            snapshot=snapshot.name,
+        )
+        self._moves.write(self._moving, move)
+        return move
 
     def _put(self, about: About, journal: Path, snapshot: Path) -> None:
         place = self._place(about.session, about.archive)
@@ -181,14 +187,7 @@ class Archive:
         self.recover()
         place = self._place(about.session, about.archive)
         self.numbers.raise_to(about.session, seq=about.seq, token=about.token, restored=about.archive)
-        move = _Move(
-            kind="restore",
-            session=about.session,
-            archive=about.archive,
-            name=journal.name,
-            snapshot=snapshot.name,
-        )
-        self._moves.write(self._moving, move)
+        move = self._begin("restore", about, journal, snapshot)
         try:
             self._rename(place / _JOURNAL, journal)
         except BaseException:
