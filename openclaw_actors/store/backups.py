@@ -114,16 +114,18 @@ class Backups:
         return BegunBackup(name, time.time(), len(items), sum(item.size for item in items))
 
     async def _fix(self, directory: Path) -> list[Item]:
-        links = _Links(self._root, directory)
         try:
-            await self._loop.run_in_executor(self._thread, self._link_all, links)
+            links = await self._loop.run_in_executor(self._thread, self._link_all, directory)
             return await self._keep(lambda: self._hold(links.settle))  # type: ignore[no-any-return]
         except OSError as error:
             raise _refusal(error) from error
 
-    def _link_all(self, links: _Links) -> None:
+    def _link_all(self, directory: Path) -> _Links:
+        """In the thread that also removes: what an earlier backup left must not go away together with this one."""
+        links = _Links(self._root, directory)
         while links.step(_STEP) and not self._closing:
             time.sleep(_PAUSE_S)
+        return links
 
     def _hold(self, work: Callable[[set[Path]], list[Item]]) -> list[Item]:
         """In the thread in which things move, so nothing does; the writer does it between two commits."""

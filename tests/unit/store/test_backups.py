@@ -96,10 +96,11 @@ def test_backup_shows_one_moment_whatever_is_written_while_it_is_taken_and_read(
     linked, go_on = asyncio.Event(), threading.Event()
     link_all = Backups._link_all
 
-    def and_wait(self: Backups, links: _Links) -> None:
-        link_all(self, links)
+    def and_wait(self: Backups, directory: Path) -> _Links:
+        links = link_all(self, directory)
         self._loop.call_soon_threadsafe(linked.set)
         assert go_on.wait(20.0)
+        return links
 
     monkeypatch.setattr(Backups, "_link_all", and_wait)
     moved = "websocket:local:moved"
@@ -148,7 +149,7 @@ def test_backup_shows_one_moment_whatever_is_written_while_it_is_taken_and_read(
 def test_backup_begun_twice_is_refused_and_one_that_is_over_is_unknown(tmp_path: Path) -> None:
     async def main() -> None:
         with opened(tmp_path) as store:
-            await say(store, KEY, turns=1)
+            await say(store, KEY, turns=1, close=True)
             begun = await store.backups.begin("b1")
             assert (await refused(store.backups.begin("b1"))).code == "busy"
             store.backups.end(begun.name)
