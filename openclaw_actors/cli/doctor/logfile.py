@@ -12,13 +12,11 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import msgspec
 
 from openclaw_actors.cli.doctor.context import Context
 from openclaw_actors.cli.doctor.finding import Finding, info, ok, warning
 from openclaw_actors.cli.tables import size
+from openclaw_actors.core.log_lines import LogLine, parse_line
 
 HOUR_S = 3_600.0
 READ_BYTES = 8 * 1024 * 1024
@@ -26,11 +24,7 @@ READ_BYTES = 8 * 1024 * 1024
 
 _SHOWN = 6
 _TEXT_CHARS = 100
-_BAD = ("ERROR", "CRITICAL")
-_HUMAN = re.compile(
-    r"(?P<ts>\S+Z) (?P<level>[A-Z]+) +(?P<process>[^\[ ]+)\[\d+\] (?P<logger>\S+)(?P<rest>.*)"
-)
-_FIELDS = re.compile(r'^(?: (?:corr|session|event)=(?:"(?:\\.|[^"\\])*"|\S+))*')
+_BAD = ("error", "critical")
 _NUMBERS = re.compile(r"\b(?:0x)?[0-9a-f]*\d[0-9a-f.]*\b")
 
 
@@ -90,12 +84,12 @@ def errors_since(logs: Path, since: float) -> Counter[Kind]:
     found: Counter[Kind] = Counter()
     for name in ("gateway.log", "gateway.log.1"):
         for line in _tail(logs / name):
-            parsed = _parse(line)
-            if parsed is None:
+            parsed = parse_line(line)
+            if parsed is None or parsed.level not in _BAD:
                 continue
-            at, level, process, text = parsed
-            if at >= since and level in _BAD:
-                found[Kind(process, _NUMBERS.sub("N", text)[:_TEXT_CHARS])] += 1
+            at = _at(parsed)
+            if at is not None and at >= since:
+                found[Kind(parsed.process, _NUMBERS.sub("N", parsed.text)[:_TEXT_CHARS])] += 1
     return found
 
 
@@ -111,23 +105,9 @@ def _tail(path: Path) -> Iterator[str]:
         yield line.decode(errors="replace")
 
 
-def _parse(line: str) -> tuple[float, str, str, str] | None:
-    """Time, level, process and text of a line in either form."""
-    if line.startswith("{"):
-        try:
-            fields: dict[str, Any] = msgspec.json.decode(line)
-        except (msgspec.MsgspecError, UnicodeError):
-            return None
-        words = [str(fields.get(name, "")) for name in ("ts", "level", "process", "text")]
-    else:
-        match = _HUMAN.fullmatch(line)
-        if match is None:
-            return None
-        rest = match["rest"]
-        text = rest[len(_FIELDS.match(rest)[0]) :].strip()  # type: ignore[index]
-        words = [match["ts"], match["level"], match["process"], text]
+def _at(line: LogLine) -> float | None:
+    """Unix time of a line."""
     try:
-        at = calendar.timegm(time.strptime(words[0][:19], "%Y-%m-%dT%H:%M:%S"))
+        return float(calendar.timegm(time.strptime(line.at[:19], "%Y-%m-%dT%H:%M:%S")))
     except ValueError:
         return None
-    return float(at), words[1].upper(), words[2], words[3]

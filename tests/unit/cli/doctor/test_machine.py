@@ -128,7 +128,8 @@ def test_a_program_newer_than_the_gateway_that_runs(world: World) -> None:
 def line(age_s: float, level: str, text: str, *, form: str = "human") -> str:
     stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(time.time() - age_s)) + ".123Z"
     if form == "json":
-        return f'{{"ts":"{stamp}","level":"{level.lower()}","process":"router","pid":7,"text":"{text}"}}'
+        at = f'"ts":"{stamp}","level":"{level.lower()}","process":"router","pid":7,"logger":"x"'
+        return f'{{{at},"text":"{text}"}}'
     return f'{stamp} {level:<7} router[7] openclaw_actors.x corr=abc session="a b" {text}'
 
 
