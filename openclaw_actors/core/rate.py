@@ -87,11 +87,6 @@ class RateWindows:
         for window in self._windows.values():
             window.limit = max(1, limit)
 
-    def is_full(self, key: str, now: float) -> bool:
-        """Whether the next hit of this key would be refused; counts nothing."""
-        window = self._windows.get(key)
-        return window is not None and window.used(now) >= window.limit
-
     def _prune(self, now: float) -> None:
         windows = self._windows
         while len(windows) > self._max_keys:

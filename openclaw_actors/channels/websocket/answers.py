@@ -71,11 +71,6 @@ class Answers:
         self.enveloped = False
         """Whether an envelope came: from then on every answer is one."""
 
-    @property
-    def outstanding(self) -> int:
-        """Messages whose end the client waits for."""
-        return sum(own.waiting for own in self._own.values())
-
     def sent(self, message_id: str, in_reply_to: str | None) -> None:
         """A message of this connection is on its way."""
         own = self._own.setdefault(message_id, _Own(in_reply_to))
