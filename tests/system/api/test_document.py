@@ -74,7 +74,7 @@ def _ask_everything(url: str, directory: Path, *arguments: str, settings: str) -
                 "--phases",
                 "coverage,fuzzing",
                 "--max-examples",
-                "10" if FULL else "6",
+                "10" if FULL else "4",
                 "--seed",
                 "20261125",
                 "--no-color",
