@@ -23,7 +23,12 @@ ASK_TIMEOUT_S = 2.0
 
 
 @click.command("stop")
-@click.option("--grace", type=Seconds(longest=86_400.0), metavar="S", help="Seconds for running turns.")
+@click.option(
+    "--grace",
+    type=Seconds(longest=86_400.0),
+    metavar="S",
+    help="Seconds that running turns may still take; else `graceful_shutdown_seconds`.",
+)
 @common_options
 @pass_invocation
 def command(invocation: Invocation, grace: float | None) -> None:

@@ -97,8 +97,8 @@ def test_a_letter_is_answered_once_whatever_dies(gateway: Gateway, tmp_path: Pat
         os.kill(channel, signal.SIGKILL)
     assert (inbox / "1.txt").exists()  # the program died, too, before there was an answer
     with letters(gateway, tmp_path):
-        kinds = [str(event["type"]) for event in asyncio.run(seen())]
-        wait_until(lambda: not any(inbox.iterdir()), deadline_s=30)
+        wait_until(lambda: not any(inbox.iterdir()), deadline_s=60, what="both letters are answered")
+    kinds = [str(event["type"]) for event in asyncio.run(seen())]
     assert kinds.count("message_accepted") == kinds.count("turn_done") == 1
     assert (outbox / "1.txt").read_text().endswith(" 20")
     assert (outbox / "2.txt").read_text() == "echo: hello"
