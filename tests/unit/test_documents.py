@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import shlex
 from collections.abc import Iterator
@@ -134,6 +135,30 @@ def test_each_key_exists(document: Path) -> None:
     assert unknown == []
 
 
+def strings_of_the_program() -> str:
+    trees = (ast.parse(path.read_text()) for path in (ROOT / "openclaw_actors").rglob("*.py"))
+    nodes = (node for tree in trees for node in ast.walk(tree))
+    return "\n".join(
+        node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    )
+
+
+def test_what_troubleshooting_quotes_is_said() -> None:
+    """In the first column; a program's own words only, without what it puts into them."""
+    text = (DOCS / "troubleshooting.md").read_text()
+    symptoms = [
+        row.split("|")[1] for row in text.splitlines() if row.startswith("| ") and "systemd" not in row
+    ]
+    quoted = [said for symptom in symptoms for said in re.findall(r'`([^`]+)`|"([^"]+)"', symptom)]
+    parts = [
+        part.strip() for said in quoted for part in re.split(r"…|\b[NM]\b|\bHOST\b|\(pid|must be", max(said))
+    ]
+    known = strings_of_the_program()
+    wanted = [part for part in parts if " " in part]
+    assert len(wanted) >= 12
+    assert [part for part in wanted if part not in known] == []
+
+
 @pytest.mark.parametrize(
     ("said", "wrong"),
     [
@@ -151,5 +176,8 @@ def test_a_command_that_is_wrong_is_found(said: str, wrong: list[str]) -> None:
 
 
 def test_a_key_that_is_wrong_is_found() -> None:
-    assert is_key("sessions.max_live") and is_key("tooling.max_*") and is_key("llm")
-    assert not is_key("sessions.max_alive") and not is_key("tooling.most_*")
+    assert is_key("sessions.max_live")
+    assert is_key("tooling.max_*")
+    assert is_key("llm")
+    assert not is_key("sessions.max_alive")
+    assert not is_key("tooling.most_*")
