@@ -25,7 +25,10 @@ def command() -> None:
 @common_options
 @pass_invocation
 def restart(invocation: Invocation, *, name: str, as_json: bool) -> None:
-    """Restart the actor NAME, as `status` prints it: a service or a session."""
+    """Restart one actor.
+
+    NAME is as `status` prints it: a service, a session, or `supervisor`, which is everything below `start`.
+    """
     from openclaw_actors.messages.admin import RestartActor
 
     _act(invocation, name, RestartActor(name=name), as_json=as_json)
@@ -37,7 +40,10 @@ def restart(invocation: Invocation, *, name: str, as_json: bool) -> None:
 @common_options
 @pass_invocation
 def stop(invocation: Invocation, *, name: str, as_json: bool) -> None:
-    """End the actor NAME: a channel until it is restarted, a session until its next message."""
+    """End a channel or a session.
+
+    NAME is as `status` prints it. A channel stays ended until it is restarted, a session until its next message.
+    """
     from openclaw_actors.messages.admin import StopActor
 
     _act(invocation, name, StopActor(name=name), as_json=as_json)

@@ -25,7 +25,7 @@ def command() -> None:
 @common_options
 @pass_invocation
 def list_(invocation: Invocation, *, as_json: bool) -> None:
-    """List the tools that wait for a decision, the longest waiting first."""
+    """List what waits, the longest waiting first."""
     from openclaw_actors.cli.running import ask
     from openclaw_actors.messages.approvals import ApprovalList, GetApprovals
 

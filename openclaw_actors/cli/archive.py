@@ -9,7 +9,14 @@ from typing import Any
 
 import click
 
-from openclaw_actors.cli.common import Invocation, common_options, json_option, pass_invocation, print_json
+from openclaw_actors.cli.common import (
+    Invocation,
+    common_options,
+    json_option,
+    page_options,
+    pass_invocation,
+    print_json,
+)
 
 TIMEOUT_S = 120.0
 _DAY_S = 86_400.0
@@ -55,7 +62,10 @@ def delete(invocation: Invocation, *, key: str, for_good: bool, yes: bool, as_js
 @common_options
 @pass_invocation
 def restore(invocation: Invocation, *, name: str, replace: bool, as_json: bool) -> None:
-    """Bring an archived conversation back; a KEY stands for its newest archive."""
+    """Bring an archived conversation back.
+
+    A KEY stands for its newest archive.
+    """
     from openclaw_actors.cli.names import known_archive
     from openclaw_actors.cli.plain import one_line
     from openclaw_actors.cli.running import ask
@@ -74,8 +84,7 @@ def restore(invocation: Invocation, *, name: str, replace: bool, as_json: bool) 
 
 @click.command("archived")
 @click.option("--contains", default="", metavar="TEXT", help="Only keys and archives that contain this.")
-@click.option("--offset", type=click.IntRange(min=0), default=0, show_default=True)
-@click.option("--limit", type=click.IntRange(min=1, max=10_000), default=100, show_default=True)
+@page_options
 @json_option
 @common_options
 @pass_invocation
@@ -105,8 +114,20 @@ def list_archived(invocation: Invocation, *, contains: str, offset: int, limit: 
 
 @click.command("purge")
 @click.argument("names", nargs=-1, metavar="[KEY|ARCHIVE]...")
-@click.option("--older-than", type=click.FloatRange(min=0.0), metavar="DAYS", help="Archived longer ago.")
-@click.option("--limit", type=click.IntRange(min=1, max=10_000), default=1_000, show_default=True)
+@click.option(
+    "--older-than",
+    type=click.FloatRange(min=0.0),
+    metavar="DAYS",
+    help="Only those archived longer ago.",
+)
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1, max=10_000),
+    default=1_000,
+    show_default=True,
+    metavar="N",
+    help="How many at most.",
+)
 @click.option("--dry-run", is_flag=True, help="Only list what would be removed.")
 @yes_option
 @json_option
@@ -122,9 +143,9 @@ def purge(
     yes: bool,
     as_json: bool,
 ) -> None:
-    """Remove archived conversations for good, the oldest first; a KEY stands for all its archives.
+    """Remove archived conversations for good.
 
-    Conversations that are not archived are never removed.
+    The oldest go first; a KEY stands for all its archives. Conversations that are not archived are never removed.
     """
     from openclaw_actors.cli.running import ask
     from openclaw_actors.messages.archive import ArchivesPurged, PurgeArchives

@@ -7,6 +7,7 @@ __all__ = [
     "Seconds",
     "common_options",
     "json_option",
+    "page_options",
     "pass_invocation",
     "paths_of",
     "print_json",
@@ -127,14 +128,14 @@ def common_options(command: F) -> F:
             metavar="FILE",
             expose_value=False,
             callback=_set_config,
-            help="The configuration file.",
+            help="The configuration file, else $OPENCLAW_CONFIG_PATH or ./conf/gateway.yaml.",
         ),
         click.option(
             "--state-dir",
             metavar="DIR",
             expose_value=False,
             callback=_set_state_dir,
-            help="Where the gateway keeps its state.",
+            help="Where the gateway keeps its state, else `state_dir` of the configuration.",
         ),
         click.option(
             "--debug",
@@ -152,6 +153,27 @@ def common_options(command: F) -> F:
 def json_option(command: F) -> F:
     """Add `--json` to a command that prints data."""
     return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
+
+
+def page_options(command: F) -> F:
+    """Add `--offset` and `--limit` to a command that lists much."""
+    offset = click.option(
+        "--offset",
+        type=click.IntRange(min=0),
+        default=0,
+        show_default=True,
+        metavar="N",
+        help="Leave out the first N.",
+    )
+    limit = click.option(
+        "--limit",
+        type=click.IntRange(min=1, max=10_000),
+        default=100,
+        show_default=True,
+        metavar="N",
+        help="Show N at most.",
+    )
+    return offset(limit(command))
 
 
 def pass_invocation(function: Callable[Concatenate[Invocation, P], R]) -> Callable[P, R]:

@@ -30,21 +30,21 @@ _POLL_S = 0.2
     type=click.Choice(["jsonl", "json", "markdown"]),
     default="jsonl",
     show_default=True,
-    help="A JSON document a record, one for all, or something to read.",
+    help="A JSON document for each record, one for all, or text to read.",
 )
 @click.option(
     "-o",
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="Write into this file, readable by you alone, instead of to stdout.",
+    help="The file to write, readable by you alone; else stdout.",
 )
 @common_options
 @pass_invocation
 def export(invocation: Invocation, *, name: str, format_: str, output: Path | None) -> None:
-    """Write out a whole conversation, live, stored or archived, as it stands now.
+    """Write out a whole conversation as it stands now.
 
-    A KEY that has no conversation stands for the newest in the archive.
+    It may be live, stored or archived. A KEY that has no conversation stands for its newest archive.
     """
     from openclaw_actors.cli.names import known_conversation
     from openclaw_actors.core.exporting import render

@@ -38,30 +38,40 @@ EXIT_INTERRUPTED = 130
 
 PROGRAM = "openclaw-actors"
 
-_COMMANDS = {
-    "start": ("openclaw_actors.cli.start", "Run the gateway in the foreground."),
-    "stop": ("openclaw_actors.cli.stop", "Drain and end the running gateway."),
-    "reload": ("openclaw_actors.cli.reload", "Read the configuration again, without a restart."),
-    "status": ("openclaw_actors.cli.status", "Show the tree of actors."),
-    "health": ("openclaw_actors.cli.health", "Exit 0 if the gateway is healthy; for containers."),
-    "send": ("openclaw_actors.cli.send", "Send one message and stream the answer."),
-    "chat": ("openclaw_actors.cli.chat", "Hold a conversation."),
-    "sessions": ("openclaw_actors.cli.sessions", "See, stop, export, delete and restore conversations."),
-    "actors": ("openclaw_actors.cli.actors", "Restart or stop an actor."),
-    "drain": ("openclaw_actors.cli.drain", "Refuse new messages, and finish what was accepted."),
-    "approvals": ("openclaw_actors.cli.approvals", "List and decide what tools wait for."),
-    "doctor": (
-        "openclaw_actors.cli.doctor.command",
-        "Check everything and explain; --fix repairs what is safe.",
-    ),
-    "backup": ("openclaw_actors.cli.backup", "Write all that the store holds into a file."),
-    "restore": ("openclaw_actors.cli.restore", "Put a backup in the place of the store."),
-    "retention": ("openclaw_actors.cli.retention", "Archive what is too old, and remove old archives."),
-    "store": ("openclaw_actors.cli.store", "Bring a store to the format of this version."),
-    "outbox": ("openclaw_actors.cli.outbox", "List, retry and purge replies that were not sent by SMS."),
-    "usage": ("openclaw_actors.cli.usage", "Show what was used: tokens and time."),
-    "config": ("openclaw_actors.cli.config", "Check and show the configuration."),
+_SECTIONS = {
+    "Run it": {
+        "start": ("openclaw_actors.cli.start", "Run the gateway in the foreground."),
+        "stop": ("openclaw_actors.cli.stop", "Let running turns finish, and end the gateway."),
+        "reload": ("openclaw_actors.cli.reload", "Take a changed configuration, without a restart."),
+        "drain": ("openclaw_actors.cli.drain", "Refuse new messages, and finish what was accepted."),
+        "config": ("openclaw_actors.cli.config", "Check and show the configuration."),
+    },
+    "Talk to it": {
+        "chat": ("openclaw_actors.cli.chat", "Hold a conversation."),
+        "send": ("openclaw_actors.cli.send", "Send one message, and print the answer as it comes."),
+    },
+    "Look at it": {
+        "status": ("openclaw_actors.cli.status", "Show what runs: the tree of actors."),
+        "health": ("openclaw_actors.cli.health", "Exit 0 if the gateway is healthy; for probes."),
+        "doctor": ("openclaw_actors.cli.doctor.command", "Find out what is wrong, and what to do."),
+        "usage": ("openclaw_actors.cli.usage", "Show what was used: tokens and time."),
+    },
+    "Act on what runs": {
+        "sessions": ("openclaw_actors.cli.sessions", "List, stop, export, delete and restore conversations."),
+        "actors": ("openclaw_actors.cli.actors", "Restart or stop an actor."),
+        "approvals": ("openclaw_actors.cli.approvals", "List the tools that wait for you, and decide."),
+        "outbox": ("openclaw_actors.cli.outbox", "List, retry and purge replies not sent by SMS."),
+    },
+    "Keep what it holds": {
+        "backup": ("openclaw_actors.cli.backup", "Write all conversations into a file."),
+        "restore": ("openclaw_actors.cli.restore", "Put a backup in the place of the store."),
+        "retention": ("openclaw_actors.cli.retention", "Archive what is too old, and remove old archives."),
+        "store": ("openclaw_actors.cli.store", "Bring a store to the format of this version."),
+    },
 }
+"""By what they are for: name -> where the command is, and its line in the help."""
+
+_COMMANDS = {name: command for section in _SECTIONS.values() for name, command in section.items()}
 
 
 class _LazyGroup(click.Group):
@@ -80,8 +90,10 @@ class _LazyGroup(click.Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in _COMMANDS.items()])
+        width = max(map(len, _COMMANDS))
+        for title, commands in _SECTIONS.items():
+            with formatter.section(title):
+                formatter.write_dl([(name.ljust(width), text) for name, (_, text) in commands.items()])
 
 
 @click.group(cls=_LazyGroup, invoke_without_command=True)
@@ -89,7 +101,10 @@ class _LazyGroup(click.Group):
 @common_options
 @click.pass_context
 def cli(context: click.Context) -> None:
-    """A self-hosted gateway between people and an AI agent; every conversation is a process of its own."""
+    """A self-hosted gateway between people and an AI agent; every conversation is a process of its own.
+
+    Begin with 'start', and 'chat' in a second terminal. 'COMMAND --help' says more of each command.
+    """
     if context.invoked_subcommand is None:
         click.echo(context.get_help())
 

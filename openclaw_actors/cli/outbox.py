@@ -10,7 +10,14 @@ from typing import Any, TypeVar
 
 import click
 
-from openclaw_actors.cli.common import Invocation, common_options, json_option, pass_invocation, print_json
+from openclaw_actors.cli.common import (
+    Invocation,
+    common_options,
+    json_option,
+    page_options,
+    pass_invocation,
+    print_json,
+)
 
 TIMEOUT_S = 15.0
 STATES = ("waiting", "prepared", "retrying", "sent", "confirmed", "ambiguous", "dead")
@@ -26,8 +33,7 @@ def command() -> None:
 
 @command.command("list")
 @click.option("--state", "states", multiple=True, type=click.Choice(STATES), help="Only in this state.")
-@click.option("--offset", type=click.IntRange(min=0), default=0, show_default=True)
-@click.option("--limit", type=click.IntRange(min=1, max=10_000), default=100, show_default=True)
+@page_options
 @json_option
 @common_options
 @pass_invocation

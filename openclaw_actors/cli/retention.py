@@ -21,15 +21,22 @@ def command() -> None:
 
 @command.command("run")
 @click.option("--dry-run", is_flag=True, help="Only list what would be done.")
-@click.option("--limit", type=click.IntRange(min=1, max=10_000), default=1_000, show_default=True)
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1, max=10_000),
+    default=1_000,
+    show_default=True,
+    metavar="N",
+    help="Archive N, and remove N archives, at most.",
+)
 @json_option
 @common_options
 @pass_invocation
 def run(invocation: Invocation, *, dry_run: bool, limit: int, as_json: bool) -> None:
-    """Do it now, whether `retention.enabled` or not. Conversations that are in use stay as they are.
+    """Archive and remove now, whether `retention.enabled` or not.
 
-    Conversations go to the archive, from where 'sessions restore' brings them back; archives that are too old are
-    removed for good.
+    Conversations that are in use stay as they are. Others go to the archive, from where 'sessions restore' brings
+    them back; archives that are too old are removed for good.
     """
     from openclaw_actors.cli.running import ask
     from openclaw_actors.messages.backup import RetentionReport, RunRetention

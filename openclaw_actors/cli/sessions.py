@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from openclaw_actors.cli.archive import archived, delete, list_archived, purge, restore
-from openclaw_actors.cli.common import Invocation, common_options, json_option, pass_invocation, print_json
+from openclaw_actors.cli.common import (
+    Invocation,
+    common_options,
+    json_option,
+    page_options,
+    pass_invocation,
+    print_json,
+)
 from openclaw_actors.cli.export import export
 
 if TYPE_CHECKING:
@@ -43,9 +50,8 @@ def command() -> None:
     show_default=True,
     help="The last active first, the largest first, or by name.",
 )
-@click.option("--reverse", is_flag=True, help="The other way round.")
-@click.option("--offset", type=click.IntRange(min=0), default=0, show_default=True)
-@click.option("--limit", type=click.IntRange(min=1, max=10_000), default=100, show_default=True)
+@click.option("--reverse", is_flag=True, help="In the opposite order.")
+@page_options
 @json_option
 @common_options
 @pass_invocation
@@ -111,7 +117,12 @@ def _print_list(found: Any, offset: int) -> None:
 @command.command("show")
 @click.argument("key")
 @click.option(
-    "--last", type=click.IntRange(min=1, max=500), default=50, show_default=True, help="How many events."
+    "--last",
+    type=click.IntRange(min=1, max=500),
+    default=50,
+    show_default=True,
+    metavar="N",
+    help="Show the newest N events.",
 )
 @json_option
 @common_options

@@ -26,8 +26,8 @@ _PORT = click.IntRange(0, 65_535)
 
 @click.command("start")
 @click.option("--demo", is_flag=True, help="Use the demo provider, whatever the configuration says.")
-@click.option("--port", type=_PORT, metavar="PORT", help="Of the WebSocket channel; 0 is any free one.")
-@click.option("--http-port", type=_PORT, metavar="PORT", help="Of the HTTP channel; 0 is any free one.")
+@click.option("--port", type=_PORT, metavar="PORT", help="Port of the WebSocket channel; 0: any free one.")
+@click.option("--http-port", type=_PORT, metavar="PORT", help="Port of the HTTP channel; 0: any free one.")
 @click.option(
     "--no-last-good",
     is_flag=True,

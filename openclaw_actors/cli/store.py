@@ -23,7 +23,9 @@ def command() -> None:
 @common_options
 @pass_invocation
 def migrate(invocation: Invocation, *, dry_run: bool, as_json: bool) -> None:
-    """Bring the store to the format of this version, as 'start' does by itself. The gateway must be stopped.
+    """Bring the store to the format of this version.
+
+    'start' does so by itself. The gateway must be stopped.
 
     What OpenClaw.NET has left is listed, too: each conversation is taken over when it is first used.
     """

@@ -41,14 +41,16 @@ def parse_since(text: str, now: float) -> float:
 
 @click.command("usage")
 @click.option("--since", callback=_since, metavar="WHEN", help=f"Only from then on: {_SINCE}.")
-@click.option("--by", type=click.Choice(GROUPS), default="principal", show_default=True)
+@click.option(
+    "--by", type=click.Choice(GROUPS), default="principal", show_default=True, help="What to sum up by."
+)
 @json_option
 @common_options
 @pass_invocation
 def command(invocation: Invocation, *, since: float, by: str, as_json: bool) -> None:
-    """Show what was used: tokens and time, a line a turn in the ledger, summed up here.
+    """Show what was used: tokens and time.
 
-    With --json all lines, as one document.
+    The ledger has a line for each turn; here they are summed up. With --json all lines, as one document.
     """
     from openclaw_actors.store.usage import read_ledger
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 
 from openclaw_actors.cli import main as main_module
@@ -45,6 +47,29 @@ def test_every_command_explains_itself(command: tuple[str, ...], capsys: pytest.
     printed = capsys.readouterr().out
     for option in ("--config", "--state-dir", "--help"):
         assert option in printed
+
+
+def commands_below(command: click.Command, *path: str) -> Iterator[tuple[tuple[str, ...], click.Context]]:
+    """Every command, with the words that call it."""
+    context = click.Context(command, info_name=" ".join(path) or "openclaw-actors")
+    yield path, context
+    if isinstance(command, click.Group):
+        for name in command.list_commands(context):
+            below = command.get_command(context, name)
+            assert below is not None
+            yield from commands_below(below, *path, name)
+
+
+def test_help_leaves_nothing_unsaid() -> None:
+    cut, unsaid = [], []
+    for path, context in commands_below(main_module.cli):
+        for line in context.get_help().splitlines():
+            if line.endswith("...") and not line.startswith("Usage:"):
+                cut.append((*path, line))
+        options = (each for each in context.command.get_params(context) if isinstance(each, click.Option))
+        unsaid += [(*path, each.name) for each in options if not each.help]
+    assert cut == [], "a first sentence is too long for the list, where click cuts it"
+    assert unsaid == []
 
 
 @pytest.mark.parametrize("command", NEED_A_GATEWAY, ids=" ".join)
