@@ -14,7 +14,7 @@ from aiohttp import web
 from openclaw_actors.actors.http_context import HttpContext, HttpError, json_answer
 from openclaw_actors.actors.http_door import Door
 from openclaw_actors.channels.auth import is_owner
-from openclaw_actors.channels.http.declaring import JSON, Operation
+from openclaw_actors.channels.http.declaring import JSON, Input, Operation
 from openclaw_actors.channels.http.parameters import BadInput, read_body, read_path, read_query
 from openclaw_actors.channels.http.views import ErrorBody, ErrorView
 from openclaw_actors.channels.sessions import key_prefix
@@ -184,7 +184,7 @@ class OperationRoutes:
         self._check_access(operation, principal, path)
         pairs = [(name, value) for name, value in request.query.items() if not self._is_token(name)]
         query = read_query(pairs, operation.query)
-        body = None if operation.body is None else await self._body(operation, request)
+        body = await self._body(operation, request)
         return Call(principal=principal, path=path, query=query, body=body)
 
     def _is_token(self, name: str) -> bool:
@@ -199,7 +199,10 @@ class OperationRoutes:
             raise AskRefused("unknown", f"there is no session {path.key}")
 
     async def _body(self, operation: Operation, request: web.Request) -> Any:
-        assert operation.body is not None
+        if operation.body is None:
+            if operation.method == "POST":  # who sends something means something by it
+                read_body(await self._context.body_of(request), Input)
+            return None
         if request.body_exists and request.content_type != JSON:
             raise HttpError(
                 415,

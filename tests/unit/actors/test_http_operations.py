@@ -152,6 +152,23 @@ def test_what_is_not_as_declared_never_reaches_the_handler(
     served(THING, handler, scene, http={"max_body_bytes": 1_000})
 
 
+@pytest.mark.parametrize("body", [b"{bad", b"[]", b'{"deep": true}'])
+def test_an_operation_without_a_body_ignores_none(body: bytes) -> None:
+    calls = []
+
+    async def handler(call: Call) -> Thing:
+        calls.append(call)
+        return Thing(text="done")
+
+    async def scene(client: TestClient[Any, Any], context: HttpContext) -> None:
+        assert (await client.post("/things/x", data=body)).status == 400
+        assert calls == []
+        for nothing in (b"", b"{}"):
+            assert (await client.post("/things/x", data=nothing)).status == 201
+
+    served(msgspec.structs.replace(THING, body=None), handler, scene)
+
+
 @pytest.mark.parametrize(
     ("code", "status"), [("unknown", 404), ("busy", 409), ("unavailable", 503), ("what else", 409)]
 )
