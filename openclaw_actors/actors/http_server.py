@@ -25,6 +25,8 @@ logger = logging.getLogger(__name__)
 _FINISH_WITHIN_S = 1.0
 HEAD_TIMEOUT_S = 10.0
 _KEEP_ALIVE_S = 30.0
+_LINGER_S = 1.0
+"""So long what comes behind a refused body is read and thrown away, for its client to read why."""
 _MAX_LINE_BYTES = 8_190
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -76,7 +78,7 @@ class HttpServer:
             "access_log": None,
             "logger": _Strangers(logging.getLogger("aiohttp.server")),
             "keepalive_timeout": _KEEP_ALIVE_S,
-            "lingering_time": limits.body_timeout_seconds,
+            "lingering_time": min(_LINGER_S, limits.body_timeout_seconds),
             "max_line_size": _MAX_LINE_BYTES,
             "max_field_size": _MAX_LINE_BYTES,
         }

@@ -121,6 +121,23 @@ def test_a_proxy_speaks_for_many() -> None:
     asyncio.run(scene())
 
 
+def test_who_sends_without_an_end_is_not_listened_to_for_long_after_its_answer() -> None:
+    async def scene() -> None:
+        async with serving(body_timeout_seconds=3_000) as served, asyncio.timeout(DEADLINE_S):
+            _, writer = await asyncio.open_connection("127.0.0.1", served.port)
+            writer.write(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+            try:
+                while not writer.is_closing():
+                    writer.write(b"400\r\n" + b"x" * 1024 + b"\r\n")
+                    await writer.drain()
+                    await asyncio.sleep(0)
+            except ConnectionError:
+                pass
+            assert await served.get() == 200
+
+    asyncio.run(scene())
+
+
 @pytest.mark.parametrize(
     ("said", "status", "code"),
     [
