@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
@@ -23,6 +24,7 @@ from openclaw_actors.channels.http.declaring import Operation
 from openclaw_actors.channels.openai.repeats import Repeats
 from openclaw_actors.channels.origin import OriginRule
 from openclaw_actors.config import GatewayConfig
+from openclaw_actors.core.rate import RateWindows
 from openclaw_actors.errors import ActorError, AskRefused
 from openclaw_actors.messages import Address, Message
 
@@ -31,6 +33,9 @@ __all__ = ["HttpContext", "HttpError", "RouteGroup", "error_answer", "json_answe
 logger = logging.getLogger(__name__)
 
 _JSON = "application/json"
+_MAX_FAILED_TOKENS = 60
+"""Of one address in a minute. A right one passes all the same: a stranger may share an address with many people."""
+_RETRY_AFTER = {"Retry-After": "10"}
 
 
 class HttpError(Exception):
@@ -106,6 +111,7 @@ class HttpContext:
         self._directory = directory
         self.query_token = security.allow_query_string_token
         """Whether a token may stand in the URL."""
+        self._failed_tokens = RateWindows(_MAX_FAILED_TOKENS)
         self.addresses = ClientAddresses(
             trust_forwarded=security.trust_forwarded_headers, known_proxies=security.known_proxies
         )
@@ -117,7 +123,8 @@ class HttpContext:
         """Whose token the request shows: `default` of `auth_token`, `local` where none is asked for.
 
         Raises:
-            HttpError: 401, it shows none or an unknown one; 400, it shows several.
+            HttpError: 401, it shows none or an unknown one; 400, it shows several; 429, too many wrong ones came from
+                there, whatever they were tried on.
         """
         try:
             token = shown_token(
@@ -130,12 +137,15 @@ class HttpContext:
             raise HttpError(400, "bad_request", f"{problem}.") from None
         principal = self.principals.identify(token)
         if principal is None:
+            if token is not None and not self._failed_tokens.hit(self.address_of(request), time.monotonic()):
+                raise self.too_many("There were too many wrong tokens from this address.")
             raise HttpError(401, "unauthorized", "A valid token is needed.", {"WWW-Authenticate": "Bearer"})
         return principal
 
-    def shows_token(self, request: web.Request) -> bool:
-        """Whether it shows a token at all, right or wrong."""
-        return "Authorization" in request.headers or (self.query_token and "token" in request.query)
+    def too_many(self, text: str) -> HttpError:
+        """What a caller is answered that comes too often; counted."""
+        self.counters['rate_limit_hits_total{channel="http"}'] += 1
+        return HttpError(429, "rate_limited", text, _RETRY_AFTER)
 
     def address_of(self, request: web.Request) -> str:
         """The client's address, also behind the proxies that may be believed."""

@@ -1,4 +1,4 @@
-"""Decides who may come in over HTTP: which pages of a browser's, whose token, and how often."""
+"""Decides who may come in over HTTP: which pages of a browser's, and how often."""
 
 from __future__ import annotations
 
@@ -12,9 +12,6 @@ from openclaw_actors.core.rate import RateWindows
 
 __all__ = ["Door"]
 
-_MAX_FAILED_TOKENS = 60
-"""Of one address in a minute. A right one passes all the same: a stranger may share an address with many people."""
-_RETRY_AFTER = {"Retry-After": "10"}
 _READABLE = "Retry-After, x-request-id, x-should-retry"
 
 
@@ -37,7 +34,6 @@ class Door:
             token_required=context.principals.token_required,
         )
         self._callers = RateWindows(per_minute) if per_minute else None
-        self._failed_tokens = RateWindows(_MAX_FAILED_TOKENS)
 
     def check_page(self, request: web.Request) -> None:
         """Whether the page that a browser makes this request for may.
@@ -61,21 +57,6 @@ class Door:
                 "Pages of this origin may not do that; list it in `security.allowed_origins`.",
             )
 
-    def principal(self, request: web.Request) -> str:
-        """Whose token the request shows.
-
-        Raises:
-            HttpError: 401, 400; 429: too many wrong ones came from there.
-        """
-        try:
-            return self._context.principal_of(request)
-        except HttpError:
-            if not self._context.shows_token(request):
-                raise
-            if not self._failed_tokens.hit(self._context.address_of(request), time.monotonic()):
-                raise self._too_many("There were too many wrong tokens from this address.") from None
-            raise
-
     def count(self, request: web.Request, principal: str) -> None:
         """One more request of this caller.
 
@@ -84,7 +65,7 @@ class Door:
         """
         caller = f"{principal} {self._context.address_of(request)}"
         if self._callers is not None and not self._callers.hit(caller, time.monotonic()):
-            raise self._too_many(self._too_fast)
+            raise self._context.too_many(self._too_fast)
 
     def cors(self, request: web.Request) -> dict[str, str]:
         """What tells a browser that the page may read the answer; nothing where it may not."""
@@ -110,7 +91,3 @@ class Door:
                 "Access-Control-Max-Age": "600",
             }
         return web.Response(status=204, headers=headers)
-
-    def _too_many(self, text: str) -> HttpError:
-        self._context.counters['rate_limit_hits_total{channel="http"}'] += 1
-        return HttpError(429, "rate_limited", text, _RETRY_AFTER)

@@ -118,7 +118,7 @@ class OpenAIRoutes:
             try:
                 _check_method(request, method)
                 self._door.check_page(request)
-                caller = _Caller(self._door.principal(request), request_id, headers)
+                caller = _Caller(self._context.principal_of(request), request_id, headers)
                 response = await handler(request, caller)
             except ApiProblem as problem:
                 return _refusal(problem, headers)

@@ -175,7 +175,7 @@ class OperationRoutes:
 
     async def _checked(self, operation: Operation, request: web.Request) -> Call:
         self._door.check_page(request)
-        principal = "" if operation.access == "anyone" else self._door.principal(request)
+        principal = "" if operation.access == "anyone" else self._context.principal_of(request)
         if principal:
             self._door.count(request, principal)
         path = None

@@ -162,6 +162,27 @@ def test_a_twilio_token_that_cannot_be_read_costs_the_webhook_alone_and_only_whi
     asyncio.run(scene())
 
 
+def test_wrong_tokens_of_an_address_count_together_wherever_they_are_tried(
+    start_channel: ChannelFactory,
+) -> None:
+    async def scene() -> None:
+        async with start_channel(
+            "http", auth_token="raw:right", secrets={"auth_token": "raw:right"}
+        ) as channel:
+            wrong = {"Authorization": "Bearer wrong"}
+            tried = [
+                (await get(channel, path, headers=wrong))[0]
+                for path in ("/metrics", "/v1/models", "/api/status") * 20
+            ]
+            assert set(tried) == {401}
+            for path in ("/metrics", "/v1/models", "/api/status"):
+                assert (await get(channel, path, headers=wrong))[0] == 429
+            right = {"Authorization": "Bearer right"}
+            assert (await get(channel, "/v1/models", headers=right))[0] == 200
+
+    asyncio.run(scene())
+
+
 def test_over_the_limit_a_connection_is_told_so(start_channel: ChannelFactory) -> None:
     async def scene() -> None:
         async with start_channel("http", http={"max_connections": 2}) as channel:
