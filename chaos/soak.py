@@ -187,3 +187,6 @@ async def _visit(url: str, session: str, found: Soak) -> None:
             event = json.loads(frame)
             if event["type"] == "turn_done" and event["text"] == f"echo: {words}":
                 return
+            if event["type"] == "error":
+                raise RuntimeError(f"{session}: {words} was refused: {event['code']} {event['text']}")
+    raise RuntimeError(f"{session}: {words} has no answer: {connection.close_code} {connection.close_reason}")

@@ -106,7 +106,7 @@ class Deliveries:
             message_id=message_id or f"m-{delivery_id}",
             text=text,
             channel=self._channel,
-            received_at=time.time(),
+            received_at=time.monotonic(),
             correlation_id=correlation_id or delivery_id,
             truncated=truncated,
             patient=patient,

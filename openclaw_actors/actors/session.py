@@ -125,7 +125,9 @@ class SessionActor(AsyncActor):
             self.stop_after_answer(refusal.code)
             return InitFailed(reason=refusal.text, code=refusal.code)
         self.incarnation = opened.token
-        self._core = SessionCore(decode_state(opened.state), opened.token, session_limits(self._config))
+        self._core = SessionCore(
+            decode_state(opened.state), opened.token, session_limits(self._config), time.monotonic
+        )
         system_prompt = SystemPrompt(self._config)
         skills = system_prompt.skills
         self._turn_clock = TurnClock(

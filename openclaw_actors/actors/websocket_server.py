@@ -263,7 +263,7 @@ class WebSocketServer:
         if connection is None:
             return
         try:
-            received(self.core, connection, text, now=time.monotonic(), wall=time.time())
+            received(self.core, connection, text, now=time.monotonic())
         except Exception:
             # What one client says must not end the connections of all.
             logger.exception("a frame could not be handled; its connection is closed")

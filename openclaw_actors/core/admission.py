@@ -100,7 +100,7 @@ class Admission:
         Args:
             taken_before: messages of the same batch, taken but not yet recorded.
             turn_runs: a turn is running.
-            now: Unix time, seconds.
+            now: monotonic seconds.
         """
         known = state.remembered.get(deliver.message_id)
         if known is not None:
@@ -162,7 +162,6 @@ class Admission:
         return None
 
     def _over_rate(self, now: float) -> bool:
-        # One that lies in the future was taken before the clock was set back.
-        while self._taken_at and not 0.0 <= now - self._taken_at[0] < 60.0:
+        while self._taken_at and now - self._taken_at[0] >= 60.0:
             self._taken_at.popleft()
         return len(self._taken_at) >= self.limits.rate_limit_per_minute

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 
 from openclaw_actors.core.admission import Admission, Known, SessionLimits, Taken
 from openclaw_actors.core.answering import busy_mode
@@ -20,9 +21,14 @@ _NOT_WRITTEN = "The message could not be stored and was not taken. Please retry.
 
 
 class Intake:
-    """The messages between their arrival and their record."""
+    """The messages between their arrival and their record.
 
-    def __init__(self, limits: SessionLimits, incarnation: int) -> None:
+    Args:
+        steady: monotonic seconds, on the clock by which channels say when a message came.
+    """
+
+    def __init__(self, limits: SessionLimits, incarnation: int, steady: Callable[[], float]) -> None:
+        self._steady = steady
         self.admission = Admission(limits)
         self._max_batch_chars = limits.max_batch_chars
         self._incarnation = incarnation
@@ -41,9 +47,7 @@ class Intake:
         """A message arrived."""
         self._inbox.append(deliver)
 
-    def admit(
-        self, state: Conversation, now: float, *, turn_runs: bool
-    ) -> tuple[list[UserSaid], list[Effect]]:
+    def admit(self, state: Conversation, *, turn_runs: bool) -> tuple[list[UserSaid], list[Effect]]:
         """Decides about what arrived: drafts of the records to write, and what the others are told.
 
         What does not fit into one batch waits for the next one.
@@ -66,7 +70,7 @@ class Intake:
                 state,
                 taken_before=sum(not draft.command for draft in drafts),
                 turn_runs=turn_runs,
-                now=now,
+                now=self._steady(),
                 command=command,
             )
             match verdict:

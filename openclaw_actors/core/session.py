@@ -48,12 +48,15 @@ class SessionCore:
     Args:
         state: the conversation as the store handed it over.
         incarnation: the fencing token that it was handed over with.
+        steady: monotonic seconds; `now` is Unix time everywhere else.
     """
 
-    def __init__(self, state: Conversation, incarnation: int, limits: SessionLimits) -> None:
+    def __init__(
+        self, state: Conversation, incarnation: int, limits: SessionLimits, steady: Callable[[], float]
+    ) -> None:
         self.state = state
         self.limits = limits
-        self.intake = Intake(limits, incarnation)
+        self.intake = Intake(limits, incarnation, steady)
         self.recent = RecentEvents(limits.recent_events, limits.recent_bytes, state.seq)
         self.compaction = Compactor(state, limits.compaction, limits.token_budget, incarnation)
         self.approvals = ApprovalDesk(state, limits.approval_timeout_s)
@@ -361,7 +364,7 @@ class SessionCore:
         effects: list[Effect] = []
         if self._admits_first and not writing.facts:
             self._admits_first = False
-            said, effects = self.intake.admit(self.state, now, turn_runs=self.turn is not None)
+            said, effects = self.intake.admit(self.state, turn_runs=self.turn is not None)
             if said:
                 return [*effects, writing.write(said, "drop", now)]
         if not self._admits_first:
@@ -373,7 +376,7 @@ class SessionCore:
             if any(isinstance(draft, TurnEnded) for draft in drafts):
                 drafts += self._next_turn(after=drafts)
             return [*effects, writing.write(drafts, "keep", now)]
-        said, told = self.intake.admit(self.state, now, turn_runs=self.turn is not None)
+        said, told = self.intake.admit(self.state, turn_runs=self.turn is not None)
         effects += told
         if said:
             begins = self.turn is None and not self.state.open and not history_changes(self.state)

@@ -43,7 +43,7 @@ class Deliver(Plain):
     channel: str
     """Name of the channel's service, to which receipts and events go."""
     received_at: float
-    """Unix time, seconds."""
+    """Monotonic seconds, which all processes of a machine have in common, whoever sets its clock."""
     correlation_id: str
     reply_to: str | None = None
     bound_to: str | None = None

@@ -144,7 +144,6 @@ class WebSocketCore:
         in_reply_to: str | None = None,
         reply_to: str | None,
         now: float,
-        wall: float,
     ) -> str | None:
         """Take a person's message on its way. Returns why not, as an error code, or None.
 
@@ -153,7 +152,6 @@ class WebSocketCore:
             in_reply_to: what dialect 2's answers to it repeat.
             reply_to: the message that it answers.
             now: monotonic seconds.
-            wall: Unix time, seconds.
         """
         problem = self._admission(connection, now)
         session = session_key(connection.principal, session_id)
@@ -168,7 +166,7 @@ class WebSocketCore:
             message_id=message_id or f"m-{delivery_id}",
             text=text[: self.limits.max_text_chars],
             channel=self.channel,
-            received_at=wall,
+            received_at=now,
             correlation_id=delivery_id,
             reply_to=reply_to,
             bound_to=self.instance if connection.bound else None,

@@ -33,22 +33,19 @@ _MAX_ENVELOPE_ID_CHARS = 1_024
 _LONG_ID = f"messageId must be a string of at most {_MAX_ENVELOPE_ID_CHARS:,} characters."
 
 
-def received(core: WebSocketCore, connection: Connection, frame: str, *, now: float, wall: float) -> None:
+def received(core: WebSocketCore, connection: Connection, frame: str, *, now: float) -> None:
     """A client sent a text frame.
 
     Args:
         now: monotonic seconds.
-        wall: Unix time, seconds.
     """
     if connection.answers is None:
-        _v2(core, connection, frame, now, wall)
+        _v2(core, connection, frame, now)
     else:
-        _text(core, connection, connection.answers, frame, now, wall)
+        _text(core, connection, connection.answers, frame, now)
 
 
-def _text(
-    core: WebSocketCore, connection: Connection, answers: Answers, frame: str, now: float, wall: float
-) -> None:
+def _text(core: WebSocketCore, connection: Connection, answers: Answers, frame: str, now: float) -> None:
     envelope = parse_envelope(frame)
     if envelope is not None:
         answers.enveloped = True
@@ -75,13 +72,12 @@ def _text(
         in_reply_to=in_reply_to,
         reply_to=_short(envelope.reply_to_message_id) if envelope is not None else None,
         now=now,
-        wall=wall,
     )
     if problem is not None:
         answers.tell(REFUSAL_TEXTS[problem], in_reply_to)
 
 
-def _v2(core: WebSocketCore, connection: Connection, frame: str, now: float, wall: float) -> None:
+def _v2(core: WebSocketCore, connection: Connection, frame: str, now: float) -> None:
     request = parse(frame, connection.session_id)
     if isinstance(request, Heartbeat):
         core.outputs.frame(connection.id, _PONG)
@@ -102,12 +98,10 @@ def _v2(core: WebSocketCore, connection: Connection, frame: str, now: float, wal
         error = ErrorEvent(code=request.code, text=request.text, message_id=request.message_id)
         core.notify(connection, error, request.session_id)
         return
-    _carry_out(core, connection, request, now, wall)
+    _carry_out(core, connection, request, now)
 
 
-def _carry_out(
-    core: WebSocketCore, connection: Connection, request: Request, now: float, wall: float
-) -> None:
+def _carry_out(core: WebSocketCore, connection: Connection, request: Request, now: float) -> None:
     match request:
         case UserMessage():
             problem = core.deliver(
@@ -117,7 +111,6 @@ def _carry_out(
                 message_id=request.message_id,
                 reply_to=request.reply_to,
                 now=now,
-                wall=wall,
             )
             if problem is not None:
                 _error(core, connection, problem, request.session_id, request.message_id)

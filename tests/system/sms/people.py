@@ -83,7 +83,7 @@ def write(gateway: Gateway, number: str, *texts: str) -> None:
                     message_id=f"SM{name}",
                     text=text,
                     channel="phone",
-                    received_at=time.time(),
+                    received_at=time.monotonic(),
                     correlation_id=name,
                 )
                 await endpoint.ask(str(path), deliver, timeout_s=30.0)

@@ -112,7 +112,7 @@ class World:
 
     def say(self, frame: str | dict[str, Any], name: str = "c") -> None:
         text = frame if isinstance(frame, str) else json.dumps(frame)
-        received(self.core, self.core.connections[name], text, now=self.now, wall=0.0)
+        received(self.core, self.core.connections[name], text, now=self.now)
 
     def send(self, text: str, message_id: str, name: str = "c", session_id: str = "s") -> None:
         self.say(

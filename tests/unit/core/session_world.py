@@ -119,7 +119,7 @@ class World:
         self.commands: deque[RunCommand] = deque()
         self.retry = False
         self.token += 1
-        self.core = SessionCore(self.stored(), self.token, self.limits)
+        self.core = SessionCore(self.stored(), self.token, self.limits, lambda: self.now)
         self.core.approvals.needed_for = lambda name: name in self.asking
         self.core.runs_beside = lambda name: name not in self.alone
         self.do(self.core.resume(deaths=deaths, live_channels=channels, now=self.now))

@@ -94,13 +94,6 @@ def test_so_many_in_a_minute_and_no_more() -> None:
     assert [type(verdict) for verdict in verdicts] == [Taken, Taken, Refused, Taken]
 
 
-def test_a_clock_that_is_set_back_locks_nobody_out() -> None:
-    admission = Admission(SessionLimits(rate_limit_per_minute=1))
-    _decide(admission, delivery("m1", at=9_000.0), _state(), now=9_000.0)
-    assert isinstance(_decide(admission, delivery("m2", at=0.0), _state(), now=0.0), Taken)
-    assert isinstance(_decide(admission, delivery("m3", at=1.0), _state(), now=1.0), Refused)
-
-
 def test_our_own_second_hand_over_gets_the_first_ones_receipt_and_end() -> None:
     """The first one's events may have been lost with the process that was to send them."""
     known = _decide(Admission(SessionLimits()), delivery("m1"), _state("m1", ended=1))
