@@ -441,3 +441,18 @@ def test_while_draining_nothing_new_is_taken_and_no_turn_begins() -> None:
     world.open()
     world.settle()
     assert [end.message_id for end in world.ends()] == ["m1", "m2"]
+
+
+@pytest.mark.parametrize("step_s", [400 * 86_400.0, -400 * 86_400.0])
+def test_a_clock_that_is_set_refuses_nothing_that_is_on_its_way_and_takes_nothing_too_late(
+    step_s: float,
+) -> None:
+    world = World(SessionLimits(accept_timeout_s=10.0))
+    world.now = 100.0
+    for message in (delivery("in time", at=95.0), delivery("too late", at=85.0)):
+        world.unsettled[message.delivery_id] = message
+        world.do(world.core.delivered(message, 1_790_000_000.0 + step_s))
+    world.store_writes()
+    assert world.accepted == ["in time"]
+    refusals = [(name, refused.code) for name, refused in world.refused.items()]
+    assert refusals == [("too late/1", "not_accepted")]
