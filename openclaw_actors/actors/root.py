@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from openclaw_actors import __version__
 from openclaw_actors.actors.answering import until_both_answer
 from openclaw_actors.actors.board import install
 from openclaw_actors.actors.restart_limits import restart_limits
@@ -33,6 +34,15 @@ from openclaw_actors.actors.rundir import (
     write_record,
 )
 from openclaw_actors.actors.service_manager import ServiceManager
+from openclaw_actors.actors.succession import (
+    SIGNAL,
+    Successor,
+    forget_successor,
+    is_needed_again,
+    name_successor,
+    read_successor,
+    tell_failed,
+)
 from openclaw_actors.actorsystem import become_subreaper, raise_open_files_limit
 from openclaw_actors.config import GatewayConfig
 from openclaw_actors.config.rules import FILES_FOR_ITSELF, FILES_PER_SESSION, files_needed
@@ -51,6 +61,11 @@ ANSWER_WITHIN_S = 10.0
 
 RECORD_AGAIN_S = 2.0
 """After which a record that a full disk did not take is tried again."""
+
+LOCK_AGAIN_S = 10.0
+"""So long a lock may stay taken after its owner has let go of it or has died: its children die after it."""
+
+_LOCK_POLL_S = 0.01
 
 T = TypeVar("T")
 
@@ -88,6 +103,8 @@ class Root:
         say: tells the person who started it, a line at a time.
         ready: is called once, with the addresses of the WebSocket and the HTTP channel, when both answer.
         manager: is told of every beginning and end, and that this process lives.
+        old: the `start` that has to make room first.
+        old_grace_s: for its running turns, in seconds.
     """
 
     def __init__(
@@ -97,6 +114,8 @@ class Root:
         say: Callable[[str], None],
         ready: Callable[[str, str], None],
         manager: ServiceManager,
+        old: RunRecord | None = None,
+        old_grace_s: float = 0.0,
     ) -> None:
         self._settings = RootSettings(plan, self._other_settings)
         self._manager = manager
@@ -111,6 +130,10 @@ class Root:
         self._had_terminal = _has_terminal()
         self._reload_wanted = asyncio.Event()
         self._policy = RestartPolicy(restart_limits(plan.config))
+        self._old, self._old_grace_s = old, old_grace_s
+        self._us: Successor | None = None
+        """What we are for `old`, until we are ready."""
+        self._successor: Successor | None = None
 
     @property
     def _plan(self) -> BootPlan:
@@ -134,20 +157,93 @@ class Root:
             StateDirError: the run directory cannot be used.
             BootFailed: it did not get ready at the first try.
         """
-        self._lock.acquire()
-        install()  # before the first fork: what is counted survives all that is forked
         self._listen_to_signals()
+        if self._old is None:
+            self._lock.acquire()
+        install()  # before the first fork: what is counted survives all that is forked
         become_subreaper()
         self._show_life()
+        try:
+            if self._old is not None:
+                await self._make_room(self._old)
+            await self._live_on()
+            while self._successor is not None and await self._is_needed_again(self._successor):
+                await self._live_on()
+        except _Stopped:
+            self._succeeded()  # we were told to end, and so nobody is to serve again in our place
+        finally:
+            self._forget_record()
+            self._lock.release()
+            if self._us is not None:
+                tell_failed(self._plan.run, self._us)
+        return 0
+
+    async def _live_on(self) -> None:
         try:
             clean_stale_boots(self._plan.run)
             await self._live()
         except _Stopped:
-            pass  # before anything was ready: there is nothing to drain
-        finally:
-            self._forget_record()
-            self._lock.release()
-        return 0
+            if self._successor is None:
+                raise  # before anything was ready: there is nothing to drain
+
+    # Succession
+
+    async def _make_room(self, old: RunRecord) -> None:
+        """Have the old one drain, and take the lock the moment it is free."""
+        self._us = name_successor(
+            self._plan.run,
+            old,
+            version=__version__,
+            grace_s=self._old_grace_s,
+            within_s=self._plan.init_timeout_s + ANSWER_WITHIN_S + MARGIN_S,
+        )
+        await self._lock_within(self._old_grace_s + 2 * MARGIN_S)
+
+    async def _lock_within(self, limit_s: float) -> None:
+        loop = asyncio.get_running_loop()
+        end = loop.time() + limit_s
+        while not self._lock.held:
+            try:
+                self._lock.acquire()
+            except AlreadyRunning:
+                if loop.time() > end:
+                    raise
+                await self._or_stopped(asyncio.sleep(_LOCK_POLL_S))
+
+    def _succeeded(self) -> None:
+        """The old one is not needed any more."""
+        if self._us is not None:
+            forget_successor(self._plan.run)
+            self._us = None
+
+    def _make_way(self) -> None:
+        """Another `start` takes over: drain, then let it."""
+        successor = read_successor(self._plan.run)
+        if successor is None or not successor.lives or successor.failed:
+            logger.warning("%s is ignored: nobody is there to take over", SIGNAL.name)
+        elif not self._stop.is_set():
+            logger.info("pid %d (%s) takes over", successor.pid, successor.version)
+            self._successor = successor
+            self._stop.set()
+
+    async def _is_needed_again(self, successor: Successor) -> bool:
+        """Let the successor have everything, and see whether it manages; if not, be as at the start."""
+        self._stop.clear()
+        self._forget_record()
+        self._lock.release()
+        self._say(f"pid {successor.pid} ({successor.version}) takes over")
+        if not await self._or_stopped(is_needed_again(self._plan.run, successor)):
+            self._say("it is ready; this process ends")
+            return False
+        self._successor = None
+        await self._lock_within(LOCK_AGAIN_S)
+        forget_successor(self._plan.run)
+        self._was_ready = (
+            False  # what cannot be started now, such as on a store that was migrated, is told and ends
+        )
+        self._say("it did not get ready; this process serves again")
+        logger.error("pid %d (%s) did not get ready", successor.pid, successor.version)
+        return True
 
     def _show_life(self) -> None:
         if self._manager.sign_every_s:
@@ -160,6 +256,7 @@ class Root:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._signalled, number)
+        loop.add_signal_handler(SIGNAL, self._make_way)
         if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # `nohup` ignores it on purpose
             loop.add_signal_handler(signal.SIGHUP, self._hung_up)
 
@@ -178,14 +275,16 @@ class Root:
                 self._say(line)
 
     def _signalled(self, number: signal.Signals) -> None:
-        if not self._stop.is_set():
+        if not self._stop.is_set() or self._successor is not None:
             logger.info("%s: the gateway ends", number.name)
+            self._successor = None  # whoever takes over finds it ended, and nobody serves again
             self._stop.set()
             return
         if self._boot is not None:
             self._boot.end_at_once()
         self._forget_record()
         self._lock.release()
+        self._succeeded()
         os._exit(exit_code_of_signal(number))
 
     async def _or_stopped(self, work: Coroutine[Any, Any, T]) -> T:
@@ -260,6 +359,7 @@ class Root:
 
     def _is_ready(self, boot: Boot, ready: Ready) -> None:
         self._record(boot, "ready")
+        self._succeeded()
         self._keep_ports(ready)
         self._manager.ready(f"ready on {ready.detail.get('ws', '')} and {ready.detail.get('http', '')}")
         if self._was_ready:
@@ -276,7 +376,8 @@ class Root:
         except _Stopped:
             self._record(boot, "stopping")
             self._say("stopping: running turns may finish")
-            grace_s = self._plan.config.graceful_shutdown_seconds
+            successor = self._successor
+            grace_s = self._plan.config.graceful_shutdown_seconds if successor is None else successor.grace_s
             self._manager.stopping(within_s=grace_s + MARGIN_S)
             if not await boot.shut_down(grace_s=grace_s, margin_s=MARGIN_S):
                 logger.error("the actors do not end by themselves and are killed")
@@ -303,6 +404,8 @@ class Root:
             ws=self._addresses.get("ws", ""),  # those of the boot before, until there are new ones
             http=self._addresses.get("http", ""),
             certificate=self._plan.config.tls.certificate or "",
+            version=__version__,
+            managed=self._manager.present,
         )
         try:
             write_record(self._plan.run, record)

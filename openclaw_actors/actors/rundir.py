@@ -63,6 +63,10 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     http: str = ""
     certificate: str = ""
     """The file of the certificate that both channels show; empty where they speak plain HTTP."""
+    version: str = ""
+    """Of the program."""
+    managed: bool = False
+    """A service manager has started it, and is told of its life."""
 
 
 class StateLock:

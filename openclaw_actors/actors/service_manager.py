@@ -42,6 +42,11 @@ class ServiceManager:
         ours = pid in ("", str(os.getpid()))
         return cls(path, watchdog_s=int(limit) / 1e6 if ours and limit.isascii() and limit.isdigit() else 0.0)
 
+    @property
+    def present(self) -> bool:
+        """Whether there is one."""
+        return bool(self._path)
+
     def ready(self, status: str) -> None:
         """Everything answers."""
         self._tell(f"READY=1\nSTATUS={status}")

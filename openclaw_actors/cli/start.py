@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from openclaw_actors.cli.common import Invocation, common_options, pass_invocation
+from openclaw_actors.cli.common import Invocation, Seconds, common_options, pass_invocation
 
 if TYPE_CHECKING:
     from openclaw_actors.cli.handover import Handover
-    from openclaw_actors.config import Loaded, StatePaths
+    from openclaw_actors.cli.takeover import TakeOver
+    from openclaw_actors.config import GatewayConfig, Loaded, StatePaths
 
 LOG_NAME = "gateway.log"
 _PORT = click.IntRange(0, 65_535)
@@ -33,15 +34,35 @@ _PORT = click.IntRange(0, 65_535)
     is_flag=True,
     help="Do not start on the last good configuration where the present one is broken.",
 )
+@click.option(
+    "--take-over",
+    is_flag=True,
+    help="Take the place of the gateway that runs; it serves again if this one does not get ready.",
+)
+@click.option(
+    "--grace",
+    type=Seconds(longest=86_400.0),
+    metavar="S",
+    help="With --take-over: seconds for turns that run; the others are continued.  [default: 1]",
+)
 @common_options
 @pass_invocation
 def command(
-    invocation: Invocation, *, demo: bool, port: int | None, http_port: int | None, no_last_good: bool
+    invocation: Invocation,
+    *,
+    demo: bool,
+    port: int | None,
+    http_port: int | None,
+    no_last_good: bool,
+    take_over: bool,
+    grace: float | None,
 ) -> None:
     """Run the gateway in the foreground. SIGTERM or Ctrl-C ends it in order, a second one at once.
 
     SIGHUP has it read its configuration again, as `reload` does.
     """
+    if grace is not None and not take_over:
+        raise click.UsageError("--grace belongs to --take-over; 'stop --grace' is for ending.")
     overrides: dict[str, object] = {}
     if demo:
         overrides.update({"llm.provider": "demo", "llm.demo_faults": True})
@@ -52,11 +73,11 @@ def command(
     if invocation.debug:
         overrides["logging.level"] = "debug"
     overrides = invocation.overrides(overrides)
-    known = _read_or_take_over(invocation, overrides, last_good=not no_last_good)
+    known = _read_or_take_over(invocation, overrides, last_good=not (no_last_good or take_over))
     _say(f"configuration: {known.file or 'built-in defaults'}")
     if known.warning:
         _say(f"NOT THE PRESENT CONFIGURATION: {known.warning}")
-    code = _run(invocation, known, overrides)
+    code = _run(invocation, known, overrides, take_over=take_over, grace_s=grace)
     click.get_current_context().exit(code)
 
 
@@ -119,7 +140,14 @@ def _load(invocation: Invocation, overrides: dict[str, object], *, last_good: bo
     return good, warning
 
 
-def _run(invocation: Invocation, known: Handover, overrides: dict[str, object]) -> int:
+def _run(
+    invocation: Invocation,
+    known: Handover,
+    overrides: dict[str, object],
+    *,
+    take_over: bool,
+    grace_s: float | None,
+) -> int:
     from openclaw_actors import logs
     from openclaw_actors.actors import catalogue
     from openclaw_actors.actors.root import Root, check_open_files
@@ -127,7 +155,7 @@ def _run(invocation: Invocation, known: Handover, overrides: dict[str, object]) 
     from openclaw_actors.actors.service_manager import ServiceManager
     from openclaw_actors.config import prepare_paths
     from openclaw_actors.config.origin import Origin, stamps_of
-    from openclaw_actors.errors import AlreadyRunning
+    from openclaw_actors.errors import AlreadyRunning, OpenClawError
 
     config = known.config
     manager = ServiceManager.take(os.environ)
@@ -137,6 +165,7 @@ def _run(invocation: Invocation, known: Handover, overrides: dict[str, object]) 
     logs.install(paths.logs / LOG_NAME, process="start", level=log.level, form=log.format)
     _say(f"state: {paths.state}")
     catalogue.load_all()
+    old = _examine_old(paths, config, grace_s) if take_over else None
     named = invocation.config_file
     plan = BootPlan(
         config=config,
@@ -150,6 +179,7 @@ def _run(invocation: Invocation, known: Handover, overrides: dict[str, object]) 
             hidden=known.hidden,
             stamps=stamps_of(known.references),
             warning=known.warning,
+            listening={} if old is None else {"websocket": old.record.ws, "http": old.record.http},
         ),
         good=known.good,
     )
@@ -160,7 +190,12 @@ def _run(invocation: Invocation, known: Handover, overrides: dict[str, object]) 
 
     async def run() -> int:
         root = Root(
-            plan, say=_say, ready=lambda ws, http: _ready(ws, http, paths, tls=config.tls.on), manager=manager
+            plan,
+            say=_say,
+            ready=lambda ws, http: _ready(ws, http, paths, tls=config.tls.on),
+            manager=manager,
+            old=None if old is None else old.record,
+            old_grace_s=0.0 if old is None else old.grace_s,
         )
         return await root.run()
 
@@ -168,6 +203,23 @@ def _run(invocation: Invocation, known: Handover, overrides: dict[str, object]) 
         return asyncio.run(run())
     except AlreadyRunning:
         raise AlreadyRunning(_owner(paths)) from None
+    except (OpenClawError, OSError):
+        if old is not None:
+            _tell_of_old(paths, old)
+        raise
+
+
+def _examine_old(paths: StatePaths, config: GatewayConfig, grace_s: float | None) -> TakeOver | None:
+    from openclaw_actors.cli.takeover import GRACE_S, examine_old
+
+    return examine_old(paths, config, grace_s=GRACE_S if grace_s is None else grace_s, say=_say)
+
+
+def _tell_of_old(paths: StatePaths, old: TakeOver) -> None:
+    from openclaw_actors.cli.takeover import until_old_serves
+
+    click.echo("Error: the take-over failed; waiting for the gateway from before", err=True)
+    click.echo(f"Error: {until_old_serves(paths.run, old)}", err=True)
 
 
 def _owner(paths: StatePaths) -> str:
