@@ -190,6 +190,14 @@ class Gateway:
         self.directory.mkdir(parents=True, exist_ok=True)
         self.config_file.write_text(yaml.safe_dump(dict(config)))
 
+    @property
+    def config_text(self) -> str:
+        return self.config_file.read_text()
+
+    def use_ports_of(self, other: Gateway) -> None:
+        """Listen where another one does, to take its place."""
+        self._ports = list(other._ports)
+
     # Running it
 
     def spawn(self, *arguments: str) -> None:
@@ -379,13 +387,17 @@ class Gateway:
         """Remember the processes of now, so that one that escapes later is recognised."""
         self.processes()
 
-    def check_nothing_left(self, *, deadline_s: float = 10.0) -> None:
-        """Assert that an ended gateway left no process, no socket, no lock and no open port."""
+    def check_no_process_left(self, *, deadline_s: float = 10.0) -> None:
+        """Assert that an ended gateway left no process; another one may have its directory and ports by now."""
         wait_until(
             lambda: not self.processes(),
             deadline_s=deadline_s,
             what=f"no process is left: {self.processes()}",
         )
+
+    def check_nothing_left(self, *, deadline_s: float = 10.0) -> None:
+        """Assert that an ended gateway left no process, no socket, no lock and no open port."""
+        self.check_no_process_left(deadline_s=deadline_s)
         assert self.out.wait_for_end(deadline_s=deadline_s), "somebody still holds stdout open"
         run = self.state_dir / "run"
         left = sorted(str(path.relative_to(run)) for path in run.rglob("*")) if run.exists() else []
