@@ -155,6 +155,12 @@ def _reload(report: Report, directory: Path, quick: bool) -> None:  # noqa: FBT0
     report.rows += measure_reload(directory, reloads=10 if quick else 50)
 
 
+def _upgrade(report: Report, directory: Path, quick: bool) -> None:  # noqa: FBT001
+    from benchmarks.upgrading import measure_upgrade
+
+    report.rows += measure_upgrade(directory, runs=_QUICK_RUNS if quick else _RUNS)
+
+
 PARTS: dict[str, Part] = {
     "actors": _actors,
     "latency": _latency,
@@ -171,6 +177,7 @@ PARTS: dict[str, Part] = {
     "scaling": _scaling,
     "growth": _growth,
     "reload": _reload,
+    "upgrade": _upgrade,
 }
 
 

@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -44,6 +44,7 @@ class Gateway:
         config: further keys of the configuration.
         demo: with the demo provider, whatever the configuration says.
         site: a directory before all others on Python's path.
+        arguments: further ones of `start`.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class Gateway:
         *,
         demo: bool = True,
         site: Path | None = None,
+        arguments: Sequence[str] = (),
     ) -> None:
         self.directory = directory
         self.state = directory / "state"
@@ -63,6 +65,7 @@ class Gateway:
         """From the start of the process to its `ready` line, in seconds."""
         directory.mkdir(parents=True, exist_ok=True)
         self._demo = demo
+        self._arguments = arguments
         self._path = os.pathsep.join(map(str, [ROOT, *([site] if site is not None else [])]))
         self._config = directory / "gateway.yaml"
         settings = {**_NO_LIMITS, **(config or {})}
@@ -81,6 +84,7 @@ class Gateway:
             "-m",
             "openclaw_actors",
             "start",
+            *self._arguments,
             *(["--demo"] if self._demo else []),
             "--port",
             "0",

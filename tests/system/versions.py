@@ -22,9 +22,7 @@ CANNOT_LISTEN = {"actors/listening.py": ("_BACKLOG = 512", "_BACKLOG = 'no numbe
 """Of a version that passes every check and does not come up."""
 
 
-def make_version(
-    directory: Path, version: str, changes: Mapping[str, tuple[str, str]] | None = None
-) -> Path:
+def make_version(directory: Path, version: str, changes: Mapping[str, tuple[str, str]] | None = None) -> Path:
     """Copy the package.
 
     Args:
@@ -36,7 +34,9 @@ def make_version(
         What has to stand first on Python's path.
     """
     package = directory / "openclaw_actors"
-    shutil.copytree(Path(ROOT) / "openclaw_actors", package)  # its compiled modules are used, where nothing differs
+    shutil.copytree(
+        Path(ROOT) / "openclaw_actors", package
+    )  # its compiled modules are used, where nothing differs
     all_changes = {"__init__.py": (f'"{__version__}"', f'"{version}"'), **(changes or {})}
     for name, (before, after) in all_changes.items():
         text = (package / name).read_text()
