@@ -233,7 +233,7 @@ class Root:
         self._lock.release()
         self._say(f"pid {successor.pid} ({successor.version}) takes over")
         if not await self._or_stopped(is_needed_again(self._plan.run, successor)):
-            self._say("it is ready; this process ends")
+            self._say("this process is not needed any more and ends")
             return False
         self._successor = None
         await self._lock_within(LOCK_AGAIN_S)

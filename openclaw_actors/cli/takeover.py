@@ -16,7 +16,7 @@ from pathlib import Path
 
 from openclaw_actors import __version__
 from openclaw_actors.actors.listening import ListenFailed, listen
-from openclaw_actors.actors.rundir import RunRecord, read_record
+from openclaw_actors.actors.rundir import RunRecord, process_start_ticks, read_record
 from openclaw_actors.config import GatewayConfig, StatePaths
 from openclaw_actors.errors import OpenClawError
 from openclaw_actors.store.migrations import FORMAT, refuse_newer, steps_from
@@ -117,7 +117,7 @@ def until_old_serves(run: Path, old: TakeOver) -> str:
         record = read_record(run)
         if record is not None and record.pid == old.record.pid and record.state == "ready":
             return f"the gateway from before (pid {record.pid}, {record.version}) serves again"
-        if not Path(f"/proc/{old.record.pid}").exists():
+        if process_start_ticks(old.record.pid) != old.record.started_ticks:
             break
         time.sleep(_POLL_S)
     again = f": {old.command}" if old.command else ""
