@@ -39,6 +39,7 @@ class Principals:
 
     @property
     def token_required(self) -> bool:
+        """Whether nobody comes in without one."""
         return bool(self._digests)
 
     def still_know(self, principal: str, before: Principals) -> bool:

@@ -75,6 +75,7 @@ class Follow:
 
     @property
     def replaying(self) -> bool:
+        """Whether a page of what was missed is under way."""
         return self.asked_after != _NOT_ASKED
 
     def start_anew(self) -> None:

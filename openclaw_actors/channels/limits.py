@@ -26,6 +26,7 @@ class ConnectionLimits:
 
     @property
     def addresses(self) -> int:
+        """From how many addresses there are connections."""
         return len(self._per_address)
 
     def admit(self, address: str) -> bool:

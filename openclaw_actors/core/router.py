@@ -379,6 +379,7 @@ class RouterCore:
     # Steps
 
     def entry_of(self, key: str, now: float) -> Entry:
+        """What is known of the session; an entry is made where there is none."""
         entry = self.entries.get(key)
         if entry is None:
             entry = Entry(key, RestartPolicy(self.limits.restarts), since=now, created_at=now)

@@ -65,6 +65,8 @@ class GetStatus(Message):
 
 
 class Status(Message):
+    """The whole tree, with what the gateway has counted."""
+
     root: StatusNode
     counters: dict[str, float]
     """The metrics, histograms' buckets left out: series, without prefix, to value."""
@@ -79,6 +81,8 @@ class GetChildren(Message):
 
 
 class Children(Message):
+    """The nodes of the sessions, as their router knows them."""
+
     nodes: tuple[StatusNode, ...]
 
 
@@ -98,6 +102,8 @@ class GetHealth(Message):
 
 
 class GatewayHealth(Message):
+    """Whether the gateway lives, and takes messages."""
+
     live: bool
     ready: bool
     problems: tuple[str, ...]
@@ -154,6 +160,8 @@ class GetSessions(Message):
 
 
 class SessionList(Message):
+    """A page of sessions."""
+
     sessions: tuple[SessionSummary, ...]
     total: int
 
@@ -166,6 +174,8 @@ class ShowSession(Message):
 
 
 class SessionDetail(Message):
+    """A session, live or stored, with its newest events."""
+
     summary: SessionSummary
     live: StatusNode | None
     events: tuple[DurableEvent, ...]
@@ -209,6 +219,8 @@ class DeleteSession(Plain):
 
 
 class SessionDeleted(Plain):
+    """The conversation is in the archive, or gone for good."""
+
     session: str
     archives: tuple[ArchiveSummary, ...]
     """More than one if files had been set aside under its key."""
@@ -230,6 +242,8 @@ class RestoreSession(Plain):
 
 
 class SessionRestored(Plain):
+    """The archive is the conversation again."""
+
     session: str
     archive: str
     replaced: tuple[ArchiveSummary, ...] = ()
@@ -237,6 +251,8 @@ class SessionRestored(Plain):
 
 
 class Done(Message):
+    """What was asked for is done."""
+
     text: str = ""
     """One line for a person."""
     code: str = "done"

@@ -52,6 +52,8 @@ class ListArchives(Plain):
 
 
 class ArchiveList(Plain):
+    """A page of archives."""
+
     archives: tuple[ArchiveSummary, ...]
     total: int
 
@@ -95,6 +97,8 @@ class RestoreArchive(Plain):
 
 
 class ArchiveRestored(Plain):
+    """The archive is the conversation again."""
+
     session: str
     archive: str
     replaced: tuple[ArchiveSummary, ...] = ()
@@ -119,6 +123,8 @@ class PurgeArchives(Plain):
 
 
 class ArchivesPurged(Plain):
+    """These archives are gone for good."""
+
     archives: tuple[ArchiveSummary, ...]
     more: bool
     """The limit was reached; ask again."""

@@ -68,6 +68,8 @@ class BackupPiece(Value):
 
 
 class BackupPage(Plain):
+    """The next pieces of the files."""
+
     pieces: tuple[BackupPiece, ...]
     number: int
     offset: int
@@ -83,7 +85,7 @@ class EndBackup(Plain):
 
 
 class BackupEnded(Plain):
-    pass
+    """The backup is forgotten."""
 
 
 class RunRetention(Plain):
@@ -137,5 +139,7 @@ class RetireSession(Plain):
 
 
 class SessionRetired(Plain):
+    """The conversation is in the archive, as it was too old or too much."""
+
     session: str
     archive: str

@@ -47,6 +47,7 @@ class Usage(Value, rename="camel"):
 
     @property
     def total(self) -> int:
+        """Tokens in and out."""
         return self.input_tokens + self.output_tokens
 
 

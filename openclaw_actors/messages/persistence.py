@@ -149,6 +149,8 @@ class ListOpenTurns(Plain):
 
 
 class OpenTurns(Plain):
+    """Every open turn, or more, the oldest first."""
+
     turns: tuple[OpenTurn, ...]
 
 
@@ -182,6 +184,8 @@ class SessionSummary(Plain):
 
 
 class SessionPage(Plain):
+    """A page of stored sessions."""
+
     sessions: tuple[SessionSummary, ...]
     total: int
 
@@ -221,6 +225,8 @@ class ListBranches(Plain):
 
 
 class BranchList(Plain):
+    """A session's branches."""
+
     branches: tuple[BranchSummary, ...]
 
 
@@ -232,6 +238,8 @@ class ReadBranch(Plain):
 
 
 class BranchHistory(Plain):
+    """What the model was shown when the branch was made."""
+
     window: tuple[HistoryTurn, ...]
 
 
@@ -270,6 +278,8 @@ class LoadNote(Plain):
 
 
 class NoteText(Plain):
+    """What stands in the note."""
+
     text: str | None
     """None: there is no such note."""
 
@@ -282,6 +292,8 @@ class ListNotes(Plain):
 
 
 class NoteKeys(Plain):
+    """Keys of notes."""
+
     keys: tuple[str, ...]
 
 
@@ -292,6 +304,8 @@ class DeleteNote(Plain):
 
 
 class Deleted(Plain):
+    """It is there no more."""
+
     existed: bool
 
 
@@ -300,6 +314,8 @@ class StoreHealthRequest(Plain):
 
 
 class StoreHealth(Plain):
+    """Whether the store can write, and what it holds in memory or has set aside."""
+
     writable: bool
     dirty_sessions: int
     exhausted_total: int

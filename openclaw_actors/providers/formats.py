@@ -123,6 +123,7 @@ def read_error(body: bytes) -> ErrorBody:
 
 
 def error_of(error: object) -> ErrorBody:
+    """The provider's error in whichever form it has; an empty one where it has none."""
     if isinstance(error, str):
         return ErrorBody(message=error)
     if not isinstance(error, dict):

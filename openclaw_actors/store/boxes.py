@@ -96,6 +96,7 @@ class Box(msgspec.Struct, kw_only=True, omit_defaults=True):
 
     @property
     def undelivered(self) -> bool:
+        """Whether replies are to be sent."""
         return self.due > self.cursor or bool(self.again)
 
     def waits(self, seq: int) -> bool:
@@ -104,6 +105,7 @@ class Box(msgspec.Struct, kw_only=True, omit_defaults=True):
 
     @property
     def settled(self) -> bool:
+        """Whether nothing is left to send, to decide or to look for."""
         return not (self.undelivered or self.aside or self.doubtful)
 
 

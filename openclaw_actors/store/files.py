@@ -58,6 +58,7 @@ class Files:
             os.close(descriptor)
 
     def rename(self, source: Path, target: Path) -> None:
+        """Gives the file its name; another one of that name is replaced."""
         os.replace(source, target)
 
     def move(self, source: Path, target: Path) -> Path:
@@ -91,6 +92,7 @@ class Files:
             os.sync()
 
     def remove(self, path: Path) -> None:
+        """Removes a file."""
         os.unlink(path)
 
     def make_directory(self, directory: Path) -> None:

@@ -37,6 +37,8 @@ class _Tool(msgspec.Struct, rename="camel"):
 
 
 class OldMessage(msgspec.Struct, rename="camel"):
+    """A message as OpenClaw.NET has stored it."""
+
     role: str
     content: str | None = ""
     timestamp: str | None = None
@@ -44,6 +46,8 @@ class OldMessage(msgspec.Struct, rename="camel"):
 
 
 class OldSession(msgspec.Struct, rename="camel"):
+    """A conversation as OpenClaw.NET has stored it."""
+
     id: str
     history: list[OldMessage] = []
     created_at: str | None = None

@@ -83,6 +83,7 @@ class Operation(Value, kw_only=True):
 
     @property
     def body_required(self) -> bool:
+        """Whether a request without a body is refused."""
         return self.body is not None and any(field.required for field in msgspec.structs.fields(self.body))
 
     @property

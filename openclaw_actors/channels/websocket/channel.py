@@ -111,6 +111,7 @@ class WebSocketCore:
     # Connections
 
     def opened(self, connection: Connection) -> None:
+        """A client is connected."""
         self.connections[connection.id] = connection
 
     def closed(self, connection_id: str) -> None:
@@ -217,6 +218,7 @@ class WebSocketCore:
     # From sessions and the router
 
     def accepted(self, receipt: Accepted, now: float) -> None:
+        """A message stands in the journal: it is held no more."""
         held = self.hold.release(receipt.delivery_id)
         if held is None:
             return
@@ -233,21 +235,26 @@ class WebSocketCore:
             self._tell_outcome(connection, receipt)
 
     def refused(self, refusal: Refused) -> None:
+        """A message was not taken; its sender is told."""
         held = self.hold.release(refusal.delivery_id)
         if held is not None:
             self._tell_refused(held, refusal.code, refusal.text)
 
     def session_events(self, message: SessionEvents, now: float) -> None:
+        """Events for who follows the session."""
         self.fanout.events(message, now)
 
     def replay_page(self, message: ReplayPage, now: float) -> None:
+        """What somebody missed."""
         self.fanout.page(message, now)
 
     def session_lost(self, message: SessionLost, now: float) -> None:
+        """A session's process died: what it was asked is asked again."""
         self.fanout.lost(message, now)
         self.decisions.send_again(message.session)
 
     def stop_outcome(self, outcome: StopOutcome) -> None:
+        """What a stop has stopped; told where that is nothing."""
         self._stops.pop((outcome.session, outcome.connection or ""), None)
         connection = self.connections.get(outcome.connection or "")
         if outcome.stopped == 0 and connection is not None and connection.answers is None:

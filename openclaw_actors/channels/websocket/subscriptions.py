@@ -37,6 +37,7 @@ class Subscriptions:
         return session in self._sessions
 
     def get(self, session: str) -> Followed | None:
+        """Who follows the session; None: nobody."""
         return self._sessions.get(session)
 
     def follow(self, connection: Connection, session: str, session_id: str, last_seq: int | None) -> Follow:
