@@ -355,6 +355,8 @@ class RouterCore:
         if not done.queue and any(request.queue for request in entry.stops):
             return [EndTurnsOf(entry.key, queue=True)]
         stops, entry.stops, entry.ending = entry.stops, [], False
+        # One that its process never heard is answered here, and must not reach the next one.
+        entry.held = type(entry.held)(m for m in entry.held if not isinstance(m, StopTurn))
         answers: list[RouterEffect] = [AnswerStop(outcome_of(request, entry.ended)) for request in stops]
         if self.draining:
             del self.entries[entry.key]

@@ -258,6 +258,19 @@ def test_a_stop_before_the_open_turns_are_known_is_recorded_and_not_lost() -> No
     assert world.open["a"] == []
 
 
+def test_a_stop_that_a_dying_process_never_heard_is_answered_once() -> None:
+    world = World()
+    world.deliver("a", "m1")
+    world.stop("a")
+    world.die("a")
+    world.end_turns()
+    world.tick(1.0)
+    world.get_ready("a")
+    while world.sessions["a"].mailbox:
+        world.step("a")
+    assert len(world.answers) == 1
+
+
 def test_a_stop_of_a_session_that_does_not_live_says_that_nothing_was_stopped() -> None:
     world = World()
     world.stop("a")
