@@ -17,7 +17,7 @@ TIMEOUT_S = 10.0
 
 
 @click.command("status")
-@click.option("--watch", is_flag=True, help="Show it again every second, until Ctrl-C.")
+@click.option("--watch", is_flag=True, help="Show it live, until q or Ctrl-C.")
 @json_option
 @common_options
 @pass_invocation
@@ -53,20 +53,18 @@ def _fetch(invocation: Invocation) -> Any:
 
 
 def _watch(invocation: Invocation) -> None:
-    from rich.live import Live
-
     from openclaw_actors.cli.tables import console
 
     screen = console()
-    if not screen.is_terminal:
-        while True:
-            screen.print(_view(invocation))
-            sys.stdout.flush()
-            time.sleep(WATCH_INTERVAL_S)
-    with Live(console=screen, screen=True, auto_refresh=False) as live:
-        while True:
-            live.update(_view(invocation), refresh=True)
-            time.sleep(WATCH_INTERVAL_S)
+    if screen.is_terminal and sys.stdin.isatty() and not screen.is_dumb_terminal:
+        from openclaw_actors.cli.watch import watch
+
+        watch(invocation.paths().run, screen)
+        return
+    while True:
+        screen.print(_view(invocation))
+        sys.stdout.flush()
+        time.sleep(WATCH_INTERVAL_S)
 
 
 def _view(invocation: Invocation) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["age", "column_table", "console", "size", "status_view", "when"]
+__all__ = ["STATE_STYLES", "age", "column_table", "console", "size", "status_view", "when"]
 
 import sys
 from datetime import datetime
@@ -16,7 +16,7 @@ from openclaw_actors.cli.plain import one_line
 from openclaw_actors.messages.admin import Status, StatusNode
 
 PLAIN_WIDTH = 240
-_STATE_STYLES = {"running": "green", "failed": "bold red", "restarting": "yellow", "starting": "yellow"}
+STATE_STYLES = {"running": "green", "failed": "bold red", "restarting": "yellow", "starting": "yellow"}
 
 
 def console() -> Console:
@@ -89,7 +89,7 @@ def _headline(status: Status) -> Text:
 def _add_node(table: Table, node: StatusNode, *, lead: str, branch: str) -> None:
     table.add_row(
         Text(f"{lead}{branch}{one_line(node.name)}"),
-        Text(node.state, style=_STATE_STYLES.get(node.state, "")),
+        Text(node.state, style=STATE_STYLES.get(node.state, "")),
         "-" if node.pid is None else str(node.pid),
         str(node.incarnation),
         str(node.restarts),

@@ -1,0 +1,65 @@
+"""The live status on a terminal, against the real gateway."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import struct
+import termios
+
+from tests.system.cli.terminal import ENTER, Terminal
+from tests.system.gateway import Gateway
+
+DOWN, ESCAPE = "\x1b[B", "\x1b"
+
+
+def test_a_person_watches_filters_restarts_and_sees_the_gateway_come_back_and_end(gateway: Gateway) -> None:
+    assert gateway.cli("send", "hello", "--session", "a").returncode == 0
+    before = gateway.pid_of("store")
+    command, environment = gateway.cli_command("status", "--watch")
+    with Terminal(command, {**environment, "NO_COLOR": "1"}, gateway.directory) as terminal:
+        at = terminal.wait_for("healthy, up ")
+        at = terminal.wait_for("q leave", after=at)
+        terminal.press("/store" + ENTER)
+        at = terminal.wait_for("[/store, 2 actors]", after=at)
+        terminal.press(DOWN + DOWN + "r")
+        at = terminal.wait_for("restart store? y does it", after=at)
+        terminal.press("y")
+        at = terminal.wait_for("healthy, up ", after=at)
+        at = terminal.wait_for("q leave", after=_press(terminal, "c" + ESCAPE, "PER SECOND", at))
+        assert gateway.pid_of("store") != before
+
+        _resize(terminal, lines=8, columns=100)
+        at = terminal.wait_for("COUNTER", after=at)
+
+        gateway.kill("supervisor")
+        at = terminal.wait_for("healthy, up 0 s", after=at)  # what came back began anew
+
+        gateway.stop()
+        terminal.wait_for("no gateway is running", after=at)
+        assert terminal.wait() == 3
+        assert terminal.is_as_before
+        assert terminal.raw.count(b"\x1b[?1049h") == terminal.raw.count(b"\x1b[?1049l") == 1
+        assert b"\x1b[3" not in terminal.raw.replace(b"\x1b[3m", b"")
+
+
+def _press(terminal: Terminal, keys: str, seen: str, after: int) -> int:
+    terminal.press(keys)
+    return terminal.wait_for(seen, after=after)
+
+
+def _resize(terminal: Terminal, *, lines: int, columns: int) -> None:
+    """Give the terminal another size; its program is told by a signal."""
+    size = struct.pack("HHHH", lines, columns, 0, 0)
+    fcntl.ioctl(terminal._master, termios.TIOCSWINSZ, size)
+    os.kill(terminal.process.pid, signal.SIGWINCH)
+
+
+def test_q_leaves_and_the_terminal_is_as_it_was(gateway: Gateway) -> None:
+    command, environment = gateway.cli_command("status", "--watch")
+    with Terminal(command, environment, gateway.directory) as terminal:
+        terminal.wait_for("q leave")
+        terminal.press("q")
+        assert terminal.wait() == 0
+        assert terminal.is_as_before
