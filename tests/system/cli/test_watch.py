@@ -9,32 +9,36 @@ import struct
 import termios
 
 from tests.system.cli.terminal import ENTER, Terminal
-from tests.system.gateway import Gateway
+from tests.system.gateway import Gateway, wait_until
 
 DOWN, ESCAPE = "\x1b[B", "\x1b"
 
 
 def test_a_person_watches_filters_restarts_and_sees_the_gateway_come_back_and_end(gateway: Gateway) -> None:
     assert gateway.cli("send", "hello", "--session", "a").returncode == 0
-    before = gateway.pid_of("store")
+    before = gateway.pid_of("http")
     command, environment = gateway.cli_command("status", "--watch")
     with Terminal(command, {**environment, "NO_COLOR": "1"}, gateway.directory) as terminal:
         at = terminal.wait_for("healthy, up ")
         at = terminal.wait_for("q leave", after=at)
-        terminal.press("/store" + ENTER)
-        at = terminal.wait_for("[/store, 2 actors]", after=at)
+        terminal.press("/http" + ENTER)
+        at = terminal.wait_for("[/http, 2 actors]", after=at)
         terminal.press(DOWN + DOWN + "r")
-        at = terminal.wait_for("restart store? y does it", after=at)
+        at = terminal.wait_for("restart http? y does it", after=at)
         terminal.press("y")
-        at = terminal.wait_for("healthy, up ", after=at)
-        at = terminal.wait_for("q leave", after=_press(terminal, "c" + ESCAPE, "PER SECOND", at))
-        assert gateway.pid_of("store") != before
+        wait_until(
+            lambda: gateway.nodes()["http"]["pid"] not in (None, before), what="http has another process"
+        )
+        terminal.press("c" + ESCAPE)
+        at = terminal.wait_for("PER SECOND", after=at)
 
         _resize(terminal, lines=8, columns=100)
         at = terminal.wait_for("COUNTER", after=at)
 
-        gateway.kill("supervisor")
-        at = terminal.wait_for("healthy, up 0 s", after=at)  # what came back began anew
+        killed = gateway.kill("supervisor")
+        wait_until(lambda: gateway.nodes()["supervisor"]["pid"] != killed, what="another supervisor")
+        terminal.press("c")
+        at = terminal.wait_for(f" {gateway.pid_of('http')} ", after=at)
 
         gateway.stop()
         terminal.wait_for("no gateway is running", after=at)
@@ -42,11 +46,6 @@ def test_a_person_watches_filters_restarts_and_sees_the_gateway_come_back_and_en
         assert terminal.is_as_before
         assert terminal.raw.count(b"\x1b[?1049h") == terminal.raw.count(b"\x1b[?1049l") == 1
         assert b"\x1b[3" not in terminal.raw.replace(b"\x1b[3m", b"")
-
-
-def _press(terminal: Terminal, keys: str, seen: str, after: int) -> int:
-    terminal.press(keys)
-    return terminal.wait_for(seen, after=after)
 
 
 def _resize(terminal: Terminal, *, lines: int, columns: int) -> None:
