@@ -99,6 +99,10 @@ class Terminal:
     def press(self, keys: str | bytes) -> None:
         os.write(self._master, keys.encode() if isinstance(keys, str) else keys)
 
+    def resize(self, *, lines: int, columns: int) -> None:
+        """Give it another size; the kernel tells the program by SIGWINCH."""
+        fcntl.ioctl(self._master, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
+
     def enter(self, line: str) -> None:
         """Type a line."""
         self.press(line + ENTER)

@@ -2,12 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
-import signal
-import struct
-import termios
-
 from tests.system.cli.terminal import ENTER, Terminal
 from tests.system.gateway import Gateway, wait_until
 
@@ -32,7 +26,7 @@ def test_a_person_watches_filters_restarts_and_sees_the_gateway_come_back_and_en
         terminal.press("c" + ESCAPE)
         at = terminal.wait_for("PER SECOND", after=at)
 
-        _resize(terminal, lines=8, columns=100)
+        terminal.resize(lines=8, columns=100)
         at = terminal.wait_for("COUNTER", after=at)
 
         killed = gateway.kill("supervisor")
@@ -46,13 +40,6 @@ def test_a_person_watches_filters_restarts_and_sees_the_gateway_come_back_and_en
         assert terminal.is_as_before
         assert terminal.raw.count(b"\x1b[?1049h") == terminal.raw.count(b"\x1b[?1049l") == 1
         assert b"\x1b[3" not in terminal.raw.replace(b"\x1b[3m", b"")
-
-
-def _resize(terminal: Terminal, *, lines: int, columns: int) -> None:
-    """Give the terminal another size; its program is told by a signal."""
-    size = struct.pack("HHHH", lines, columns, 0, 0)
-    fcntl.ioctl(terminal._master, termios.TIOCSWINSZ, size)
-    os.kill(terminal.process.pid, signal.SIGWINCH)
 
 
 def test_q_leaves_and_the_terminal_is_as_it_was(gateway: Gateway) -> None:
