@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["watch"]
+__all__ = ["keys_of", "watch"]
 
 import asyncio
 import contextlib
