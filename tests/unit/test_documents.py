@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import ast
 import re
 import shlex
 from collections.abc import Iterator
+from operator import attrgetter
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -135,28 +135,29 @@ def test_each_key_exists(document: Path) -> None:
     assert unknown == []
 
 
-def strings_of_the_program() -> str:
-    trees = (ast.parse(path.read_text()) for path in (ROOT / "openclaw_actors").rglob("*.py"))
-    nodes = (node for tree in trees for node in ast.walk(tree))
-    return "\n".join(
-        node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)
-    )
+def defaults_said(text: str) -> list[tuple[str, str]]:
+    """Keys with the number that a document gives for each: `key` (16 MiB), or in the next column of a table."""
+    number = r"(\d[\d ,.]*(?: ?(?:KiB|MiB|kB|MB))?)"
+    key = r"`([a-z_]+(?:\.[a-z_]+)*)`"
+    return re.findall(rf"{key} \({number}", text) + re.findall(rf"\| {key} \| {number}", text)
 
 
-def test_what_troubleshooting_quotes_is_said() -> None:
-    """In the first column; a program's own words only, without what it puts into them."""
-    text = (DOCS / "troubleshooting.md").read_text()
-    symptoms = [
-        row.split("|")[1] for row in text.splitlines() if row.startswith("| ") and "systemd" not in row
-    ]
-    quoted = [said for symptom in symptoms for said in re.findall(r'`([^`]+)`|"([^"]+)"', symptom)]
-    parts = [
-        part.strip() for said in quoted for part in re.split(r"…|\b[NM]\b|\bHOST\b|\(pid|must be", max(said))
-    ]
-    known = strings_of_the_program()
-    wanted = [part for part in parts if " " in part]
-    assert len(wanted) >= 12
-    assert [part for part in wanted if part not in known] == []
+def values_of(said: str) -> set[float]:
+    """What a number may mean; MB is said of both kinds."""
+    size = {"KiB": {2**10}, "MiB": {2**20}, "kB": {10**3, 2**10}, "MB": {10**6, 2**20}}
+    digits = re.sub(r"[ ,]|[A-Za-z]+$", "", said).rstrip(".")
+    return {float(digits) * unit for unit in size.get(said[-3:].strip(), size.get(said[-2:], {1}))}
+
+
+@EVERY
+def test_each_default_is_the_default(document: Path) -> None:
+    wrong = []
+    for name, said in defaults_said(document.read_text()):
+        if name in KEYS:
+            default = attrgetter(name)(GatewayConfig())
+            if isinstance(default, int | float) and default not in values_of(said):
+                wrong.append((name, said, default))
+    assert wrong == []
 
 
 @pytest.mark.parametrize(
@@ -181,3 +182,13 @@ def test_a_key_that_is_wrong_is_found() -> None:
     assert is_key("llm")
     assert not is_key("sessions.max_alive")
     assert not is_key("tooling.most_*")
+
+
+def test_a_default_is_understood() -> None:
+    said = "`memory.max_cached_bytes` (64 MB), `llm.retry_count` (3)\n| `websocket.max_text_chars` | 1,000,000 | cut |"
+    assert [name for name, _ in defaults_said(said)] == [
+        "memory.max_cached_bytes",
+        "llm.retry_count",
+        "websocket.max_text_chars",
+    ]
+    assert [max(values_of(number)) for _, number in defaults_said(said)] == [64 * 2**20, 3, 1_000_000]
