@@ -132,7 +132,7 @@ class Boot:
         )
         try:
             self._supervisor = await self._system.create(plan.supervisor)
-            answer = await self._system.endpoint.ask(self._supervisor, init, timeout_s=plan.init_timeout_s)
+            answer = await self._asked_to_start(init)
         except ActorGone:
             raise BootFailed("the supervisor died while it started", final=False) from None
         except AskTimeout:
@@ -146,6 +146,21 @@ class Boot:
         assert isinstance(answer, Ready)
         self._watch_supervisor(answer.pid)
         return answer
+
+    async def _asked_to_start(self, init: Init) -> Any:
+        """Raises what an ask raises, and BootFailed where the supervisor hangs: services may take long, it may not."""
+        asking = asyncio.ensure_future(self.ask(init, timeout_s=self.plan.init_timeout_s))
+        try:
+            while not (await asyncio.wait({asking}, timeout=self._ping_interval_s))[0]:
+                if (problem := await self._ping()) and not asking.done():
+                    raise BootFailed(f"{problem} while it started", final=False)
+            return asking.result()
+        finally:
+            asking.cancel()
+
+    @property
+    def _ping_interval_s(self) -> float:
+        return self.plan.config.supervision.ping_interval_seconds
 
     async def ask(self, message: Message, *, timeout_s: float) -> Any:
         """Ask the supervisor. Raises as `Endpoint.ask`."""
@@ -175,7 +190,7 @@ class Boot:
 
     async def watch(self) -> str:
         """Wait until it cannot go on: supervisor or admin has ended or does not answer; returns why."""
-        while not await self._ended_within(self.plan.config.supervision.ping_interval_seconds):
+        while not await self._ended_within(self._ping_interval_s):
             if not self.run_dir.is_dir():
                 return f"somebody removed {self.run_dir}, and no actor can be created without it"
             if problem := await self._ping():

@@ -1,7 +1,8 @@
 """A supervisor that is as small as `start` allows: two ports that answer, and the protocol of its life.
 
 Run it as `python -m tests.system.cli.stub_supervisor start …`: the real command line, with this supervisor.
-The environment variable STUB says what it does wrong: `init_failed`, `dies`, `deaf` (to Shutdown).
+The environment variable STUB says what it does wrong: `init_failed`, `dies`, `hangs` (once, while it
+starts), `deaf` (to Shutdown).
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ __all__ = ["StubSupervisor", "main"]
 
 import asyncio
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -56,6 +58,8 @@ class StubSupervisor(AsyncActor):
             return InitFailed(reason="the port is in use", code="port_in_use")
         if os.environ.get("STUB") == "dies":
             os._exit(1)
+        if os.environ.get("STUB") == "hangs" and message.incarnation == 1:
+            os.kill(os.getpid(), signal.SIGSTOP)
         listening = decode_origin(message.origin).listening
         config = with_ports(
             decode(message.settings), ws=listening.get("websocket", ""), http=listening.get("http", "")

@@ -172,6 +172,20 @@ def test_a_supervisor_that_dies_at_each_start_is_given_up(make_gateway: GatewayF
     gateway.check_nothing_left()
 
 
+def test_a_supervisor_that_hangs_while_it_starts_is_replaced_before_the_start_up_is_over_its_time(
+    make_gateway: GatewayFactory,
+) -> None:
+    gateway = make_gateway(
+        module=STUB,
+        environment={"STUB": "hangs"},
+        config={**QUICK_PINGS, "actors": {"start_timeout_seconds": 3600}},
+    )
+    gateway.start()
+    assert "the supervisor did not answer for 0.5 s while it started" in gateway.err.text()
+    assert gateway.terminate() == 0
+    gateway.check_nothing_left()
+
+
 @pytest.mark.parametrize("kind", ["file", "foreign", "below a file", "read-only"])
 def test_a_state_directory_that_cannot_be_used_is_refused(
     make_gateway: GatewayFactory, tmp_path: Path, kind: str
