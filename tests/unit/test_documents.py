@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator
+from functools import cache
 from operator import attrgetter
 from pathlib import Path
 from urllib.parse import unquote
@@ -23,6 +24,7 @@ EVERY = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.nam
 KEYS = frozenset(key_names())
 NOT_KEYS = frozenset({"md", "py", "json", "jsonl", "yaml", "log", "html", "js", "css", "sh", "conf", "lock"})
 """How names of files end that begin like a section of the configuration."""
+FILES_OF_EXAMPLES = frozenset({"openclaw_actors/tools/disk_room.py"})
 REPLACED = re.compile(r"replaced|is gone|instead|was called")
 FENCE = re.compile(r"^ *```.*?^ *```$", re.DOTALL | re.MULTILINE)
 COMMAND = re.compile(r"(?<![\w./~-])(?:openclaw-actors|(?P<run>scripts/run)) (?P<words>[\[a-z-][^`#\n]*)")
@@ -158,6 +160,48 @@ def test_each_default_is_the_default(document: Path) -> None:
             if isinstance(default, int | float) and default not in values_of(said):
                 wrong.append((name, said, default))
     assert wrong == []
+
+
+@cache
+def sources() -> dict[str, str]:
+    """The project's own files, with what stands in those that are text."""
+    found = {}
+    for top in (
+        "openclaw_actors",
+        "tests",
+        "scripts",
+        "conf",
+        "deploy",
+        "benchmarks",
+        "chaos",
+        "pyproject.toml",
+    ):
+        for path in (ROOT / top).rglob("*") if (ROOT / top).is_dir() else [ROOT / top]:
+            if path.is_file() and "__pycache__" not in path.parts and "vendor" not in path.parts:
+                found[str(path.relative_to(ROOT))] = path.read_bytes().decode(errors="replace")
+    return found
+
+
+@EVERY
+def test_each_file_of_ours_exists(document: Path) -> None:
+    text = document.read_text()
+    named = re.findall(r"`((?:[a-z_]+/)*[a-z_]+\.(?:py|js|css|c|sh|yaml|service))`", text)
+    missing = [name for name in named if not any(f"/{path}".endswith(f"/{name}") for path in sources())]
+    assert sorted(set(missing) - FILES_OF_EXAMPLES) == []
+
+
+@EVERY
+def test_each_variable_is_read(document: Path) -> None:
+    text = document.read_text()
+    everything = "\n".join(sources().values())
+    named = set(re.findall(r"\bOPENCLAW_[A-Z][A-Z_]*[A-Z]\b", text))
+    assert sorted(name for name in named if name not in everything) == []
+    of_keys = set(re.findall(r"\bOPENCLAW__[A-Z_]*[A-Z]\b", text)) - {
+        "OPENCLAW__SECTION__KEY",
+        "OPENCLAW__LLM__KEY",
+    }
+    unknown = [name for name in of_keys if field_kind(tuple(name.lower().split("__")[1:])) is None]
+    assert unknown == []
 
 
 @pytest.mark.parametrize(
