@@ -11,6 +11,7 @@ from __future__ import annotations
 __all__ = [
     "SIGNAL",
     "Successor",
+    "can_make_room",
     "forget_successor",
     "is_needed_again",
     "name_successor",
@@ -53,6 +54,16 @@ class Successor(msgspec.Struct, frozen=True, kw_only=True):
     def lives(self) -> bool:
         """Whether its process is there."""
         return process_start_ticks(self.pid) == self.started_ticks
+
+
+def can_make_room(old: RunRecord) -> bool:
+    """Whether a `start` listens to the signal: an older version does not, and would be killed by it."""
+    try:
+        status = Path(f"/proc/{old.pid}/status").read_text()
+    except OSError:
+        return False  # it has ended, or is a user's whose processes are hidden from us
+    caught = next((line.split()[1] for line in status.splitlines() if line.startswith("SigCgt:")), "0")
+    return bool(int(caught, 16) >> (SIGNAL - 1) & 1)
 
 
 def name_successor(run: Path, old: RunRecord, *, version: str, grace_s: float, within_s: float) -> Successor:

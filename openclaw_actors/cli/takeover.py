@@ -17,6 +17,7 @@ from pathlib import Path
 from openclaw_actors import __version__
 from openclaw_actors.actors.listening import ListenFailed, listen
 from openclaw_actors.actors.rundir import RunRecord, process_start_ticks, read_record
+from openclaw_actors.actors.succession import can_make_room
 from openclaw_actors.config import GatewayConfig, StatePaths
 from openclaw_actors.errors import OpenClawError
 from openclaw_actors.store.migrations import FORMAT, refuse_newer, steps_from
@@ -71,6 +72,11 @@ def examine_old(
     if record.state != "ready":
         raise OpenClawError(
             f"the gateway (pid {record.pid}) is {record.state}; take over when it is ready, see 'status'"
+        )
+    if not can_make_room(record):
+        raise OpenClawError(
+            f"the gateway (pid {record.pid}, {record.version or 'an old version'}) does not know how to make room; "
+            "it was left alone. End it with 'openclaw-actors stop --grace 1', then start this one"
         )
     for name, port, old in (("port", config.port, record.ws), ("http.port", config.http.port, record.http)):
         if port and str(port) != old.rpartition(":")[2]:

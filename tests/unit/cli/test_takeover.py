@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from openclaw_actors.actors.rundir import RunRecord, process_start_ticks, write_record
+from openclaw_actors.actors.succession import SIGNAL
 from openclaw_actors.cli.takeover import TakeOver, command_line, examine_old
 from openclaw_actors.config import GatewayConfig, StatePaths, prepare_paths
 from openclaw_actors.errors import OpenClawError, StoreError
+
+
+@pytest.fixture(autouse=True)
+def listens() -> Iterator[None]:
+    """This process knows the signal, as a gateway of today does."""
+    before = signal.signal(SIGNAL, lambda *_: None)
+    yield
+    signal.signal(SIGNAL, before)
 
 
 @pytest.fixture
@@ -20,13 +33,14 @@ def paths(tmp_path: Path) -> StatePaths:
     return prepare_paths(str(tmp_path / "state"), str(tmp_path / "state" / "memory"), {})
 
 
-def runs(paths: StatePaths, *, state: str = "ready", managed: bool = False) -> None:
-    """Have this process stand for a gateway that runs."""
-    ticks = process_start_ticks(os.getpid())
+def runs(paths: StatePaths, *, state: str = "ready", managed: bool = False, pid: int | None = None) -> None:
+    """Have this process, or another, stand for a gateway that runs."""
+    pid = pid or os.getpid()
+    ticks = process_start_ticks(pid)
     assert ticks is not None
     record = RunRecord(
         boot="b",
-        pid=os.getpid(),
+        pid=pid,
         started_ticks=ticks,
         run_dir="",
         state=state,
@@ -79,6 +93,14 @@ def test_one_of_a_service_manager_is_restarted_by_it(paths: StatePaths) -> None:
     runs(paths, managed=True)
     with pytest.raises(OpenClawError, match="systemctl restart"):
         examine(paths)
+
+
+def test_an_older_version_that_the_signal_would_kill_is_not_sent_it(paths: StatePaths) -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as older:
+        runs(paths, pid=older.pid)
+        with pytest.raises(OpenClawError, match="does not know how to make room; it was left alone"):
+            examine(paths)
+        assert older.poll() is None
 
 
 def test_a_newer_store_is_refused(paths: StatePaths) -> None:
