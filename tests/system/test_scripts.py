@@ -215,6 +215,7 @@ def test_run_starts_the_gateway_or_the_command_where_it_was_called(machine: Mach
     for given, passed in (
         ((), ["start"]),
         (("--demo",), ["start", "--demo"]),
+        (("--help",), ["--help"]),
         (("send", "two words", "*"), ["send", "two words", "*"]),
     ):
         code, out, _ = machine.run("run", *given)
