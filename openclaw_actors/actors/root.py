@@ -134,6 +134,8 @@ class Root:
         self._us: Successor | None = None
         """What we are for `old`, until we are ready."""
         self._successor: Successor | None = None
+        self._gives_up = False
+        """A person has interrupted the take-over."""
 
     @property
     def _plan(self) -> BootPlan:
@@ -156,6 +158,7 @@ class Root:
             AlreadyRunning: another `start` owns the state directory.
             StateDirError: the run directory cannot be used.
             BootFailed: it did not get ready at the first try.
+            OpenClawError: it was interrupted while it took over; the old one serves again.
         """
         self._listen_to_signals()
         if self._old is None:
@@ -170,6 +173,8 @@ class Root:
             while self._successor is not None and await self._is_needed_again(self._successor):
                 await self._live_on()
         except _Stopped:
+            if self._gives_up:
+                raise OpenClawError("interrupted before it was ready") from None
             self._succeeded()  # we were told to end, and so nobody is to serve again in our place
         finally:
             self._forget_record()
@@ -278,13 +283,15 @@ class Root:
         if not self._stop.is_set() or self._successor is not None:
             logger.info("%s: the gateway ends", number.name)
             self._successor = None  # whoever takes over finds it ended, and nobody serves again
+            self._gives_up = number == signal.SIGINT and self._us is not None
             self._stop.set()
             return
         if self._boot is not None:
             self._boot.end_at_once()
         self._forget_record()
         self._lock.release()
-        self._succeeded()
+        if not self._gives_up:
+            self._succeeded()
         os._exit(exit_code_of_signal(number))
 
     async def _or_stopped(self, work: Coroutine[Any, Any, T]) -> T:

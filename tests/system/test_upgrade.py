@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import re
+import signal
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,8 +14,8 @@ from openclaw_actors import __version__
 from tests.system.chatter import Chatter, chatting
 from tests.system.client import Client, assert_one_answer_each, assert_seqs_unbroken
 from tests.system.conftest import GatewayFactory
-from tests.system.gateway import Gateway
-from tests.system.versions import CANNOT_LISTEN, NEWER_FORMAT, make_version, successor_of
+from tests.system.gateway import ROOT, Gateway
+from tests.system.versions import CANNOT_LISTEN, HANGS, NEWER_FORMAT, make_version, successor_of
 
 PEOPLE = 10
 GAP_S = 30.0
@@ -83,19 +86,22 @@ def test_a_version_that_cannot_take_over_leaves_the_old_one_serving(
     newer = make_version(tmp_path / "newer", "9.0.0", NEWER_FORMAT)
     broken = make_version(tmp_path / "broken", "9.0.1", {**NEWER_FORMAT, **CANNOT_LISTEN})
     running = make_gateway(config=CONFIG, environment={"PYTHONPATH": str(newer)}).start()
-    this, failing = successor_of(running), successor_of(running, broken)
+    stuck = make_version(tmp_path / "stuck", "9.0.2", {**NEWER_FORMAT, **HANGS})
+    this, failing, hanging = (successor_of(running, each) for each in (ROOT, broken, stuck))
     try:
-        asyncio.run(_fail_twice(running, this, failing))
+        asyncio.run(_fail(running, this, failing, hanging))
         assert not (running.state_dir / "run" / "successor.json").exists()
         this.check_no_process_left()
         failing.check_no_process_left()
+        hanging.check_no_process_left()
         running.stop()
     finally:
         this.close()
         failing.close()
+        hanging.close()
 
 
-async def _fail_twice(running: Gateway, downgrade: Gateway, failing: Gateway) -> None:
+async def _fail(running: Gateway, downgrade: Gateway, failing: Gateway, hanging: Gateway) -> None:
     async with chatting(lambda: running.ws_url, 3) as people:
         pids = {name: node["pid"] for name, node in running.nodes().items()}
         store_format = (running.state_dir / "memory" / "format").read_bytes()
@@ -109,4 +115,12 @@ async def _fail_twice(running: Gateway, downgrade: Gateway, failing: Gateway) ->
         failing.spawn("--take-over")
         assert await asyncio.to_thread(failing.wait) == 1
         assert f"(pid {running.pid}, 9.0.0) serves again" in failing.err.text()
+        await asyncio.gather(*(each.wait_for_answers(2) for each in people))
+
+        hanging.spawn("--take-over")
+        takes_over = re.compile(rf"pid {hanging.pid} \(9\.0\.2\) takes over")
+        assert await asyncio.to_thread(running.out.wait_for, takes_over, deadline_s=60.0)
+        os.killpg(hanging.pid, signal.SIGINT)  # as Ctrl-C in a terminal does
+        assert await asyncio.to_thread(hanging.wait) == 1
+        assert f"(pid {running.pid}, 9.0.0) serves again" in hanging.err.text()
         await asyncio.gather(*(each.wait_for_answers(2) for each in people))

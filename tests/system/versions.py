@@ -20,6 +20,13 @@ NEWER_FORMAT = {
 """Of a version that writes a store which this one does not know."""
 CANNOT_LISTEN = {"actors/listening.py": ("_BACKLOG = 512", "_BACKLOG = 'no number'")}
 """Of a version that passes every check and does not come up."""
+HANGS = {
+    "actors/listening.py": (
+        "_BACKLOG = 512",
+        "_BACKLOG = 512\nsocket.getaddrinfo = lambda *_, **__: __import__('time').sleep(600)",
+    )
+}
+"""Of a version that passes every check and is not ready for long."""
 
 
 def make_version(directory: Path, version: str, changes: Mapping[str, tuple[str, str]] | None = None) -> Path:
