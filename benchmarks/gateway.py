@@ -45,6 +45,7 @@ class Gateway:
         demo: with the demo provider, whatever the configuration says.
         site: a directory before all others on Python's path.
         arguments: further ones of `start`.
+        ports: of the WebSocket and the HTTP channel; 0 for any that is free.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class Gateway:
         demo: bool = True,
         site: Path | None = None,
         arguments: Sequence[str] = (),
+        ports: tuple[int, int] = (0, 0),
     ) -> None:
         self.directory = directory
         self.state = directory / "state"
@@ -66,6 +68,7 @@ class Gateway:
         directory.mkdir(parents=True, exist_ok=True)
         self._demo = demo
         self._arguments = arguments
+        self._ports = ports
         self._path = os.pathsep.join(map(str, [ROOT, *([site] if site is not None else [])]))
         self._config = directory / "gateway.yaml"
         settings = {**_NO_LIMITS, **(config or {})}
@@ -87,9 +90,9 @@ class Gateway:
             *self._arguments,
             *(["--demo"] if self._demo else []),
             "--port",
-            "0",
+            str(self._ports[0]),
             "--http-port",
-            "0",
+            str(self._ports[1]),
         ]
         command += ["--config", str(self._config), "--state-dir", str(self.state)]
         with (self.directory / "stderr").open("ab") as errors:
@@ -116,6 +119,17 @@ class Gateway:
         except subprocess.TimeoutExpired:
             self._process.kill()  # all below it die with it
             self._process.communicate()
+
+    def stop(self, *, grace_s: float) -> None:
+        """Have the command end it, as before an upgrade by a service manager."""
+        command = [sys.executable, "-m", "openclaw_actors", "stop", "--grace", str(grace_s)]
+        subprocess.run(
+            [*command, "--state-dir", str(self.state)],
+            cwd=self.directory,
+            env={**os.environ, "PYTHONPATH": self._path},
+            timeout=_STOP_WITHIN_S,
+            check=True,
+        )
 
     @property
     def tree(self) -> Tree:

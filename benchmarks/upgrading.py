@@ -1,4 +1,4 @@
-"""Measures for how long nobody can have a message accepted while one `start` takes over from another."""
+"""Measures for how long nobody can have a message accepted while one `start` follows another."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ __all__ = ["measure_upgrade"]
 
 import asyncio
 import contextlib
+import itertools
 import json
 import time
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
@@ -19,6 +21,8 @@ from benchmarks.table import Row, median
 
 _MAX_GAP_S = 3.0
 _PEOPLE = 10
+_GRACE_S = 1.0
+"""Of the stop; the take-over's own is the same."""
 _AROUND_S = 1.0
 """So long everybody talks before and after it."""
 _AGAIN_S = 0.02
@@ -74,21 +78,23 @@ class _Talk:
 
 
 def measure_upgrade(directory: Path, *, runs: int) -> list[Row]:
-    """Ten people talk without a pause; then ten whose turns take longer than the grace period.
+    """Ten people talk without a pause; then ten whose turns take longer than the grace period; each way of upgrading.
 
     Args:
         runs: how often each.
     """
     rows = []
-    for name, text in (("short turns", "hi"), ("turns longer than the grace period", "/demo slow 4")):
+    kinds = (("short turns", "hi"), ("turns longer than the grace period", "/demo slow 4"))
+    for way, (name, text) in itertools.product(("--take-over", "stop, then start"), kinds):
         gaps_s, took_s = [], []
         for number in range(runs):
-            gap_s, took = asyncio.run(_one(directory / f"{text[:3].strip('/')}{number}", text))
+            place = directory / f"{way[:4]}{text[:3].strip('/')}{number}"
+            gap_s, took = asyncio.run(_one(place, text, take_over=way == "--take-over"))
             gaps_s.append(gap_s)
             took_s.append(took)
         rows.append(
             Row(
-                name=f"an upgrade with {_PEOPLE} people and {name}: longest time without an accepted message",
+                name=f"an upgrade by {way} with {_PEOPLE} people and {name}: longest time without an accepted message",
                 value=median(gaps_s),
                 unit="s",
                 target=_MAX_GAP_S,
@@ -100,21 +106,33 @@ def measure_upgrade(directory: Path, *, runs: int) -> list[Row]:
     return rows
 
 
-async def _one(directory: Path, text: str) -> tuple[float, float]:
+async def _one(directory: Path, text: str, *, take_over: bool) -> tuple[float, float]:
     old = Gateway(directory)
-    new = Gateway(directory, arguments=["--take-over"])
     with contextlib.ExitStack() as stack:
         await asyncio.to_thread(stack.enter_context, old)
         talk = _Talk(old.url)
         probe = asyncio.create_task(_knock(talk))
         people = [asyncio.create_task(talk.person(number, text)) for number in range(_PEOPLE)]
         await asyncio.sleep(_AROUND_S)
+        began = time.perf_counter()
+        if take_over:
+            new = Gateway(directory, arguments=["--take-over"])
+        else:
+            await asyncio.to_thread(old.stop, grace_s=_GRACE_S)
+            new = Gateway(directory, ports=(_port(old.url), _port(old.http_url)))
         await asyncio.to_thread(stack.enter_context, new)
+        took_s = time.perf_counter() - began
         assert new.url == old.url
         await asyncio.sleep(_AROUND_S)
         talk.ends = True
         await asyncio.wait_for(asyncio.gather(*people, probe), _WITHIN_S)
-        return talk.gap_s(), new.start_s
+        return talk.gap_s(), took_s
+
+
+def _port(url: str) -> int:
+    port = urlsplit(url).port
+    assert port is not None
+    return port
 
 
 async def _knock(talk: _Talk) -> None:
