@@ -104,8 +104,7 @@ class Places:
         entry.kill_reason, entry.death, entry.accused, entry.ended = "", "", "", 0
         entry.innocent = entry.blameless = entry.was_live = entry.asked_to_leave = False
         entry.doing, entry.active_at, entry.wakes_at = "starting", max(entry.active_at, now), None
-        stops = [SendToSession(entry.key, stop) for stop in entry.stops]  # said while it slept
-        return [Fork(entry.key, int(entry.died_guilty), entry.audience, why), *stops]
+        return [Fork(entry.key, int(entry.died_guilty), entry.audience, why)]
 
     def _make_room(self, now: float) -> list[RouterEffect]:
         leaving = sum(e.asked_to_leave or e.phase is Phase.PASSIVATING for e in self._entries.values())

@@ -148,20 +148,17 @@ class RouterCore:
         if entry is None and not self.recovered:
             entry = self.entry_of(request.session, now)
         leaves = entry is not None and entry.phase in (Phase.ASLEEP, Phase.PASSIVATING)
-        if entry is None or (leaves and entry.wakes_at is None):
+        if entry is None or (leaves and entry.wakes_at is None and not entry.unsettled):
             return [AnswerStop(outcome_of(request, 0))]
         if len(entry.stops) >= _MAX_STOPS:
             return []
         if not entry.stops:
             entry.stop_deadline = now + self.limits.stop_timeout_s
         entry.stops.append(request)
-        if entry.hears_first:
-            entry.held.append(request)
-            return []
-        if entry.phase in REACHABLE:
+        if entry.phase is Phase.LIVE:
             return [SendToSession(entry.key, request)]
-        if entry.phase in (Phase.STOPPING, Phase.PASSIVATING) or entry.ending or entry.moving:
-            return []
+        if entry.phase in HAS_PROCESS or entry.ending or entry.moving:
+            return []  # it hears of it after what was said before, or its turns are ended in its place
         if entry.phase is Phase.ASLEEP:
             return self.places.wait(entry, now)
         return self.end_without_place(entry, now)
@@ -237,8 +234,7 @@ class RouterCore:
             return self.fill(now)
         entry.wakes_at = None
         entry.enter(Phase.LIVE, now)
-        stops: list[RouterEffect] = [SendToSession(entry.key, stop) for stop in entry.stops]
-        return stops + self._send_what_waits(entry) + self.fill(now)
+        return self._send_what_waits(entry) + self.fill(now)
 
     # Life and death
 
@@ -355,8 +351,6 @@ class RouterCore:
         if not done.queue and any(request.queue for request in entry.stops):
             return [EndTurnsOf(entry.key, queue=True)]
         stops, entry.stops, entry.ending = entry.stops, [], False
-        # One that its process never heard is answered here, and must not reach the next one.
-        entry.held = type(entry.held)(m for m in entry.held if not isinstance(m, StopTurn))
         answers: list[RouterEffect] = [AnswerStop(outcome_of(request, entry.ended)) for request in stops]
         if self.draining:
             del self.entries[entry.key]
@@ -413,7 +407,7 @@ class RouterCore:
         return self.places.wait(entry, now) if entry.phase in (Phase.ASLEEP, Phase.WAITING) else []
 
     def _send_what_waits(self, entry: Entry) -> list[RouterEffect]:
-        messages = [*entry.unsettled.values(), *entry.held]
+        messages = [*entry.unsettled.values(), *entry.held, *entry.stops]
         entry.held.clear()
         return [SendToSession(entry.key, message) for message in messages]
 

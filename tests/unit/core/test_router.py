@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from openclaw_actors.core.routing import Phase, RouterLimits
 from openclaw_actors.messages import (
     Deliver,
@@ -180,6 +182,25 @@ def test_a_stop_is_not_heard_before_what_was_said_before_it() -> None:
     heard = [type(message).__name__ for message in world.sessions["a"].mailbox]
     assert heard == ["Deliver", "Deliver", "StopTurn"]
     world.settle(for_s=1)
+    assert [answer.stopped for answer in world.answers] == [1]
+
+
+@pytest.mark.parametrize("leaves", [True, False])
+def test_a_stop_ends_what_was_said_to_a_session_that_is_about_to_leave(leaves: bool) -> None:
+    world = World()
+    world.deliver("a", "m1")
+    world.settle(for_s=1)
+    world.ask_to_leave("a")
+    world.deliver("a", "m2")
+    world.stop("a")
+    assert not world.answers, "there is something to stop"
+    world.step("a")
+    if leaves:
+        world.die("a")
+    else:
+        world.decline("a")
+    world.settle(for_s=1)
+    assert world.recorded["a"] == ["m1", "m2"]
     assert [answer.stopped for answer in world.answers] == [1]
 
 
