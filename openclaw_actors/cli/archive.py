@@ -13,9 +13,11 @@ from openclaw_actors.cli.common import (
     Invocation,
     common_options,
     json_option,
+    limit_option,
     page_options,
     pass_invocation,
     print_json,
+    say_what_follows,
 )
 
 TIMEOUT_S = 120.0
@@ -107,9 +109,7 @@ def list_archived(invocation: Invocation, *, contains: str, offset: int, limit: 
         click.echo("nothing is archived" if not found.total else f"no more archives; there are {found.total}")
         return
     _print_archives(found.archives)
-    end = offset + len(found.archives)
-    if found.total > end:
-        click.echo(f"{offset + 1} to {end} of {found.total}; --offset {end} shows more")
+    say_what_follows(offset, len(found.archives), found.total)
 
 
 @click.command("purge")
@@ -120,14 +120,7 @@ def list_archived(invocation: Invocation, *, contains: str, offset: int, limit: 
     metavar="DAYS",
     help="Only those archived longer ago.",
 )
-@click.option(
-    "--limit",
-    type=click.IntRange(min=1, max=10_000),
-    default=1_000,
-    show_default=True,
-    metavar="N",
-    help="How many at most.",
-)
+@limit_option(1_000, "How many at most.")
 @click.option("--dry-run", is_flag=True, help="Only list what would be removed.")
 @yes_option
 @json_option

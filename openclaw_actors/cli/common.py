@@ -7,10 +7,12 @@ __all__ = [
     "Seconds",
     "common_options",
     "json_option",
+    "limit_option",
     "page_options",
     "pass_invocation",
     "paths_of",
     "print_json",
+    "say_what_follows",
 ]
 
 import functools
@@ -155,6 +157,18 @@ def json_option(command: F) -> F:
     return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
 
 
+def limit_option(default: int, text: str) -> Callable[[F], F]:
+    """Add `--limit` to a command, from 1 to 10,000; `text` is its help."""
+    return click.option(
+        "--limit",
+        type=click.IntRange(min=1, max=10_000),
+        default=default,
+        show_default=True,
+        metavar="N",
+        help=text,
+    )
+
+
 def page_options(command: F) -> F:
     """Add `--offset` and `--limit` to a command that lists much."""
     offset = click.option(
@@ -165,15 +179,15 @@ def page_options(command: F) -> F:
         metavar="N",
         help="Leave out the first N.",
     )
-    limit = click.option(
-        "--limit",
-        type=click.IntRange(min=1, max=10_000),
-        default=100,
-        show_default=True,
-        metavar="N",
-        help="Show N at most.",
-    )
+    limit = limit_option(100, "Show N at most.")
     return offset(limit(command))
+
+
+def say_what_follows(offset: int, shown: int, total: int) -> None:
+    """Say below a page which part of the whole it is, and how to see the next, if there is one."""
+    end = offset + shown
+    if total > end:
+        click.echo(f"{offset + 1} to {end} of {total}; --offset {end} shows more")
 
 
 def pass_invocation(function: Callable[Concatenate[Invocation, P], R]) -> Callable[P, R]:

@@ -17,6 +17,7 @@ from openclaw_actors.cli.common import (
     page_options,
     pass_invocation,
     print_json,
+    say_what_follows,
 )
 
 TIMEOUT_S = 15.0
@@ -68,9 +69,7 @@ def _print_page(page: Any, offset: int) -> None:
         why = Text(one_line(each.reason))
         table.add_row(name, each.state, when(each.at), str(each.part), str(each.attempts), why)
     console().print(table)
-    end = offset + len(page.entries)
-    if page.total > end:
-        click.echo(f"{offset + 1} to {end} of {page.total}; --offset {end} shows more")
+    say_what_follows(offset, len(page.entries), page.total)
 
 
 def _choice(function: F) -> F:

@@ -8,7 +8,14 @@ from typing import Any
 
 import click
 
-from openclaw_actors.cli.common import Invocation, common_options, json_option, pass_invocation, print_json
+from openclaw_actors.cli.common import (
+    Invocation,
+    common_options,
+    json_option,
+    limit_option,
+    pass_invocation,
+    print_json,
+)
 
 TIMEOUT_S = 620.0
 
@@ -21,14 +28,7 @@ def command() -> None:
 
 @command.command("run")
 @click.option("--dry-run", is_flag=True, help="Only list what would be done.")
-@click.option(
-    "--limit",
-    type=click.IntRange(min=1, max=10_000),
-    default=1_000,
-    show_default=True,
-    metavar="N",
-    help="Archive N, and remove N archives, at most.",
-)
+@limit_option(1_000, "Archive N, and remove N archives, at most.")
 @json_option
 @common_options
 @pass_invocation

@@ -16,6 +16,7 @@ from openclaw_actors.cli.common import (
     page_options,
     pass_invocation,
     print_json,
+    say_what_follows,
 )
 from openclaw_actors.cli.export import export
 
@@ -109,9 +110,7 @@ def _print_list(found: Any, offset: int) -> None:
         row = (each.state, last_active, str(each.turns), size(each.size_bytes))
         table.add_row(Text(one_line(each.session)), *row)
     console().print(table)
-    end = offset + len(found.sessions)
-    if found.total > end:
-        click.echo(f"{offset + 1} to {end} of {found.total}; --offset {end} shows more")
+    say_what_follows(offset, len(found.sessions), found.total)
 
 
 @command.command("show")

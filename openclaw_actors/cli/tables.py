@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-__all__ = ["STATE_STYLES", "age", "column_table", "console", "size", "status_view", "when"]
+__all__ = ["age", "column_table", "console", "node_cells", "size", "status_view", "when"]
 
 import sys
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
@@ -16,7 +17,7 @@ from openclaw_actors.cli.plain import one_line
 from openclaw_actors.messages.admin import Status, StatusNode
 
 PLAIN_WIDTH = 240
-STATE_STYLES = {"running": "green", "failed": "bold red", "restarting": "yellow", "starting": "yellow"}
+_STATE_STYLES = {"running": "green", "failed": "bold red", "restarting": "yellow", "starting": "yellow"}
 
 
 def console() -> Console:
@@ -86,18 +87,21 @@ def _headline(status: Status) -> Text:
     return text
 
 
+def node_cells(node: StatusNode, *, lead: str) -> Iterator[str | Text]:
+    """What stands of a node in the columns of a tree: NAME, STATE, numbers, DOING; `lead` before its name."""
+    yield Text(f"{lead}{one_line(node.name)}")
+    yield Text(node.state, style=_STATE_STYLES.get(node.state, ""))
+    yield "-" if node.pid is None else str(node.pid)
+    yield str(node.incarnation)
+    yield str(node.restarts)
+    yield str(node.mailbox_depth)
+    yield age(node.age_seconds)
+    yield size(node.rss_bytes)
+    yield Text(one_line(node.doing))
+
+
 def _add_node(table: Table, node: StatusNode, *, lead: str, branch: str) -> None:
-    table.add_row(
-        Text(f"{lead}{branch}{one_line(node.name)}"),
-        Text(node.state, style=STATE_STYLES.get(node.state, "")),
-        "-" if node.pid is None else str(node.pid),
-        str(node.incarnation),
-        str(node.restarts),
-        str(node.mailbox_depth),
-        age(node.age_seconds),
-        size(node.rss_bytes),
-        Text(one_line(node.doing)),
-    )
+    table.add_row(*node_cells(node, lead=f"{lead}{branch}"))
     below = lead + {"": "", "├─ ": "│  ", "└─ ": "   "}[branch]
     for child in node.children:
         last = child is node.children[-1]

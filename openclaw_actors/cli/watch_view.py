@@ -12,7 +12,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from openclaw_actors.cli.plain import one_line
-from openclaw_actors.cli.tables import STATE_STYLES, age, column_table, size
+from openclaw_actors.cli.tables import age, column_table, node_cells
 from openclaw_actors.messages.admin import Status, StatusNode
 
 SORTS = ("tree", "memory", "mailbox", "restarts", "age", "name")
@@ -218,19 +218,8 @@ class WatchView:
         self._first = max(0, min(self._first, len(shown) - room))
         table = column_table("NAME", "STATE", *NUMBERS, "DOING", numbers=NUMBERS)
         for row in shown[self._first : self._first + room]:
-            node = row.node
-            table.add_row(
-                Text(f"{row.lead}{one_line(node.name)}"),
-                Text(node.state, style=STATE_STYLES.get(node.state, "")),
-                "-" if node.pid is None else str(node.pid),
-                str(node.incarnation),
-                str(node.restarts),
-                str(node.mailbox_depth),
-                age(node.age_seconds),
-                size(node.rss_bytes),
-                Text(one_line(node.doing)),
-                style="reverse" if node.name == self.selected else "",
-            )
+            style = "reverse" if row.node.name == self.selected else ""
+            table.add_row(*node_cells(row.node, lead=row.lead), style=style)
         return table
 
     def _counter_table(self, status: Status, room: int) -> RenderableType:
