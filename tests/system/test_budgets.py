@@ -19,6 +19,16 @@ def test_a_days_budget_holds_over_sessions_and_restarts_and_the_ledger_knows(
     }
     gateway = make_gateway(config=config).start()
 
+    def lines() -> list[dict[str, object]]:
+        found: list[dict[str, object]] = json.loads(gateway.cli("usage", "--json").stdout)["turns"]
+        return found
+
+    def is_written() -> None:
+        """The ledger is written behind the turns: what a kill finds unwritten is gone."""
+        wait_until(
+            lambda: any(line["status"] == "failed" for line in lines()), what="the refused turn's line"
+        )
+
     async def scene() -> None:
         async with Client(gateway.ws_url, token="alice-token") as alice:
             used = 0
@@ -31,6 +41,7 @@ def test_a_days_budget_holds_over_sessions_and_restarts_and_the_ledger_knows(
             assert over["text"].startswith(f"You have reached today's token budget ({used}/60 tokens).")
             said = await alice.turn("/usage")
             assert f"Today you have used {used} of 60 in all conversations." in said["text"]
+            await asyncio.to_thread(is_written)
             await asyncio.to_thread(gateway.kill, "persistence")
             await asyncio.to_thread(gateway.kill, "model")
             over = await alice.turn("one more")
@@ -39,10 +50,6 @@ def test_a_days_budget_holds_over_sessions_and_restarts_and_the_ledger_knows(
             assert (await bob.turn("hello"))["status"] == "completed"
 
     asyncio.run(scene())
-
-    def lines() -> list[dict[str, object]]:
-        found: list[dict[str, object]] = json.loads(gateway.cli("usage", "--json").stdout)["turns"]
-        return found
 
     wait_until(lambda: any(line["principal"] == "bob" for line in lines()), what="the last line")
     found = lines()
