@@ -27,7 +27,7 @@ from openclaw_actors.actors.session_tools import SessionTools
 from openclaw_actors.actors.session_voice import Voice
 from openclaw_actors.actors.turn_clock import TurnClock
 from openclaw_actors.actorsystem import AsyncActor, handles
-from openclaw_actors.agent.faults import commit_fault, fault_of
+from openclaw_actors.agent.faults import Fault, commit_fault, fault_of
 from openclaw_actors.agent.system_prompt import SystemPrompt
 from openclaw_actors.config import GatewayConfig, decode
 from openclaw_actors.core.conversation import decode_state
@@ -41,6 +41,7 @@ from openclaw_actors.core.effects import (
     RunCommand,
     StartTurnClock,
     SummariseHistory,
+    TakeUp,
     TellChannel,
     TellRouter,
     TryAgainLater,
@@ -104,6 +105,8 @@ class SessionActor(AsyncActor):
         super().__init__()
         self._key = ""
         self._early: list[tuple[Message, Address]] | None = []
+        self._looks = False
+        """At the end of this tick, what it does is looked at."""
 
     # Life
 
@@ -134,7 +137,7 @@ class SessionActor(AsyncActor):
             self.call_later,
             self._config.sessions.turn_timeout_seconds,
             self._turn_timed_out,
-            began=self._turn_begins,
+            began=self._turn_began,
         )
         self._approvals = ApprovalWatch(
             self._core,
@@ -166,7 +169,7 @@ class SessionActor(AsyncActor):
             self._directory,
             system_prompt,
             lambda: self._tools.specs,
-            lambda failure: self._carry_out(self._core.model_failed(failure, time.time())),
+            self._heard,
             summary_timeout_s=self._config.sessions.turn_timeout_seconds,
         )
         self._tools.sub_agents = SubAgentCalls(
@@ -200,9 +203,8 @@ class SessionActor(AsyncActor):
         self._leaving.channels(self._directory.instances())
         return Ready(pid=os.getpid(), incarnation=opened.token, detail=resumes)
 
-    def _turn_begins(self) -> None:
-        self._change.turn_begins()
-        self._calls.turn_begins()
+    def _turn_began(self) -> None:
+        self._change.turn_began()
 
     def _took(self, config: GatewayConfig) -> None:
         self._config = config
@@ -296,28 +298,37 @@ class SessionActor(AsyncActor):
 
     # From the model
 
-    @handles(ModelDelta)
-    def model_said(self, message: ModelDelta, sender: Address) -> None:
-        """A piece of the answer."""
-        self._carry_out(self._core.model_said(message.call_id, message.text, time.time()))
+    @handles(ModelDelta, Completed, CallFailed)
+    def model_said(self, message: ModelDelta | Completed | CallFailed, sender: Address) -> None:
+        """A piece of the answer, the whole of it, or that there will be none."""
+        self._heard(message)
 
-    @handles(Completed)
-    def model_done(self, message: Completed, sender: Address) -> None:
-        """The whole answer; of the demo provider it may be a fault to commit."""
-        if self._tools.sub_agents.model_said(message):
+    def _heard(self, message: ModelDelta | Completed | CallFailed) -> None:
+        most_chars = self._core.limits.max_answer_chars
+        if (kept := self._core.early.hear(message, most_chars=most_chars)) is not None:
+            self._carry_out(kept)
+        elif isinstance(message, ModelDelta):
+            self._carry_out(self._core.model_said(message.call_id, message.text, time.time()))
+        elif self._tools.sub_agents.model_said(message):
             return
+        elif isinstance(message, CallFailed):
+            self._carry_out(self._core.model_failed(message, time.time()))
+        else:
+            self._answered(message)
+
+    def _answered(self, message: Completed) -> None:
+        """Of the demo provider an answer may be a fault to commit."""
         llm = self._config.llm
         fault = fault_of(message) if llm.demo_faults and llm.provider == "demo" else None
         if fault is not None and self._core.waits_for(message.call_id):
-            message = Completed(call_id=message.call_id, text=commit_fault(fault), usage=message.usage)
-        self._carry_out(self._core.model_done(message, time.time()))
+            # In a tick of its own: the receipt of its question may be about to leave in this one.
+            self.call_later(0, self._commit, fault, message)
+        else:
+            self._carry_out(self._core.model_done(message, time.time()))
 
-    @handles(CallFailed)
-    def model_failed(self, message: CallFailed, sender: Address) -> None:
-        """There will be no answer."""
-        if self._tools.sub_agents.model_said(message):
-            return
-        self._carry_out(self._core.model_failed(message, time.time()))
+    def _commit(self, fault: Fault, message: Completed) -> None:
+        done = Completed(call_id=message.call_id, text=commit_fault(fault), usage=message.usage)
+        self._carry_out(self._core.model_done(done, time.time()))
 
     # Effects
 
@@ -336,8 +347,8 @@ class SessionActor(AsyncActor):
                 case TellRouter():
                     self._voice.flush()  # it may end this process on what it hears
                     self.send(self._router, effect.message)
-                case CallModel() | SummariseHistory() | CancelModel():
-                    self._calls.carry_out(effect)
+                case CallModel() | SummariseHistory() | CancelModel() | TakeUp():
+                    self._with_model(effect)
                 case RunCommand():
                     self.spawn(self._commands.run(effect), name="command")
                 case StartTurnClock() | ApprovalsChanged():
@@ -347,7 +358,17 @@ class SessionActor(AsyncActor):
                     self._replays.tell_outcome(effect)
                 case _:
                     self._tools.carry_out(effect)
-        self._note_idleness()
+        if not self._looks:
+            self._looks = True
+            self.call_at_tick_end(self._note_idleness)
+
+    def _with_model(self, effect: CallModel | SummariseHistory | CancelModel | TakeUp) -> None:
+        if isinstance(effect, TakeUp):
+            for message in effect.heard:
+                self._heard(message)
+        else:
+            self._change.call_begins(effect)
+            self._calls.carry_out(effect)
 
     def _write(self, write: WriteRecords) -> None:
         append = Append(
@@ -432,6 +453,7 @@ class SessionActor(AsyncActor):
             self._tools.close()
 
     def _note_idleness(self) -> None:
+        self._looks = False
         if self._early is not None:
             return
         self._doing.tell()

@@ -12,6 +12,7 @@ from openclaw_actors.actors.session_tools import SessionTools
 from openclaw_actors.actors.turn_clock import TurnClock
 from openclaw_actors.agent.system_prompt import SystemPrompt
 from openclaw_actors.config import GatewayConfig, decode
+from openclaw_actors.core.effects import CallModel, CancelModel, SummariseHistory
 from openclaw_actors.core.session import SessionCore
 from openclaw_actors.messages import ForkedWith
 
@@ -42,6 +43,8 @@ class SessionChange:
         self._clock = clock
         self._took = took
         self._waits: ForkedWith | None = None
+        self._begun_early = False
+        """A turn that is not recorded yet has called the model."""
 
     def arrived(self, message: ForkedWith) -> None:
         """There is another configuration; a turn that runs goes on with what it began with."""
@@ -49,10 +52,28 @@ class SessionChange:
         logs.use(level=config.logging.level, form=config.logging.format)
         self._core.intake.admission.limits = session_limits(config)
         self._waits = message
-        if self._core.turn is None:
-            self.turn_begins()
+        if self._core.turn is None and not self._begun_early:
+            self._change()
 
-    def turn_begins(self) -> None:
+    def call_begins(self, effect: CallModel | CancelModel | SummariseHistory) -> None:
+        """A model call is about to be made, or ended: a turn may begin with it, before its record stands."""
+        if isinstance(effect, CancelModel):
+            self._begun_early = False
+        elif isinstance(effect, CallModel) and effect.question is not None:
+            self._turn_begins()
+            self._begun_early = True
+
+    def turn_began(self) -> None:
+        """The turn's record stands."""
+        if not self._begun_early:
+            self._turn_begins()
+        self._begun_early = False
+
+    def _turn_begins(self) -> None:
+        self._change()
+        self._calls.turn_begins()
+
+    def _change(self) -> None:
         """No tool runs, and no model call of a turn: everything can be replaced."""
         if self._waits is None:
             return

@@ -96,10 +96,10 @@ class ModelCalls:
             call_id=effect.call_id,
             session=self._core.state.key,
             correlation_id=effect.correlation_id,
-            messages=self._prompts.build(self._core.state),
+            messages=self._prompts.build(self._core.state, effect.question),
             tools=self._tools(),
             model=self._core.state.settings.get("model"),
-            turn=self._core.turn.turn_id if self._core.turn is not None else "",
+            turn=effect.turn_id,
         )
         try:
             self.send(call)

@@ -11,7 +11,7 @@ import msgspec
 
 from openclaw_actors.messages.model import Completed
 
-__all__ = ["FAULT_TOOL", "commit_fault", "fault_of"]
+__all__ = ["FAULT_TOOL", "Fault", "commit_fault", "fault_of"]
 
 FAULT_TOOL = "demo_fault"
 """The reserved name under which the demo provider asks for a fault."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from operator import is_
 
 from openclaw_actors.agent.system_prompt import SYSTEM_PROMPT
@@ -42,14 +42,19 @@ class PromptBuilder:
         self._ended: list[ChatMessage] = []
         """All of those, in order."""
 
-    def build(self, state: Conversation) -> tuple[ChatMessage, ...]:
+    def build(self, state: Conversation, question: str | None = None) -> tuple[ChatMessage, ...]:
         """The messages of the next model call of the turn that runs.
+
+        Args:
+            question: of the turn that begins, where the conversation does not have it yet.
 
         Every ended turn stands in it with its outcome, also a stopped or failed one: a question that the history
         leaves unanswered would be answered again. The oldest beyond what fits are left out.
         """
         self._take_in(state.window)
-        running = _running(state.open[0]) if state.open else ()
+        running: Iterable[ChatMessage] = _running(state.open[0]) if state.open else ()
+        if question is not None:
+            running = (ChatMessage(role="user", text=question),)
         return (self.system, *self._ended[self._left_out(state) :], *running)
 
     def _take_in(self, window: list[HistoryTurn]) -> None:

@@ -12,7 +12,7 @@ from openclaw_actors.messages.base import Message
 from openclaw_actors.messages.conversation import Deliver
 from openclaw_actors.messages.events import Event, MessageAccepted
 from openclaw_actors.messages.history import HistoryTurn
-from openclaw_actors.messages.model import ToolCall
+from openclaw_actors.messages.model import CallFailed, Completed, ModelDelta, ToolCall
 
 __all__ = [
     "ApprovalsChanged",
@@ -27,6 +27,7 @@ __all__ = [
     "RunCommand",
     "StartTurnClock",
     "SummariseHistory",
+    "TakeUp",
     "TellChannel",
     "TellRouter",
     "TryAgainLater",
@@ -65,10 +66,22 @@ class TellRouter(msgspec.Struct, frozen=True):
 
 
 class CallModel(msgspec.Struct, frozen=True):
-    """Ask for a completion of the conversation as it stands now."""
+    """Ask for a completion of the conversation as it stands now, for one of its turns.
+
+    Args:
+        question: of a turn that is not part of the conversation yet; it begins with this call.
+    """
 
     call_id: str
     correlation_id: str
+    turn_id: str
+    question: str | None = None
+
+
+class TakeUp(msgspec.Struct, frozen=True):
+    """Handle what the model has said, in this order."""
+
+    heard: tuple[ModelDelta | Completed | CallFailed, ...]
 
 
 class CancelModel(msgspec.Struct, frozen=True):
@@ -140,6 +153,7 @@ Effect: TypeAlias = (
     | TellRouter
     | CallModel
     | CancelModel
+    | TakeUp
     | SummariseHistory
     | CallTool
     | CancelTools

@@ -17,7 +17,8 @@ from openclaw_actors.core.commands import stops
 from openclaw_actors.core.compaction import Compactor
 from openclaw_actors.core.conversation import Conversation, apply
 from openclaw_actors.core.drafts import asked_for_tools, tool_finished, turn_began, turn_ended
-from openclaw_actors.core.effects import CallModel, Effect, Publish, TryAgainLater
+from openclaw_actors.core.early_call import EarlyCall, EarlyCalls
+from openclaw_actors.core.effects import CallModel, CancelModel, Effect, Publish, TryAgainLater
 from openclaw_actors.core.intake import Intake
 from openclaw_actors.core.recent import RecentEvents
 from openclaw_actors.core.records import Record, TurnEnded, UserSaid
@@ -30,7 +31,7 @@ from openclaw_actors.core.turn import Turn
 from openclaw_actors.core.writing import Writing
 from openclaw_actors.messages.approvals import DecideApproval
 from openclaw_actors.messages.conversation import Deliver, StopTurn
-from openclaw_actors.messages.events import Notice
+from openclaw_actors.messages.events import Notice, Usage
 from openclaw_actors.messages.model import CallFailed, Completed, ToolCall
 
 __all__ = ["SessionCore"]
@@ -59,6 +60,7 @@ class SessionCore:
         self.intake = Intake(limits, incarnation, steady)
         self.recent = RecentEvents(limits.recent_events, limits.recent_bytes, state.seq)
         self.compaction = Compactor(state, limits.compaction, limits.token_budget, incarnation)
+        self.early = EarlyCalls()
         self.approvals = ApprovalDesk(state, limits.approval_timeout_s)
         self.runs_beside: Callable[[str], bool] = lambda name: True
         """Whether the tool of this name runs beside others that do."""
@@ -99,16 +101,16 @@ class SessionCore:
     @property
     def idle(self) -> bool:
         """Nothing runs, waits or is being written; while draining, what waits may do so until the next start."""
-        if self.turn is not None and not self.draining:
+        if self._running.turn is not None and not self.draining:
             return False
-        if self._busy or (self.turn is not None and not only_waits(self.state)):
+        if self._busy or (self._running.turn is not None and not only_waits(self.state)):
             return False
         return self.draining or not self.state.open
 
     @property
     def rests(self) -> bool:
         """Its process may end: it is idle, or waits for nothing but decisions of people, as its journal says."""
-        if self.turn is None or self.turn.ending:
+        if self._running.turn is None or self._running.turn.ending:
             return self.idle
         return not self._busy and only_waits(self.state)
 
@@ -122,7 +124,7 @@ class SessionCore:
     @property
     def mailbox_depth(self) -> int:
         """How many messages wait for their turn, or for their receipt."""
-        running = 1 if self.turn is not None else 0
+        running = 1 if self._running.turn is not None else 0
         return max(0, len(self.state.open) - running) + len(self.intake)
 
     @property
@@ -132,7 +134,8 @@ class SessionCore:
 
     def waits_for(self, call_id: str) -> bool:
         """Whether the answer to this model call still counts."""
-        return self._running.of_call(call_id) is not None or self.compaction.waits_for(call_id)
+        by_turn = self._running.of_call(call_id) is not None or self.early.waits_for(call_id)
+        return by_turn or self.compaction.waits_for(call_id)
 
     # What happens
 
@@ -157,7 +160,7 @@ class SessionCore:
     def stop(self, request: StopTurn, now: float) -> list[Effect]:
         """Somebody wants the running turn ended."""
         self._stops.append(request)
-        ends_what_waits = request.queue or (self.turn is None and not self.state.open)
+        ends_what_waits = request.queue or (self._running.turn is None and not self.state.open)
         self._admits_first |= ends_what_waits and len(self.intake) > 0
         return self._running.silence(now) + self.compaction.stop(now) + self._pump(now)
 
@@ -180,11 +183,12 @@ class SessionCore:
 
     def written(self, now: float, *, durable: bool) -> list[Effect]:
         """The records under way are stored; or, not `durable`, held by the store until it can write."""
-        stored, before = self._writing.stored(durable=durable), self.turn
+        stored, before = self._writing.stored(durable=durable), self._running.turn
         if stored is None:
             return []
         if not stored.added:
             return [stored.next] if stored.next is not None else self._pump(now)
+        early = self.early.take()
         records = stored.batch.records
         receipts = self.intake.recorded()
         for record in records:
@@ -198,8 +202,8 @@ class SessionCore:
             effects += self._running.advance(record, now)
         effects += self._heed(records, now)
         effects += self._pump(now)
-        effects += self._call_model_if_due(now)
-        if before is not None and self.turn is not before:
+        effects += self._call_model_if_due(now, early)
+        if before is not None and self._running.turn is not before:
             effects += self.compaction.turn_ended(before.correlation_id, now)
         return effects
 
@@ -209,7 +213,7 @@ class SessionCore:
         The senders of messages are told. What must be written is written again, later: without it a turn would
         have no end.
         """
-        effects = self.intake.not_recorded()
+        effects = [*self.intake.not_recorded(), *self.early.drop()]
         batch, waits = self._writing.refused()
         if batch is not None and any(
             isinstance(each, UserSaid) and stops(each.text) for each in batch.records
@@ -304,8 +308,9 @@ class SessionCore:
 
     def model_lost(self, now: float) -> list[Effect]:
         """The model's actor was replaced: the call under way will never be answered."""
+        self.early.take()
         self._writing.facts += self.compaction.lost(now)
-        turn = self.turn
+        turn = self._running.turn
         if turn is None or turn.call_id is None or turn.ending:
             return self._pump(now)
         turn.call_id = None
@@ -364,26 +369,29 @@ class SessionCore:
         effects: list[Effect] = []
         if self._admits_first and not writing.facts:
             self._admits_first = False
-            said, effects = self.intake.admit(self.state, turn_runs=self.turn is not None)
+            said, effects = self.intake.admit(self.state, turn_runs=self._running.turn is not None)
             if said:
                 return [*effects, writing.write(said, "drop", now)]
         if not self._admits_first:
             effects += self._answer_people(now)
         if writing.facts:
-            if self.turn is not None:
+            if self._running.turn is not None:
                 writing.facts += due_starts(self.state, writing.facts, self.runs_beside)
             drafts, writing.facts = writing.facts, []
             if any(isinstance(draft, TurnEnded) for draft in drafts):
                 drafts += self._next_turn(after=drafts)
             return [*effects, writing.write(drafts, "keep", now)]
-        said, told = self.intake.admit(self.state, turn_runs=self.turn is not None)
+        said, told = self.intake.admit(self.state, turn_runs=self._running.turn is not None)
         effects += told
         if said:
-            begins = self.turn is None and not self.state.open and not history_changes(self.state)
+            begins = self._running.turn is None and not self.state.open and not history_changes(self.state)
             messages = [each for each in said if not each.command]
-            first = [turn_began(messages[0].message_id, attempt=1)] if begins and messages else []
-            return [*effects, writing.write([*said, *first], "drop", now)]
-        if self.turn is None and (began := self._next_turn(after=())):
+            if not begins or not messages:
+                return [*effects, writing.write(said, "drop", now)]
+            first = messages[0]
+            write = writing.write([*said, turn_began(first.message_id, attempt=1)], "drop", now)
+            return [*effects, write, *(self._call_early(first, now) if len(messages) == len(said) else ())]
+        if self._running.turn is None and (began := self._next_turn(after=())):
             return [*effects, writing.write(began, "keep", now)]
         return effects
 
@@ -392,13 +400,24 @@ class SessionCore:
         return effects + self._answer_decisions(now) if self.approvals else effects
 
     def _next_turn(self, *, after: Sequence[Record]) -> list[Record]:
-        running = self.turn.message_id if self.turn is not None else None
+        running = self._running.turn.message_id if self._running.turn is not None else None
         return [] if self.draining else next_turn(self.state, self.limits, running, after)
 
     # The turn
 
-    def _call_model_if_due(self, now: float) -> list[Effect]:
-        turn = self.turn
+    def _call_model_if_due(self, now: float, early: EarlyCall | None) -> list[Effect]:
+        """The turn's next model call.
+
+        Args:
+            early: went out beside the records that have just been stored.
+        """
+        effects = self._due_call(now, early)
+        if early is not None and not self.waits_for(early.effect.call_id):
+            effects.append(CancelModel(early.effect.call_id))
+        return effects
+
+    def _due_call(self, now: float, early: EarlyCall | None) -> list[Effect]:
+        turn = self._running.turn
         if turn is None or turn.ending or not turn.due or self._stops:
             return []
         if self._writing.takes_in(turn.message_id):
@@ -409,7 +428,16 @@ class SessionCore:
         if (spent := over_budget(self.limits, turn=turn.usage, session=self.state.usage)) is not None:
             self._running.end("failed", spent, code="budget")
             return self._pump(now)
-        return [CallModel(turn.calls_model(now), turn.correlation_id)]
+        call_id = turn.calls_model(now)
+        if early is not None and early.effect.call_id == call_id:
+            return early.taken_up(turn)
+        return [CallModel(call_id, turn.correlation_id, turn.turn_id)]
+
+    def _call_early(self, said: UserSaid, now: float) -> list[Effect]:
+        """The model may think about what is not stored yet; nobody hears of it until it is."""
+        if over_budget(self.limits, turn=Usage(), session=self.state.usage) is not None:
+            return []  # the turn ends without a call
+        return [self.early.begin(said, now)]
 
     # Commands, and messages that come while a turn runs
 
@@ -423,17 +451,17 @@ class SessionCore:
                 said = [each for each in self.state.commands if each.message_id == record.message_id]
                 for message in said if not self._writing.has_end(record.message_id) else []:
                     effects += self._commands.run(message, now)
-            elif record.busy == "interrupt" and self.turn is not None:
+            elif record.busy == "interrupt" and self._running.turn is not None:
                 effects += self._running.silence(now)
-                self._running.end("stopped", self.turn.text, code="interrupted")
+                self._running.end("stopped", self._running.turn.text, code="interrupted")
         return effects
 
     def _end_for_command(self, now: float) -> list[Effect]:
         effects = self._running.silence(now) + self.compaction.stop(now)
         self._writing.facts += self.compaction.take_ends()
         running = self.state.open[0] if self.state.open else None
-        if self.turn is not None:
-            self._running.end("stopped", self.turn.text)
+        if self._running.turn is not None:
+            self._running.end("stopped", self._running.turn.text)
         elif running is not None and running.attempt and not self._writing.has_end(running.message_id):
             self._writing.facts.append(turn_ended(running, "stopped", ""))
         return effects
@@ -446,9 +474,9 @@ class SessionCore:
         for request in stops:
             before = self._writing.ends()
             self._writing.facts += self.compaction.take_ends()
-            runs = self.turn is not None
-            if self.turn is not None:
-                self._running.end("stopped", self.turn.text)
+            runs = self._running.turn is not None
+            if self._running.turn is not None:
+                self._running.end("stopped", self._running.turn.text)
             effects += settle_stop(self.state, self._writing, request, turn_runs=runs, before=before)
         return effects
 

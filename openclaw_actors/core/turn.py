@@ -9,9 +9,14 @@ from openclaw_actors.core.records import turn_id_of
 from openclaw_actors.messages.events import AssistantChunk, Usage
 from openclaw_actors.messages.model import CallFailed, Completed
 
-__all__ = ["Turn"]
+__all__ = ["Turn", "call_id_of"]
 
 _BETWEEN_STEPS = "\n\n"
+
+
+def call_id_of(turn_id: str, *, attempt: int, number: int) -> str:
+    """The id of a turn's model call, the same for whoever makes it."""
+    return f"{turn_id}/{attempt}/{number}"
 
 
 @dataclass(slots=True)
@@ -70,7 +75,7 @@ class Turn:
         self.calls += 1
         self.begin_step()
         self.goes_out(now)
-        self.call_id = f"{self.turn_id}/{self.attempt}/{self.calls}"
+        self.call_id = call_id_of(self.turn_id, attempt=self.attempt, number=self.calls)
         return self.call_id
 
     def call_ends(self, said: Completed | CallFailed, now: float, *, was_chosen: bool) -> None:

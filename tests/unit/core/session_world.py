@@ -24,6 +24,7 @@ from openclaw_actors.core.effects import (
     RunCommand,
     StartTurnClock,
     SummariseHistory,
+    TakeUp,
     TellChannel,
     TellRouter,
     TryAgainLater,
@@ -37,6 +38,7 @@ from openclaw_actors.core.records import (
     TurnEnded,
     UserSaid,
     event_of,
+    turn_id_of,
 )
 from openclaw_actors.core.session import SessionCore
 from openclaw_actors.messages import (
@@ -47,6 +49,7 @@ from openclaw_actors.messages import (
     Completed,
     DecideApproval,
     Deliver,
+    ModelDelta,
     Refused,
     Settled,
     StopOutcome,
@@ -186,15 +189,26 @@ class World:
 
     def model_says(self, text: str) -> None:
         assert self.call is not None
-        self.do(self.core.model_said(self.call.call_id, text, self.now))
+        self.hears(ModelDelta(call_id=self.call.call_id, text=text))
+
+    def hears(self, message: ModelDelta | Completed | CallFailed) -> None:
+        """The session hears the model, in the way of its actor."""
+        kept = self.core.early.hear(message, most_chars=self.limits.max_answer_chars)
+        if kept is not None:
+            self.do(kept)
+        elif isinstance(message, ModelDelta):
+            self.do(self.core.model_said(message.call_id, message.text, self.now))
+        elif isinstance(message, Completed):
+            self.do(self.core.model_done(message, self.now))
+        else:
+            self.do(self.core.model_failed(message, self.now))
 
     def model_answers(self, text: str, *tools: str, by: str = "") -> None:
         assert self.call is not None
         call, self.call = self.call, None
         calls = tuple(ToolCall(call_id=f"{call.call_id}-{name}", name=name, arguments="{}") for name in tools)
         usage = Usage(input_tokens=1, output_tokens=2)
-        done = Completed(call_id=call.call_id, text=text, usage=usage, tool_calls=calls, model=by)
-        self.do(self.core.model_done(done, self.now))
+        self.hears(Completed(call_id=call.call_id, text=text, usage=usage, tool_calls=calls, model=by))
 
     def summary_comes(self, text: str = "the summary") -> None:
         assert self.summary is not None
@@ -222,7 +236,7 @@ class World:
         failed = CallFailed(
             call_id=call.call_id, code=code, text="no", streamed=True, usage=Usage(), model_seconds=0.0
         )
-        self.do(self.core.model_failed(failed, self.now))
+        self.hears(failed)
 
     def tool_ends(self) -> None:
         tool = self.tools.popleft()
@@ -296,8 +310,18 @@ class World:
                 pass
             case CallModel():
                 assert self.call is None, "two model calls at a time"
-                assert f"{self.stored().open[0].attempt}/" in effect.call_id, "asked before it was recorded"
+                if effect.question is None:
+                    attempt = self.stored().open[0].attempt
+                    assert f"{attempt}/" in effect.call_id, "asked before it was recorded"
+                else:
+                    assert self.write is not None, "asked beside no record"
+                    said = [each for each in self.write.records if isinstance(each, UserSaid)]
+                    assert said[0].text == effect.question
+                    assert not self.stored().open, "another message comes first"
                 self.call = effect
+            case TakeUp():
+                for message in effect.heard:
+                    self.hears(message)
             case SummariseHistory():
                 assert self.summary is None, "two summaries at a time"
                 assert effect.turns == tuple(self.stored().window[: len(effect.turns)])
@@ -332,6 +356,11 @@ class World:
                 self.commands.append(effect)
 
     def _heard(self, event: object) -> None:
+        if isinstance(event, AssistantChunk):
+            running = self.stored().open[0]
+            assert (turn_id_of(running.message_id), running.attempt) == (event.turn_id, event.attempt), (
+                "nobody's"
+            )
         if hasattr(event, "seq"):
             assert event in [event_of(record) for record in self.journal], "told before it was stored"
         self.said.append(event)
