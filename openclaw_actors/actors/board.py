@@ -62,6 +62,10 @@ class Region(MutableMapping[str, float]):
             self._places[key] = at // _WORD
             self._read += _size(length)
 
+    def knows(self, key: str) -> bool:
+        """Whether the series was found, or begun, by this process."""
+        return key in self._places
+
     def __getitem__(self, key: str) -> float:
         place = self._places.get(key)
         return 0.0 if place is None else self._numbers[place]
@@ -133,6 +137,13 @@ class Board:
         """All numbers of all services as they are now."""
         return {key: value for name in _NAMES for key, value in self.region(name).items()}
 
+    def follows(self) -> bool:
+        """Whether anybody follows the tree: every session asks it all the time, so it looks for it once only."""
+        region = self._regions.get("http")
+        if region is None or not region.knows(FOLLOWERS):
+            region = self.region("http")
+        return region[FOLLOWERS] > 0
+
 
 _installed: Board | None = None
 
@@ -158,4 +169,4 @@ def counters_of(name: str) -> MutableMapping[str, float]:
 
 def tree_is_followed() -> bool:
     """Whether anybody follows the tree of actors, so that what changes in it is worth telling."""
-    return _installed is not None and _installed.region("http")[FOLLOWERS] > 0
+    return _installed is not None and _installed.follows()

@@ -1,6 +1,7 @@
 """ModelActor: the only process that calls the provider and holds its key. The shell around `providers.ModelPool`.
 
-Each call is a task. What a provider says in one tick of the loop travels as one message.
+Each call is a task. What a provider says in one tick of the loop is one piece, and pieces travel at a frame's pace:
+every message wakes a session's process, and nobody sees the difference.
 """
 
 from __future__ import annotations
@@ -49,6 +50,10 @@ __all__ = ["ModelActor"]
 logger = logging.getLogger(__name__)
 
 _CLOSE_S = 1.0
+_PACE_S = 0.005
+"""What an unfinished answer says waits so long for more."""
+_MOST_PIECES = 32
+"""Of a call that wait; what comes beyond them is added to the last one."""
 _LOOK_EVERY_S = 1.0
 _PROBE_S = 60.0
 
@@ -56,13 +61,15 @@ _PROBE_S = 60.0
 class _Call:
     """One call under way: whose it is, and what of its answer has not been sent on yet."""
 
-    __slots__ = ("asker", "chars", "flush_due", "pieces", "request", "said_at", "task")
+    __slots__ = ("asker", "chars", "pieces", "request", "said_at", "task", "words")
 
     def __init__(self, request: Complete, asker: Address) -> None:
         self.request = request
         self.asker = asker
+        self.words: list[str] = []
+        """Of this tick."""
         self.pieces: list[str] = []
-        self.flush_due = False
+        """Of the ticks before."""
         self.chars = 0
         """Of the answer so far."""
         self.said_at = time.monotonic()
@@ -72,6 +79,14 @@ class _Call:
     @property
     def call_id(self) -> str:
         return self.request.call_id
+
+    def tick_ends(self) -> None:
+        """What was said in this tick is a piece."""
+        words, self.words = "".join(self.words), []
+        if len(self.pieces) < _MOST_PIECES:
+            self.pieces.append(words)
+        else:
+            self.pieces[-1] += words
 
 
 class ModelActor(AsyncActor):
@@ -87,6 +102,8 @@ class ModelActor(AsyncActor):
         """Settings and secrets of the pool."""
         self._ledger: ModelLedger | None = None
         self._calls: dict[tuple[str, str], _Call] = {}
+        self._speaking: list[_Call] = []
+        """Calls of which something waits to be sent; a timer is set while there are any."""
         self._looks = False
         self._probing = False
 
@@ -296,17 +313,30 @@ class ModelActor(AsyncActor):
                 )
 
     def _said(self, call: _Call, text: str) -> None:
-        call.pieces.append(text)
+        call.words.append(text)
         call.chars += len(text)
-        if not call.flush_due:
-            call.flush_due = True
-            self.call_at_tick_end(self._flush, call)
+        if len(call.words) == 1:
+            self.call_at_tick_end(self._tick_ends, call)
+
+    def _tick_ends(self, call: _Call) -> None:
+        if not call.words:
+            return  # its answer was complete in this tick
+        call.tick_ends()
+        if not self._speaking:
+            self.call_later(_PACE_S, self._send_pieces)
+        self._speaking.append(call)
+
+    def _send_pieces(self) -> None:
+        speaking, self._speaking = self._speaking, []
+        for call in speaking:
+            self._flush(call)
 
     def _flush(self, call: _Call) -> None:
-        call.flush_due = False
-        if call.pieces:
-            text, call.pieces = "".join(call.pieces), []
-            self._send_piece(call, text)
+        if call.words:
+            call.tick_ends()
+        pieces, call.pieces = call.pieces, []
+        for piece in pieces:
+            self._send_piece(call, piece)
 
     def _send_piece(self, call: _Call, text: str) -> None:
         call.said_at = time.monotonic()

@@ -133,13 +133,10 @@ class Hub:
         if not link.dirty:
             link.dirty = True
             self._dirty.append(link)
-            self._plan_flush()
+            if not self._flush_planned and not self._flushed_by_owner:
+                self._flush_planned = True
+                self.loop.call_soon(self._planned_flush)
         return True
-
-    def _plan_flush(self) -> None:
-        if not self._flush_planned and not self._flushed_by_owner:
-            self._flush_planned = True
-            self.loop.call_soon(self._planned_flush)
 
     def _planned_flush(self) -> None:
         self._flush_planned = False
