@@ -7,18 +7,20 @@ __all__ = ["Chat", "command", "history_path"]
 import asyncio
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from openclaw_actors.cli.chat_sessions import OwnSessions
 from openclaw_actors.cli.common import Invocation, common_options, pass_invocation, paths_of
 from openclaw_actors.cli.plain import is_text
 from openclaw_actors.core.commands import parse_command
+from openclaw_actors.errors import OpenClawError
 
 if TYPE_CHECKING:
-    from openclaw_actors.cli.conversation import Effect
+    from openclaw_actors.cli.effects import Effect
     from openclaw_actors.config import Loaded
 
 DEFAULT_SESSION = "main"
@@ -32,15 +34,36 @@ HELP = """\
 /status        what the conversation does now
 /stop [all]    end the running turn; with `all` also what waits behind it
 /approve [ID]  let the tool run that asks; /deny refuses
-/session ID    go to another conversation
+/tool [N]      a tool call whole, with its result; the newest without N
+/resend [N]    send again what was not taken: all of it, or the Nth
+/sessions [W]  your conversations, or those with W in their name
+/switch N      go to one of them; a name goes to any, also to a new one
 /help          this
 /quit          leave; Ctrl-D does too
 The gateway itself heeds /new, /undo, /branch, /model, /queue and /usage, in every channel.
-Ctrl-C ends the running turn, or leaves if there is none. Up and Down bring back what was entered before; Alt-Enter
-begins a new line. Text that starts with // is sent with one slash."""
+Ctrl-C ends the running turn, or leaves if there is none. Up and Down bring back what was entered before, Ctrl-R
+searches it; Tab completes commands and names; Alt-Enter begins a new line. Text that starts with // is sent with
+one slash."""
 
-OURS = frozenset(("/help", "/quit", "/exit", "/status", "/stop", "/approve", "/deny", "/session"))
+OURS = frozenset(
+    (
+        "/help",
+        "/quit",
+        "/exit",
+        "/status",
+        "/stop",
+        "/approve",
+        "/deny",
+        "/tool",
+        "/resend",
+        "/sessions",
+        "/switch",
+        "/session",
+    )
+)
 """Commands that are heeded here, and never reach the gateway as text."""
+
+_SHORT_TEXT = 40
 
 SENT_AS_TEXT = ("/demo",)
 """Commands of the demo provider: the model reads them, not we."""
@@ -88,6 +111,8 @@ class Chat:
         self.changed = asyncio.Event()
         """Set at every effect; whoever waits clears it."""
         self.leaving = False
+        self.sessions = OwnSessions(loaded)
+        self._asking: asyncio.Task[None] | None = None
         self._switched = asyncio.Event()
         self._begin(session)
 
@@ -125,7 +150,7 @@ class Chat:
                 await asyncio.gather(link, switched, return_exceptions=True)
 
     def _show(self, effect: Effect) -> None:
-        from openclaw_actors.cli.conversation import ApprovalAsked, Noticed, TurnEnded
+        from openclaw_actors.cli.effects import ApprovalAsked, Noticed, TurnEnded
 
         if isinstance(effect, ApprovalAsked):
             self._approvals.append(effect.approval_id)
@@ -161,14 +186,19 @@ class Chat:
             self.transcript.failed = True
             return ""
         if text.startswith("//"):
-            return self._link.say(text[1:])
+            return self._say(text[1:])
         name, _, rest = text.strip().partition(" ")
         if name in ("/approve", "/deny") and (rest or not self._approvals):
-            return self._link.say(text)  # which of them is meant, or that none waits, the gateway knows
+            return self._say(text)  # which of them is meant, or that none waits, the gateway knows
         if not name.startswith("/") or name in SENT_AS_TEXT or _is_for_gateway(name, text):
-            return self._link.say(text)
+            return self._say(text)
         self._obey(name, rest.strip())
         return ""
+
+    def _say(self, text: str) -> str:
+        if not self._connected:
+            self.remark("(not connected; this goes out when the connection stands)")
+        return self._link.say(text)
 
     def _obey(self, name: str, rest: str) -> None:
         match name:
@@ -182,27 +212,94 @@ class Chat:
                 self._stop(queue=rest == "all")
             case "/approve" | "/deny":
                 self._decide(approved=name == "/approve")
-            case "/session" if not (rest.isprintable() and 1 <= len(rest) <= MAX_SESSION_ID):
+            case "/tool":
+                self.remark(self.transcript.tools.show(rest))
+            case "/resend":
+                self._resend(rest)
+            case "/sessions":
+                self._ask(self._show_sessions(rest))
+            case "/session" | "/switch" if not (rest.isprintable() and 1 <= len(rest) <= MAX_SESSION_ID):
                 self.remark(
-                    f"/session needs the id of a conversation: 1 to {MAX_SESSION_ID} printable characters"
+                    f"{name} needs the name of a conversation: 1 to {MAX_SESSION_ID} printable characters"
                 )
-            case "/session":
-                self.say_what_is_lost()
-                self._begin(rest)
-                self._switched.set()
-                self.remark(f"(conversation {rest})")
+            case "/session" | "/switch":
+                self._switch(self.sessions.named(rest) if name == "/switch" else rest)
             case _:
                 text = f"{name} is no command; /help lists them. To send it as text, write /{name}"
                 self.remark(text)
+
+    def _switch(self, session: str) -> None:
+        if session == self.conversation.session:
+            self.remark(f"(this is conversation {session})")
+            return
+        self.say_what_is_lost()
+        self._begin(session)
+        self._switched.set()
+        self.remark(f"(conversation {session})")
+
+    def _resend(self, number: str) -> None:
+        refused = self.conversation.refused
+        if number and not (number.isascii() and number.isdigit() and 1 <= int(number[:9]) <= len(refused)):
+            self.remark(
+                f"/resend needs a number of 1 to {len(refused)}: {number!r} is none; /status lists them"
+            )
+            return
+        wanted = [refused[int(number) - 1]] if number else [each for each in refused if each.again]
+        if not wanted:
+            self.remark(
+                "(every message was taken)" if not refused else "(what was refused would be refused again)"
+            )
+        elif not self._connected:
+            self.remark("(not connected; nothing can be sent now)")
+        for message in wanted if self._connected else ():
+            self._link.perform(self.conversation.say_again(message))
+
+    async def learn_names(self) -> None:
+        """For completion; without an answer there is none, and nothing is said of it."""
+        try:
+            await self.sessions.refresh()
+        except OpenClawError:
+            return
+
+    async def _show_sessions(self, word: str) -> None:
+        self.remark(await self.sessions.show(word, self.conversation.session))
+
+    def _ask(self, asking: Coroutine[Any, Any, None]) -> None:
+        """Ask the gateway something beside the conversation; one question at a time."""
+        if self._asking is not None and not self._asking.done():
+            asking.close()
+            self.remark("(the gateway has not answered the last question yet)")
+            return
+        self._asking = asyncio.create_task(self._answered(asking))
+
+    async def _answered(self, asking: Coroutine[Any, Any, None]) -> None:
+        try:
+            await asking
+        except OpenClawError as error:
+            self.remark(f"Error: {error}")
+        finally:
+            self.changed.set()
+
+    @property
+    def asks(self) -> bool:
+        """Whether the gateway has not answered something that is no message."""
+        return self._asking is not None and not self._asking.done()
 
     def _status(self) -> str:
         conversation = self.conversation
         doing = "an answer is running" if conversation.answering else "nothing is running"
         connection = "connected" if self._connected else "not connected"
-        return (
+        fates = [f"  {_short(text)}: {fate}" for text, fate in conversation.fates]
+        refused = [
+            f"  {number}  {_short(each.text)}: not taken ({each.code})"
+            + (f"; /resend {number} sends it again" if each.again else "")
+            for number, each in enumerate(conversation.refused, start=1)
+        ]
+        head = (
             f"conversation {conversation.session}: {connection}, {doing}, "
             f"{conversation.waiting} of your messages without an answer"
         )
+        return "\n".join([head, *fates, *refused])
 
     def _stop(self, *, queue: bool) -> None:
         if not self._connected:
@@ -231,6 +328,11 @@ class Chat:
             self._stop(queue=False)
             return False
         return True
+
+
+def _short(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= _SHORT_TEXT else line[: _SHORT_TEXT - 1] + "…"
 
 
 def history_path(loaded: Loaded) -> Path:

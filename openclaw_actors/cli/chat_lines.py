@@ -82,7 +82,7 @@ async def _converse(chat: Chat) -> None:
 
 async def _until_answered(chat: Chat) -> None:
     """Wait for the answers: the next message must not meet a full queue. A tool that asks is answered by a line."""
-    while chat.conversation.waiting and not chat.asked:
+    while (chat.conversation.waiting and not chat.asked) or chat.asks:
         chat.changed.clear()
         await chat.changed.wait()
 

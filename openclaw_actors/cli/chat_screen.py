@@ -19,9 +19,11 @@ from prompt_toolkit.output import Output, create_output
 from prompt_toolkit.output.vt100 import Vt100_Output
 from prompt_toolkit.utils import get_cwidth
 
-from openclaw_actors.cli.chat import Chat, history_path
+from openclaw_actors.cli.chat import OURS, SENT_AS_TEXT, Chat, history_path
+from openclaw_actors.cli.chat_completion import ChatCompleter
 from openclaw_actors.cli.chat_history import KeptHistory
 from openclaw_actors.cli.plain import clean
+from openclaw_actors.core.commands import command_names
 
 if TYPE_CHECKING:
     from openclaw_actors.config import Loaded
@@ -51,6 +53,7 @@ class Screen:
             enable_suspend=True,
             prompt_continuation=BELOW_PROMPT,
             output=_output(),
+            complete_while_typing=False,
         )
 
     def _message(self) -> FormattedText:
@@ -133,6 +136,8 @@ async def run(loaded: Loaded, session: str) -> int:
     screen = Screen(KeptHistory(history_path(loaded)))
     chat = Chat(loaded, session, write=screen.write, remark=screen.remark)
     _bind_keys(screen, chat)
+    commands = {*OURS, *SENT_AS_TEXT, *(f"/{name}" for name in command_names())}
+    screen.session.completer = ChatCompleter(commands, lambda: chat.sessions.names)
     connection = asyncio.create_task(chat.run())
     connected = asyncio.create_task(chat.connected.wait())
     tasks: list[asyncio.Task[Any]] = [connection, connected]
@@ -142,7 +147,7 @@ async def run(loaded: Loaded, session: str) -> int:
             connection.result()
         screen.remark(f"conversation {session}; /help shows what can be done here")
         conversing = asyncio.create_task(_converse(screen))
-        tasks.append(conversing)
+        tasks += [conversing, asyncio.create_task(chat.learn_names())]
         await asyncio.wait({connection, conversing}, return_when=asyncio.FIRST_COMPLETED)
         if connection.done():
             connection.result()

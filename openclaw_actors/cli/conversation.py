@@ -6,135 +6,52 @@ ours is sent again, under its id, until the gateway has said that it has it.
 
 from __future__ import annotations
 
-__all__ = [
-    "AnswerRestarted",
-    "AnswerText",
-    "ApprovalAsked",
-    "Conversation",
-    "Effect",
-    "Frame",
-    "MessageTaken",
-    "Noticed",
-    "Refused",
-    "Seen",
-    "ToolBegan",
-    "ToolEnded",
-    "TurnEnded",
-]
+__all__ = ["Conversation", "RefusedMessage"]
 
 import uuid
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any
+
+from openclaw_actors.cli.effects import (
+    AnswerBegan,
+    AnswerRestarted,
+    AnswerText,
+    ApprovalAsked,
+    Effect,
+    Event,
+    Frame,
+    MessageTaken,
+    Noticed,
+    Refused,
+    Seen,
+    ToolBegan,
+    ToolEnded,
+    TurnEnded,
+)
 
 REMEMBERED_TURNS = 1_024
 """So many ended messages are remembered, to know a repetition when it comes."""
 
-Event: TypeAlias = Mapping[str, Any]
+REMEMBERED_REFUSALS = 64
+
+_CONFLICT = "message_id_conflict"
+_TRY_AGAIN = frozenset(("busy", "rate_limited", "not_accepted", "draining", "persistence_failed", _CONFLICT))
+"""Refusals that say nothing against the message itself."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Frame:
-    """Send this object to the gateway."""
-
-    body: dict[str, Any]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Seen:
-    """An event that was not seen before, as it came."""
-
-    event: Event
-
-
-@dataclass(frozen=True, kw_only=True)
-class MessageTaken:
-    """A message stands in the journal."""
-
-    message_id: str
-    text: str
-    queued: int
-    mine: bool
-
-
-@dataclass(frozen=True, kw_only=True)
-class AnswerText:
-    """The running answer goes on with this text."""
+@dataclass(frozen=True, slots=True)
+class RefusedMessage:
+    """A message of ours that the gateway did not take."""
 
     text: str
-    mine: bool
-
-
-@dataclass(frozen=True, kw_only=True)
-class AnswerRestarted:
-    """What was shown of the running answer is void."""
-
-    mine: bool
-
-
-@dataclass(frozen=True, kw_only=True)
-class ToolBegan:
-    name: str
-    arguments: str
-    mine: bool
-
-
-@dataclass(frozen=True, kw_only=True)
-class ToolEnded:
-    name: str
-    status: str
-    mine: bool
-
-
-@dataclass(frozen=True, kw_only=True)
-class ApprovalAsked:
-    approval_id: str
-    name: str
-    arguments: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class TurnEnded:
-    """A turn is over. `rest` completes what was shown, unless `replaces`: then it is the whole answer."""
-
-    message_id: str
-    status: str
-    rest: str
-    replaces: bool
-    text: str
-    code: str | None
-    mine: bool
-
-
-@dataclass(frozen=True, kw_only=True)
-class Noticed:
     code: str
-    text: str
 
-
-@dataclass(frozen=True, kw_only=True)
-class Refused:
-    """The gateway says no; with `message_id`, that message of ours was not taken."""
-
-    code: str
-    text: str
-    message_id: str | None
-
-
-Effect: TypeAlias = (
-    Frame
-    | Seen
-    | MessageTaken
-    | AnswerText
-    | AnswerRestarted
-    | ToolBegan
-    | ToolEnded
-    | ApprovalAsked
-    | TurnEnded
-    | Noticed
-    | Refused
-)
+    @property
+    def again(self) -> bool:
+        """Whether it is worth being sent again."""
+        return self.code in _TRY_AGAIN
 
 
 @dataclass(slots=True)
@@ -143,6 +60,8 @@ class _Mine:
 
     text: str
     taken: bool = False
+    queued: int = 0
+    """How many were before it when it was taken."""
     repeated: bool = False
     """The gateway answered a repetition of it: its events may come out of order."""
 
@@ -173,6 +92,7 @@ class Conversation:
     _connections: int = 0
     _connected: bool = False
     _mine: dict[str, _Mine] = field(default_factory=dict)
+    _refusals: OrderedDict[str, RefusedMessage] = field(default_factory=OrderedDict)
     _ended: OrderedDict[str, None] = field(default_factory=OrderedDict)
     _running: _Running | None = None
     _message_of_turn: OrderedDict[str, str] = field(default_factory=OrderedDict)
@@ -185,6 +105,20 @@ class Conversation:
         self._mine[message_id] = _Mine(text)
         return message_id, [self._message(message_id)] if self._connected else []
 
+    @property
+    def refused(self) -> Sequence[RefusedMessage]:
+        """Messages of ours that were not taken, oldest first; not all of very many."""
+        return tuple(self._refusals.values())
+
+    def say_again(self, message: RefusedMessage) -> list[Effect]:
+        """Send one of `refused` again: under its id, so that it cannot be answered twice, unless that is spent."""
+        message_id = next(each for each, known in self._refusals.items() if known is message)
+        del self._refusals[message_id]
+        if message.code == _CONFLICT:
+            message_id = self.new_id()
+        self._mine[message_id] = _Mine(message.text)
+        return [self._message(message_id)] if self._connected else []
+
     def stop(self, *, queue: bool = False) -> list[Effect]:
         """End the running turn; with `queue` also what waits."""
         return self._if_connected({"type": "stop", "sessionId": self.session, "queue": queue})
@@ -196,6 +130,17 @@ class Conversation:
 
     def _if_connected(self, body: dict[str, Any]) -> list[Effect]:
         return [Frame(body=body)] if self._connected else []
+
+    @property
+    def fates(self) -> list[tuple[str, str]]:
+        """Messages of ours without an answer, oldest first, and what has become of each."""
+        return [(mine.text, self._fate(message_id, mine)) for message_id, mine in self._mine.items()]
+
+    def _fate(self, message_id: str, mine: _Mine) -> str:
+        if not mine.taken:
+            return "on its way" if self._connected else "goes out when the connection stands"
+        running = self._running is not None and self._message_of_turn.get(self._running.turn_id)
+        return "is being answered" if running == message_id else "waits for its turn"
 
     @property
     def waiting(self) -> int:
@@ -245,9 +190,14 @@ class Conversation:
     def abandon(self, code: str, text: str) -> list[Effect]:
         """Give up what the gateway has not taken, since it will not take it however often it is sent."""
         lost = [message_id for message_id, mine in self._mine.items() if not mine.taken]
-        for message_id in lost:
-            del self._mine[message_id]
-        return [Refused(code=code, text=text, message_id=message_id) for message_id in lost]
+        return [self._not_taken(message_id, code, text) for message_id in lost]
+
+    def _not_taken(self, message_id: str, code: str, text: str) -> Refused:
+        refused = RefusedMessage(self._mine.pop(message_id).text, code)
+        self._refusals[message_id] = refused
+        while len(self._refusals) > REMEMBERED_REFUSALS:
+            self._refusals.popitem(last=False)
+        return Refused(code=code, text=text, message_id=message_id, again=refused.again)
 
     def _message(self, message_id: str) -> Frame:
         body = {
@@ -304,6 +254,8 @@ class Conversation:
             if not event.get("duplicate"):
                 self._advance(event)
             return []
+        if (refused := self._refusals.pop(message_id, None)) is not None:
+            self._mine[message_id] = _Mine(refused.text)  # it was on its way all the same
         mine = self._mine.get(message_id)
         first = not (mine.taken if mine else self._known(event))
         if event.get("duplicate"):
@@ -316,6 +268,7 @@ class Conversation:
             self._advance(event)
         if mine is not None:
             mine.taken = True
+            mine.queued = event.get("queued", 0)
         if not first:
             return []
         taken = MessageTaken(
@@ -327,7 +280,10 @@ class Conversation:
         self._remember(self._message_of_turn, event["turnId"], event["messageId"])
         if event["messageId"] in self._ended:
             return []
-        return self._attempt(event["turnId"], event["attempt"])
+        mine = self._mine.get(event["messageId"])
+        waited = mine is not None and mine.queued and event["attempt"] == 1
+        began: list[Effect] = [AnswerBegan(text=mine.text)] if mine is not None and waited else []
+        return [*began, *self._attempt(event["turnId"], event["attempt"])]
 
     def _attempt(self, turn_id: str, attempt: int) -> list[Effect]:
         """Turn to the attempt that an event speaks of."""
@@ -354,11 +310,24 @@ class Conversation:
 
     def _tool_began(self, event: Event) -> list[Effect]:
         return [
-            ToolBegan(name=event["name"], arguments=event["arguments"], mine=self._is_mine(event["turnId"]))
+            ToolBegan(
+                call_id=event["callId"],
+                name=event["name"],
+                arguments=event["arguments"],
+                mine=self._is_mine(event["turnId"]),
+            )
         ]
 
     def _tool_ended(self, event: Event) -> list[Effect]:
-        return [ToolEnded(name=event["name"], status=event["status"], mine=self._is_mine(event["turnId"]))]
+        return [
+            ToolEnded(
+                call_id=event["callId"],
+                name=event["name"],
+                status=event["status"],
+                text=event.get("text", ""),
+                mine=self._is_mine(event["turnId"]),
+            )
+        ]
 
     def _approval_asked(self, event: Event) -> list[Effect]:
         return [
@@ -400,10 +369,13 @@ class Conversation:
         return running.shown
 
     def _refused(self, event: Event) -> list[Effect]:
-        message_id = event.get("messageId")
-        if message_id is not None:
-            self._mine.pop(message_id, None)
-        return [Seen(event=event), Refused(code=event["code"], text=event["text"], message_id=message_id)]
+        message_id, code, text = event.get("messageId"), event["code"], event["text"]
+        mine = None if message_id is None else self._mine.get(message_id)
+        if message_id is None or mine is None:
+            return [Seen(event=event), Refused(code=code, text=text, message_id=message_id)]
+        if mine.taken:  # and given up: the end of its turn follows
+            return [Seen(event=event), Noticed(code=code, text=text)]
+        return [Seen(event=event), self._not_taken(message_id, code, text)]
 
     def _is_mine(self, turn_id: str) -> bool:
         return self._message_of_turn.get(turn_id, "") in self._mine

@@ -20,7 +20,8 @@ from websockets.typing import Subprotocol
 from openclaw_actors.actors.answering import reachable
 from openclaw_actors.actors.rundir import read_record
 from openclaw_actors.cli.common import paths_of
-from openclaw_actors.cli.conversation import Conversation, Effect, Frame
+from openclaw_actors.cli.conversation import Conversation
+from openclaw_actors.cli.effects import Effect, Frame
 from openclaw_actors.core.backoff import Backoff
 from openclaw_actors.errors import NotRunning, OpenClawError
 

@@ -16,7 +16,7 @@ from openclaw_actors.cli.common import Invocation, Seconds, common_options, json
 from openclaw_actors.cli.plain import clean, is_text
 
 if TYPE_CHECKING:
-    from openclaw_actors.cli.conversation import Effect, TurnEnded
+    from openclaw_actors.cli.effects import Effect, TurnEnded
 
 DEFAULT_SESSION = "main"
 DEFAULT_TIMEOUT_S = 900.0
@@ -80,7 +80,7 @@ class Answer:
 
     def show(self, effect: Effect) -> None:
         """Print what an effect shows."""
-        from openclaw_actors.cli.conversation import (
+        from openclaw_actors.cli.effects import (
             AnswerRestarted,
             AnswerText,
             Noticed,
@@ -88,7 +88,7 @@ class Answer:
             Seen,
             ToolBegan,
         )
-        from openclaw_actors.cli.conversation import (
+        from openclaw_actors.cli.effects import (
             TurnEnded as Ended,
         )
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 __all__ = ["Transcript"]
 
-from openclaw_actors.cli.conversation import (
+from openclaw_actors.cli.effects import (
+    AnswerBegan,
     AnswerRestarted,
     AnswerText,
     ApprovalAsked,
@@ -17,8 +18,7 @@ from openclaw_actors.cli.conversation import (
     TurnEnded,
 )
 from openclaw_actors.cli.plain import clean
-
-ARGUMENTS_SHOWN = 200
+from openclaw_actors.cli.tool_log import ToolLog, shortened
 
 
 class Transcript:
@@ -26,6 +26,7 @@ class Transcript:
 
     def __init__(self) -> None:
         self._at_line_start = True
+        self.tools = ToolLog()
         self.failed = False
         """Whether a message of ours was refused or its turn did not complete."""
 
@@ -40,16 +41,16 @@ class Transcript:
                 return self.line(f"(somebody else) {effect.text}")
             case MessageTaken() if effect.queued:
                 return self.line(f"(waits behind {effect.queued})")
+            case AnswerBegan():
+                return self.line(f"(answers: {shortened(effect.text)})")
             case AnswerText():
                 return self._put(clean(effect.text))
             case AnswerRestarted():
                 return self.line("(the answer was interrupted and starts again)")
-            case ToolBegan():
-                return self.line(f"[{effect.name} {_shortened(effect.arguments)}]")
-            case ToolEnded() if effect.status not in ("ok", "completed"):
-                return self.line(f"[{effect.name}: {effect.status}]")
+            case ToolBegan() | ToolEnded():
+                return self._tool(effect)
             case ApprovalAsked():
-                asked = f"{effect.name} {_shortened(effect.arguments)}"
+                asked = f"{effect.name} {shortened(effect.arguments)}"
                 return self.line(f"May this run? {asked}   (/approve or /deny {effect.approval_id})")
             case TurnEnded():
                 return self._turn_ended(effect)
@@ -59,8 +60,13 @@ class Transcript:
                 return self.line(f"({effect.text})")
             case Refused():
                 self.failed = self.failed or effect.message_id is not None
-                return self.line(f"Error: {effect.text}")
+                again = "   (/resend sends it again)" if effect.again else ""
+                return self.line(f"Error: {effect.text}{again}")
         return ""
+
+    def _tool(self, effect: ToolBegan | ToolEnded) -> str:
+        line = self.tools.began(effect) if isinstance(effect, ToolBegan) else self.tools.ended(effect)
+        return self.line(line) if line else ""
 
     def _turn_ended(self, ended: TurnEnded) -> str:
         text = self.line("(the whole answer:)") if ended.replaces else ""
@@ -76,8 +82,3 @@ class Transcript:
         if text:
             self._at_line_start = text.endswith("\n")
         return text
-
-
-def _shortened(arguments: str) -> str:
-    text = " ".join(arguments.split())
-    return text if len(text) <= ARGUMENTS_SHOWN else text[: ARGUMENTS_SHOWN - 1] + "…"

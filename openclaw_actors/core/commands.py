@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
-__all__ = ["BUSY_MODES", "BusyMode", "Command", "help_text", "parse_command", "stops"]
+__all__ = ["BUSY_MODES", "BusyMode", "Command", "command_names", "help_text", "parse_command", "stops"]
 
 BusyMode: TypeAlias = Literal["queue", "collect", "interrupt", "steer"]
 BUSY_MODES: tuple[BusyMode, ...] = get_args(BusyMode)
@@ -69,6 +69,11 @@ def stops(text: str) -> bool:
     """Whether a message asks for the running turn to be ended at once."""
     command = parse_command(text) if len(text) < 100 else None
     return command is not None and command.ends_turn
+
+
+def command_names() -> tuple[str, ...]:
+    """Without their slashes."""
+    return tuple(_HELP)
 
 
 def help_text() -> str:

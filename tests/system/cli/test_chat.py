@@ -220,13 +220,13 @@ def test_who_leaves_before_a_message_was_taken_is_told(gateway: Gateway) -> None
 def test_commands(gateway: Gateway) -> None:
     with chat(gateway) as terminal:
         terminal.enter("/help")
-        at = terminal.wait_for("/session ID")
+        at = terminal.wait_for("/switch N")
         terminal.enter("/nonsense")
         at = terminal.wait_for("/nonsense is no command", after=at)
         terminal.enter("/session")
-        at = terminal.wait_for("/session needs the id", after=at)
+        at = terminal.wait_for("/session needs the name", after=at)
         terminal.enter("/session " + "x" * 129)
-        at = terminal.wait_for("/session needs the id", after=at)
+        at = terminal.wait_for("/session needs the name", after=at)
         terminal.enter("//slash")
         at = terminal.wait_for("echo: /slash", after=at)
         terminal.enter("/session other")

@@ -7,13 +7,15 @@ from typing import Any
 
 import pytest
 
-from openclaw_actors.cli.conversation import (
+from openclaw_actors.cli.conversation import REMEMBERED_REFUSALS, Conversation
+from openclaw_actors.cli.effects import (
+    AnswerBegan,
     AnswerRestarted,
     AnswerText,
-    Conversation,
     Effect,
     Frame,
     MessageTaken,
+    Noticed,
     Refused,
     TurnEnded,
 )
@@ -234,3 +236,125 @@ def test_overlapping_chunks_are_shown_once() -> None:
     for offset, text in ((0, "abc"), (0, "abcde"), (3, "defg"), (9, "gap"), (7, "h")):
         effects += client.received({**chunk, "offset": offset, "text": text})
     assert "".join(each.text for each in effects if isinstance(each, AnswerText)) == "abcdefgh"
+
+
+# What is refused
+
+
+def error(code: str, message_id: str | None = None) -> dict[str, Any]:
+    return {"type": "error", "sessionId": "s", "code": code, "text": "no", "messageId": message_id}
+
+
+def talking() -> Conversation:
+    numbers = itertools.count(1)
+    conversation = Conversation("s", new_id=lambda: f"id{next(numbers)}")
+    conversation.connected()
+    return conversation
+
+
+def frames(effects: list[Effect]) -> list[tuple[str, str]]:
+    return [(each.body["messageId"], each.body["text"]) for each in effects if isinstance(each, Frame)]
+
+
+def test_what_was_refused_is_sent_again_under_its_id() -> None:
+    conversation = talking()
+    conversation.say("hello")
+    (_, refused) = conversation.received(error("busy", "id1"))
+    assert refused == Refused(code="busy", text="no", message_id="id1", again=True)
+    assert (conversation.waiting, [each.text for each in conversation.refused]) == (0, ["hello"])
+    assert frames(conversation.say_again(conversation.refused[0])) == [("id1", "hello")]
+    assert (conversation.waiting, conversation.refused) == (1, ())
+
+
+def test_an_id_that_is_spent_is_replaced() -> None:
+    conversation = talking()
+    conversation.say("hello")
+    conversation.received(error("message_id_conflict", "id1"))
+    assert frames(conversation.say_again(conversation.refused[0])) == [("id2", "hello")]
+
+
+def test_what_is_wrong_with_the_message_itself_is_not_to_be_sent_again() -> None:
+    conversation = talking()
+    conversation.say("hello")
+    (_, refused) = conversation.received(error("bad_field", "id1"))
+    assert isinstance(refused, Refused)
+    assert not refused.again
+    assert [each.again for each in conversation.refused] == [False]
+
+
+def test_a_message_that_was_taken_and_is_given_up_keeps_its_end() -> None:
+    conversation = talking()
+    conversation.say("hello")
+    accepted = {"type": "message_accepted", "sessionId": "s", "seq": 1, "messageId": "id1", "text": "hello"}
+    conversation.received(accepted)
+    (_, noticed) = conversation.received(error("quarantined", "id1"))
+    assert isinstance(noticed, Noticed)
+    assert (conversation.waiting, conversation.refused) == (1, ())
+    done = {"type": "turn_done", "sessionId": "s", "seq": 2, "turnId": "t", "messageId": "id1"}
+    *_, ended = conversation.received({**done, "status": "failed", "text": "", "code": "quarantined"})
+    assert isinstance(ended, TurnEnded)
+    assert (ended.mine, ended.status, conversation.waiting) == (True, "failed", 0)
+
+
+def test_a_message_that_was_taken_after_all_is_not_refused_any_more() -> None:
+    conversation = talking()
+    conversation.say("hello")
+    conversation.received(error("not_accepted", "id1"))
+    accepted = {"type": "message_accepted", "sessionId": "s", "seq": 1, "messageId": "id1", "text": "hello"}
+    (_, taken) = conversation.received(accepted)
+    assert isinstance(taken, MessageTaken)
+    assert taken.mine
+    assert (conversation.waiting, conversation.refused) == (1, ())
+
+
+def test_an_error_that_names_no_message_of_ours_takes_none_away() -> None:
+    conversation = talking()
+    conversation.say("hello")
+    conversation.received(error("bad_json"))
+    conversation.received(error("busy", "somebody else's"))
+    assert (conversation.waiting, conversation.refused) == (1, ())
+
+
+def test_only_so_many_refusals_are_remembered() -> None:
+    conversation = talking()
+    for number in range(1, REMEMBERED_REFUSALS + 2):
+        conversation.say(f"text {number}")
+        conversation.received(error("busy", f"id{number}"))
+    assert (len(conversation.refused), conversation.refused[0].text) == (REMEMBERED_REFUSALS, "text 2")
+
+
+def test_what_has_become_of_each_message_can_be_seen() -> None:
+    conversation = talking()
+    for number in (1, 2, 3):
+        conversation.say(f"text {number}")
+    for number in (1, 2):
+        fields = {"seq": number, "messageId": f"id{number}", "text": f"text {number}", "queued": number - 1}
+        conversation.received({"type": "message_accepted", "sessionId": "s", **fields})
+    began = {"type": "turn_started", "sessionId": "s", "turnId": "t", "attempt": 1}
+    conversation.received({**began, "seq": 3, "messageId": "id1"})
+    assert conversation.fates == [
+        ("text 1", "is being answered"),
+        ("text 2", "waits for its turn"),
+        ("text 3", "on its way"),
+    ]
+    conversation.disconnected()
+    assert conversation.fates[2] == ("text 3", "goes out when the connection stands")
+
+
+def test_the_answer_to_what_had_to_wait_says_whose_it_is() -> None:
+    conversation = talking()
+    for number, queued in ((1, 0), (2, 1)):
+        conversation.say(f"text {number}")
+        fields = {"seq": number, "messageId": f"id{number}", "text": f"text {number}", "queued": queued}
+        conversation.received({"type": "message_accepted", "sessionId": "s", **fields})
+    began = {"type": "turn_started", "sessionId": "s", "attempt": 1}
+    first = conversation.received({**began, "seq": 3, "turnId": "t1", "messageId": "id1"})
+    second = conversation.received({**began, "seq": 4, "turnId": "t2", "messageId": "id2"})
+    again = conversation.received({**began, "seq": 5, "turnId": "t2", "messageId": "id2", "attempt": 2})
+    assert [
+        [each for each in effects if isinstance(each, AnswerBegan)] for effects in (first, second, again)
+    ] == [
+        [],
+        [AnswerBegan(text="text 2")],
+        [],
+    ]

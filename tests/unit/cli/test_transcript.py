@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from openclaw_actors.cli.conversation import AnswerText, MessageTaken, Noticed, Refused, ToolBegan, TurnEnded
+from openclaw_actors.cli.effects import AnswerText, MessageTaken, Noticed, Refused, ToolBegan, TurnEnded
 from openclaw_actors.cli.transcript import Transcript
 
 
@@ -37,12 +37,12 @@ def test_an_answer_that_was_not_streamed_is_shown_at_its_end() -> None:
 def test_what_stands_between_has_lines_of_its_own() -> None:
     text = read(
         AnswerText(text="let me see", mine=True),
-        ToolBegan(name="read_file", arguments='{"path":\n "a"}', mine=True),
+        ToolBegan(call_id="c", name="read_file", arguments='{"path":\n "a"}', mine=True),
         Noticed(code="draining", text="draining"),
         AnswerText(text="done", mine=True),
         turn_ended(),
     )
-    assert text == 'let me see\n[read_file {"path": "a"}]\n(draining)\ndone\n'
+    assert text == 'let me see\n[1 read_file {"path": "a"}]\n(draining)\ndone\n'
 
 
 def test_an_answer_that_differs_from_what_was_streamed_is_shown_whole() -> None:
