@@ -71,16 +71,21 @@ SENT_AS_TEXT = ("/demo",)
 
 @click.command("chat")
 @click.option("--session", default=DEFAULT_SESSION, show_default=True, metavar="ID", help="The conversation.")
+@click.option("--plain", is_flag=True, help="Show answers as they come, with their Markdown as text.")
 @common_options
 @pass_invocation
-def command(invocation: Invocation, *, session: str) -> None:
+def command(invocation: Invocation, *, session: str, plain: bool) -> None:
     """Hold a conversation. Without a terminal: a message a line in, the answers out."""
     loaded = invocation.find()
     if sys.stdin.isatty() and sys.stdout.isatty() and os.environ.get("TERM", "") not in DUMB_TERMINALS:
-        from openclaw_actors.cli.chat_screen import run
+        from openclaw_actors.cli import chat_screen
+
+        code = asyncio.run(chat_screen.run(loaded, session, plain=plain))
     else:
-        from openclaw_actors.cli.chat_lines import run
-    click.get_current_context().exit(asyncio.run(run(loaded, session)))
+        from openclaw_actors.cli import chat_lines
+
+        code = asyncio.run(chat_lines.run(loaded, session))
+    click.get_current_context().exit(code)
 
 
 def _is_for_gateway(name: str, text: str) -> bool:
@@ -93,15 +98,23 @@ class Chat:
     Args:
         loaded: the configuration: where the gateway is, and the token.
         session: the id of the conversation to begin with.
-        write: is given the text of the conversation, piece by piece.
+        write: is given the text of the conversation, piece by piece, and whether it is an answer's.
         remark: is given a line, or several, that is not part of it.
+        answer_begins: is told when what follows belongs to no answer before it.
     """
 
     def __init__(
-        self, loaded: Loaded, session: str, *, write: Callable[[str], None], remark: Callable[[str], None]
+        self,
+        loaded: Loaded,
+        session: str,
+        *,
+        write: Callable[[str, bool], None],
+        remark: Callable[[str], None],
+        answer_begins: Callable[[], None] = lambda: None,
     ) -> None:
         self._loaded = loaded
         self._write = write
+        self._answer_begins = answer_begins
         self.remark = remark
         self._stop_asked = False
         self._connected = False
@@ -150,7 +163,13 @@ class Chat:
                 await asyncio.gather(link, switched, return_exceptions=True)
 
     def _show(self, effect: Effect) -> None:
-        from openclaw_actors.cli.effects import ApprovalAsked, Noticed, TurnEnded
+        from openclaw_actors.cli.effects import (
+            AnswerRestarted,
+            AnswerText,
+            ApprovalAsked,
+            Noticed,
+            TurnEnded,
+        )
 
         if isinstance(effect, ApprovalAsked):
             self._approvals.append(effect.approval_id)
@@ -159,7 +178,11 @@ class Chat:
             self._approvals.clear()
         elif isinstance(effect, Noticed) and effect.code == "nothing_to_stop":
             self._stop_asked = False
-        self._write(self.transcript.show(effect))
+        if isinstance(effect, AnswerRestarted) or (isinstance(effect, TurnEnded) and effect.replaces):
+            self._answer_begins()
+        self._write(self.transcript.show(effect), isinstance(effect, AnswerText | TurnEnded))
+        if isinstance(effect, TurnEnded):
+            self._answer_begins()
         self.changed.set()
 
     def _connection_changed(self, connected: bool, reason: str) -> None:  # noqa: FBT001 - the link's callback

@@ -118,7 +118,7 @@ def _read_lines() -> asyncio.Queue[str | None]:
     return lines
 
 
-def _write(text: str) -> None:
+def _write(text: str, answer: bool) -> None:  # noqa: FBT001 - as a screen is told
     if text:
         sys.stdout.write(text)
         sys.stdout.flush()

@@ -5,6 +5,7 @@ from __future__ import annotations
 __all__ = ["Screen", "run"]
 
 import asyncio
+import os
 import signal
 import sys
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ from prompt_toolkit.utils import get_cwidth
 from openclaw_actors.cli.chat import OURS, SENT_AS_TEXT, Chat, history_path
 from openclaw_actors.cli.chat_completion import ChatCompleter
 from openclaw_actors.cli.chat_history import KeptHistory
+from openclaw_actors.cli.markdown import MarkdownLines
 from openclaw_actors.cli.plain import clean
 from openclaw_actors.core.commands import command_names
 
@@ -37,10 +39,17 @@ OPEN_LINE_ROWS = 4
 
 
 class Screen:
-    """Complete lines are written above the prompt; the line that is still growing is shown as part of it."""
+    """Complete lines are written above the prompt; the line that is still growing is shown as part of it.
 
-    def __init__(self, history: History) -> None:
+    Args:
+        history: what was entered before.
+        markdown: styles the lines of answers; None: they are shown as they are.
+    """
+
+    def __init__(self, history: History, markdown: MarkdownLines | None) -> None:
+        self._markdown = markdown
         self._open_line = ""
+        self._open_is_answer = False
         self._done: list[str] = []
         self._write_due = False
         self.keys = KeyBindings()
@@ -60,15 +69,36 @@ class Screen:
         above = f"{self._open_line.expandtabs(TAB_CELLS)}\n" if self._open_line else ""
         return FormattedText([("", above), ("bold", PROMPT)])
 
-    def write(self, text: str) -> None:
-        """Show text after what was shown before."""
+    def write(self, text: str, answer: bool) -> None:  # noqa: FBT001 - as `Chat` says it
+        """Show text after what was shown before.
+
+        Args:
+            answer: it is part of an answer; else a line of the conversation that is none.
+        """
         if not text:
             return
-        *lines, self._open_line = (self._open_line + text).split("\n")
-        self._done += [f"{line}\n" for line in lines]
+        *lines, rest = text.split("\n")
+        for line in lines:
+            self._open_line += line
+            self._end_line(answer)
+        self._open_line += rest
+        if lines or rest == self._open_line:
+            self._open_is_answer = answer
         self._break_open_line()
         self._write_soon()
         self.session.app.invalidate()
+
+    def _end_line(self, answer: bool) -> None:  # noqa: FBT001 - of what comes next
+        self._done.append(f"{self._styled(self._open_line, self._open_is_answer)}\n")
+        self._open_line, self._open_is_answer = "", answer
+
+    def _styled(self, line: str, answer: bool) -> str:  # noqa: FBT001 - of the line
+        return self._markdown.styled(line) if self._markdown is not None and answer else line
+
+    def answer_begins(self) -> None:
+        """What comes now belongs to no answer before it."""
+        if self._markdown is not None:
+            self._markdown.begin()
 
     def remark(self, text: str) -> None:
         """Show lines that are not part of the conversation; a line of it that is still growing stays whole."""
@@ -79,7 +109,8 @@ class Screen:
         width = max(20, self.session.app.output.get_size().columns - 1)
         while get_cwidth(self._open_line) > width * OPEN_LINE_ROWS:
             end = _fitting(self._open_line, width)
-            self._done.append(self._open_line[:end].rstrip(" ") + "\n")
+            row = self._open_line[:end].rstrip(" ")
+            self._done.append(f"{self._styled(row, self._open_is_answer)}\n")
             self._open_line = self._open_line[end:]
 
     def _write_soon(self) -> None:
@@ -103,8 +134,10 @@ class Screen:
 
     def finish(self) -> None:
         """Write what is left, when no prompt is shown any more."""
-        _write("".join(self._done) + (f"{self._open_line}\n" if self._open_line else ""))
-        self._done, self._open_line = [], ""
+        if self._open_line:
+            self._end_line(answer=False)
+        _write("".join(self._done))
+        self._done = []
 
 
 def _output() -> Output:
@@ -131,10 +164,15 @@ def _write(text: str) -> None:
     sys.stdout.flush()
 
 
-async def run(loaded: Loaded, session: str) -> int:
-    """Converse until the person leaves; returns the exit code."""
-    screen = Screen(KeptHistory(history_path(loaded)))
-    chat = Chat(loaded, session, write=screen.write, remark=screen.remark)
+async def run(loaded: Loaded, session: str, *, plain: bool) -> int:
+    """Converse until the person leaves; returns the exit code.
+
+    Args:
+        plain: show answers as they come.
+    """
+    markdown = None if plain else MarkdownLines(coloured=not os.environ.get("NO_COLOR"))
+    screen = Screen(KeptHistory(history_path(loaded)), markdown)
+    chat = Chat(loaded, session, write=screen.write, remark=screen.remark, answer_begins=screen.answer_begins)
     _bind_keys(screen, chat)
     commands = {*OURS, *SENT_AS_TEXT, *(f"/{name}" for name in command_names())}
     screen.session.completer = ChatCompleter(commands, lambda: chat.sessions.names)

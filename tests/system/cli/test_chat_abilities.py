@@ -84,3 +84,16 @@ def test_lines_can_ask_for_the_list_too(gateway: Gateway) -> None:
     assert result.returncode == 0
     assert "*  1  " in result.stderr
     assert "main  (" in result.stderr
+
+
+def test_the_markdown_of_an_answer_is_shown_as_what_it_means(gateway: Gateway) -> None:
+    text = "a **bold** word and `code`"
+    with chat(gateway) as terminal:
+        terminal.enter(text)
+        terminal.wait_for("echo: a bold word and code")
+        assert b"a \x1b[1mbold\x1b[0m word" in terminal.raw
+        assert f"> {text}" in terminal.shown, "what the person said stays what it is"
+    with chat(gateway, "--plain") as terminal:
+        terminal.enter(text)
+        terminal.wait_for(f"echo: {text}")
+        assert b"\x1b[1mbold" not in terminal.raw
