@@ -47,7 +47,9 @@ class SessionLimits:
     approval_timeout_s: float = 300.0
     """How long a tool waits for a person."""
     max_restarts_of_turn: int = 2
-    """How often a turn starts again after its stream broke or the model's actor died."""
+    """How often a turn starts again after its stream broke."""
+    max_losses_of_turn: int = 8
+    """How often it does so after the model's actor died."""
     max_answer_chars: int = 4_000_000
     """Of all that one attempt says, and of what it asks of tools; a longer turn is ended as failed."""
     max_batch_chars: int = 4_000_000

@@ -41,7 +41,7 @@ def advanced(
     running = state.open[0] if state.open else None
     match record:
         case TurnBegan() if running is not None and running.message_id == record.message_id:
-            begun = Turn.of(running, restarts=turn.restarts if turn is not None else 0)
+            begun = Turn.of(running, turn)
             if turn is not None and turn.message_id == record.message_id:
                 begun.usage = turn.usage  # what the attempt that broke has used is used
                 begun.waited_s = turn.waited_s

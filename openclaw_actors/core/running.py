@@ -69,10 +69,21 @@ class Running:
         turn = self.turn
         if turn is None or turn.ending:
             return
-        if turn.restarts >= most:
+        turn.restarts += 1
+        self._next_attempt(turn, text, enough=turn.restarts > most)
+
+    def model_lost(self, text: str, *, most: int) -> None:
+        """The same as the model's actor died: it has nothing to do with the turn, unless it does so again and again."""
+        turn = self.turn
+        if turn is None or turn.ending:
+            return
+        turn.losses += 1
+        self._next_attempt(turn, text, enough=turn.losses > most)
+
+    def _next_attempt(self, turn: Turn, text: str, *, enough: bool) -> None:
+        if enough:
             self.end("failed", text, code="provider")
             return
-        turn.restarts += 1
         message = self.message
         again = turn_began(message.message_id, attempt=turn.attempt + 1, deaths=message.deaths)
         self._writing.facts.append(again)

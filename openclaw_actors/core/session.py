@@ -315,7 +315,7 @@ class SessionCore:
             return self._pump(now)
         turn.call_id = None
         turn.comes_back(now)
-        self._running.begin_again(_MODEL_LOST, most=self.limits.max_restarts_of_turn)
+        self._running.model_lost(_MODEL_LOST, most=self.limits.max_losses_of_turn)
         return self._pump(now)
 
     def tool_done(self, turn_id: str, call: ToolCall, status: str, text: str, now: float) -> list[Effect]:

@@ -34,7 +34,9 @@ class Turn:
     calls: int = 0
     """Model calls of this turn, so far as they are recorded, and of this attempt."""
     restarts: int = 0
-    """How often the turn started again without the session having died."""
+    """How often the turn started again as what the model said broke off."""
+    losses: int = 0
+    """How often the model's actor died under it."""
     ending: bool = False
     """Its end is on the way to the journal: nothing that still comes of it counts."""
     usage: Usage = field(default_factory=Usage)
@@ -49,14 +51,19 @@ class Turn:
     _step_starts: int = 0
 
     @classmethod
-    def of(cls, message: OpenMessage, *, restarts: int) -> Turn:
-        """The attempt that the message's state stands for."""
+    def of(cls, message: OpenMessage, before: Turn | None) -> Turn:
+        """The attempt that the message's state stands for.
+
+        Args:
+            before: the same turn's last attempt, in this process.
+        """
         turn = cls(
             message_id=message.message_id,
             turn_id=turn_id_of(message.message_id),
             attempt=message.attempt,
             correlation_id=message.correlation_id,
-            restarts=restarts,
+            restarts=before.restarts if before is not None else 0,
+            losses=before.losses if before is not None else 0,
             usage=message.usage,
             waited_s=0.0 if message.attempt <= 1 else None,
             calls=len(message.steps),

@@ -285,7 +285,9 @@ def test_a_turn_beyond_its_deadline_fails_and_the_next_begins() -> None:
 
 @pytest.mark.parametrize("how", ["stream_broken", "model lost"])
 def test_a_lost_call_begins_again_so_often_and_then_fails(how: str) -> None:
-    world = World(SessionLimits(max_restarts_of_turn=2))
+    broken = how == "stream_broken"
+    limits = SessionLimits(max_restarts_of_turn=2 if broken else 0, max_losses_of_turn=0 if broken else 2)
+    world = World(limits)
     world.deliver(delivery("m1"))
     world.store_writes()
     for attempt in (1, 2, 3):

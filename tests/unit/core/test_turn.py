@@ -21,7 +21,7 @@ def _message(*steps: str) -> OpenMessage:
 
 
 def test_offsets_count_characters_not_bytes() -> None:
-    turn = Turn.of(_message(), restarts=0)
+    turn = Turn.of(_message(), None)
     chunks = [turn.say(text) for text in ("zwölf ", "", "🦞", "!")]
     assert [chunk and (chunk.offset, chunk.text) for chunk in chunks] == [
         (0, "zwölf "),
@@ -34,7 +34,7 @@ def test_offsets_count_characters_not_bytes() -> None:
 
 
 def test_steps_are_separated_and_those_before_a_crash_are_said_again() -> None:
-    turn = Turn.of(_message("first"), restarts=0)
+    turn = Turn.of(_message("first"), None)
     chunk = turn.say("second")
     assert chunk is not None
     assert (chunk.attempt, chunk.offset, chunk.text) == (2, 5, "\n\nsecond")
@@ -44,11 +44,11 @@ def test_steps_are_separated_and_those_before_a_crash_are_said_again() -> None:
 
 
 def test_an_attempt_that_said_nothing_has_nothing_to_show() -> None:
-    assert Turn.of(_message(), restarts=0).said_so_far() is None
+    assert Turn.of(_message(), None).said_so_far() is None
 
 
 def test_the_end_of_an_answer_that_never_came_as_a_piece_is_found() -> None:
-    turn = Turn.of(_message("first"), restarts=0)
+    turn = Turn.of(_message("first"), None)
     assert turn.missing_of("all") == "all"
     turn.say("al")
     assert turn.missing_of("all") == "l"
