@@ -11,7 +11,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 
 import click
 
@@ -211,8 +211,5 @@ def _progress(total: int) -> Iterator[Callable[[int], None]]:
     """A bar on stderr, where that is a terminal and it takes more than a second."""
     from openclaw_actors.cli.progress import Bar
 
-    bar: Any = Bar(total, "backing up")
-    try:
+    with Bar(total, "backing up") as bar:
         yield bar.advance
-    finally:
-        bar.close()

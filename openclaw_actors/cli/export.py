@@ -10,16 +10,20 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from openclaw_actors.cli.common import Invocation, common_options, pass_invocation
 
+if TYPE_CHECKING:
+    from openclaw_actors.cli.progress import Spinner
+
 TIMEOUT_S = 30.0
 PATIENCE_S = 15.0
 """For so long a page is asked for again while the store is being restarted."""
 _POLL_S = 0.2
+_TELL_EVERY = 1_000
 
 
 @click.command("export")
@@ -47,15 +51,25 @@ def export(invocation: Invocation, *, name: str, format_: str, output: Path | No
     It may be live, stored or archived. A KEY that has no conversation stands for its newest archive.
     """
     from openclaw_actors.cli.names import known_conversation
+    from openclaw_actors.cli.progress import Spinner
     from openclaw_actors.core.exporting import render
 
-    with known_conversation(invocation, name):
-        begin, records = _read(invocation, name)
-    pieces = render(format_, begin, records)
-    if output is not None:
-        _write_file(output, pieces)
-    else:
-        _write_out(pieces)
+    # What goes to the terminal itself is seen to go on.
+    with Spinner("exporting", on=output is not None or not sys.stdout.isatty()) as spinner:
+        with known_conversation(invocation, name):
+            begin, records = _read(invocation, name)
+        pieces = render(format_, begin, _counted(records, spinner))
+        if output is not None:
+            _write_file(output, pieces)
+        else:
+            _write_out(pieces)
+
+
+def _counted(records: Iterator[Any], spinner: Spinner) -> Iterator[Any]:
+    for number, record in enumerate(records, start=1):
+        if number % _TELL_EVERY == 0:
+            spinner.tell(f"exporting: {number:,} records")
+        yield record
 
 
 def _read(invocation: Invocation, name: str) -> tuple[Any, Iterator[Any]]:

@@ -6,7 +6,6 @@ __all__ = ["command"]
 
 import os
 from pathlib import Path
-from typing import IO
 
 import click
 
@@ -25,6 +24,7 @@ def command(invocation: Invocation, *, file: Path, dry_run: bool, force: bool, a
 
     All of FILE is checked first. The store that is there is set aside beside its place, and nothing is removed.
     """
+    from openclaw_actors.cli.progress import Bar, CountedFile
     from openclaw_actors.cli.stopped import stopped
     from openclaw_actors.cli.tables import size, when
     from openclaw_actors.config import prepare_paths
@@ -39,7 +39,8 @@ def command(invocation: Invocation, *, file: Path, dry_run: bool, force: bool, a
     root = paths.memory.resolve()  # where it is a link to another disk, that is where it stays
     aside: Path | None = None
     doubted = 0
-    with stopped(paths), _opened(file) as source:
+    reads = file.stat().st_size * (1 if dry_run else 2)  # it is checked, then unpacked
+    with stopped(paths), Bar(reads, "restoring") as bar, CountedFile(file, bar) as source:
         there = conversations_in(root)
         if there and not (force or dry_run):
             conversations = "1 conversation" if there == 1 else f"{there} conversations"
@@ -84,7 +85,3 @@ def command(invocation: Invocation, *, file: Path, dry_run: bool, force: bool, a
             f"replies of {doubted} {'number' if doubted == 1 else 'numbers'} may have been sent since; "
             "'outbox list' shows those that wait for you"
         )
-
-
-def _opened(file: Path) -> IO[bytes]:
-    return file.open("rb")

@@ -72,7 +72,10 @@ async def ask_when_ready(run: Path, message: Message, *, timeout_s: float = ASK_
 
 def ask(invocation: Invocation, message: Message, answer: type[T], *, timeout_s: float = ASK_TIMEOUT_S) -> T:
     """Ask the running gateway's supervisor and return its answer, which must be of the type `answer`."""
-    reply = asyncio.run(ask_when_ready(invocation.paths().run, message, timeout_s=timeout_s))
+    from openclaw_actors.cli.progress import Spinner
+
+    with Spinner("the gateway is at work"):
+        reply = asyncio.run(ask_when_ready(invocation.paths().run, message, timeout_s=timeout_s))
     if not isinstance(reply, answer):
         raise OpenClawError(f"the gateway answered with {type(reply).__name__}: is it another version?")
     return reply

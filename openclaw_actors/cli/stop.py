@@ -37,6 +37,8 @@ def command(invocation: Invocation, grace: float | None) -> None:
 
     loaded = invocation.find()
     run = paths_of(loaded).run
+    from openclaw_actors.cli.progress import Spinner
+
     record = require_running(run)
     grace_s = loaded.config.graceful_shutdown_seconds if grace is None else grace
     pidfd = _open_process(record)
@@ -45,7 +47,8 @@ def command(invocation: Invocation, grace: float | None) -> None:
     try:
         if not asyncio.run(_ask_to_end(record, grace)):
             _signal(pidfd)
-        _wait_until_gone(record, pidfd, timeout_s=grace_s + MARGIN_S)
+        with Spinner("the gateway finishes what runs"):
+            _wait_until_gone(record, pidfd, timeout_s=grace_s + MARGIN_S)
     finally:
         os.close(pidfd)
 

@@ -29,6 +29,7 @@ def migrate(invocation: Invocation, *, dry_run: bool, as_json: bool) -> None:
 
     What OpenClaw.NET has left is listed, too: each conversation is taken over when it is first used.
     """
+    from openclaw_actors.cli.progress import Spinner
     from openclaw_actors.cli.stopped import stopped
     from openclaw_actors.store.files import Files
     from openclaw_actors.store.migrations import FORMAT, bring_up_to_date, refuse_newer, steps_from
@@ -37,7 +38,7 @@ def migrate(invocation: Invocation, *, dry_run: bool, as_json: bool) -> None:
     root = invocation.paths().memory
     if not root.is_dir():
         raise click.ClickException(f"there is no store in {root}; the first start makes it")
-    with stopped(invocation.paths()):
+    with stopped(invocation.paths()), Spinner("bringing the store up to date"):
         found = refuse_newer(root)
         steps = steps_from(found) if dry_run else bring_up_to_date(root, Files())
         waiting = waiting_in(root)

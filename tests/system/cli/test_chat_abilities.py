@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.system.cli.terminal import CTRL_D, ENTER
+from tests.system.cli.terminal import CTRL_D, ENTER, Terminal
 from tests.system.cli.test_chat import chat, leave, wait_until_idle
 from tests.system.conftest import GatewayFactory
 from tests.system.gateway import Gateway
@@ -84,6 +84,17 @@ def test_lines_can_ask_for_the_list_too(gateway: Gateway) -> None:
     assert result.returncode == 0
     assert "*  1  " in result.stderr
     assert "main  (" in result.stderr
+
+
+def test_who_waits_for_the_end_of_the_gateway_sees_what_it_waits_for(gateway: Gateway) -> None:
+    with chat(gateway) as terminal:
+        terminal.enter("/demo slow 30")
+        terminal.wait_for(" 2", after=terminal.wait_for("> /demo slow 30"))
+        command, environment = gateway.cli_command("stop", "--grace", "4")
+        with Terminal(command, environment, gateway.directory) as stopping:
+            stopping.wait_for("the gateway finishes what runs")
+            assert stopping.wait() == 0
+            assert stopping.is_as_before
 
 
 def test_the_markdown_of_an_answer_is_shown_as_what_it_means(gateway: Gateway) -> None:
