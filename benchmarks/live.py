@@ -35,7 +35,12 @@ def measure_live(directory: Path, *, runs: int, sessions: int) -> list[Row]:
         )
     config = {
         "sessions": {"max_live": sessions + 10},
-        "websocket": {"max_connections": sessions + 10, "max_connections_per_ip": sessions + 10},
+        "llm": {"max_concurrent_calls": sessions, "max_waiting_calls": sessions},
+        "websocket": {
+            "max_connections": sessions + 10,
+            "max_connections_per_ip": sessions + 10,
+            "accept_timeout_seconds": _MAX_NEW_S * 2,
+        },
     }
     with (
         Gateway(directory / "gateway", config) as gateway,

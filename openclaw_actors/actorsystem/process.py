@@ -17,6 +17,7 @@ __all__ = [
     "reap_orphans",
 ]
 
+import _signal  # type: ignore[import-not-found]  # what `signal` wraps: that makes an enum member of every number
 import asyncio
 import ctypes
 import gc
@@ -112,14 +113,14 @@ def fork_process(
     _use_pidfds()
     parent, signals, handlers = os.getpid(), _handled_signals(), _stream_handlers(keep)
     # A signal that comes before the child has its own handlers would wake the parent's loop through a shared socket.
-    unblocked = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    unblocked = _signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
     try:
         pid = os.fork()
     except OSError:
-        signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
+        _signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
         raise
     if pid:
-        signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
+        _signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
         return pid
     code = 1
     try:
@@ -151,7 +152,7 @@ def _become_child(
         # A handler that does nothing, not SIG_IGN: programs that this process runs would inherit that.
         if signal.getsignal(number) is not _deaf:
             signal.signal(number, _deaf)
-    signal.pthread_sigmask(signal.SIG_SETMASK, [])
+    _signal.pthread_sigmask(signal.SIG_SETMASK, [])
     if new_session:
         os.setsid()
     _close_all_but(keep)
@@ -179,7 +180,7 @@ def _use_pidfds() -> None:
 
 def _handled_signals() -> list[int]:
     """Those that have a handler of the parent's."""
-    handled = [(number, signal.getsignal(number)) for number in _SIGNALS]
+    handled = [(number, _signal.getsignal(number)) for number in _SIGNALS]
     return [
         number
         for number, handler in handled

@@ -29,6 +29,8 @@ class Places:
         self.limits = limits
         self._entries = entries
         self._waiting: OrderedDict[str, None] = OrderedDict()
+        self._starting: dict[str, Entry] = {}
+        """Those that start, and some that have since begun to live, or ended."""
         self._occupied = 0
         self._closed = False
 
@@ -40,8 +42,8 @@ class Places:
     def none_for(self, entry: Entry) -> bool:
         """Whether the session is new, and all places are taken, also those to wait in."""
         is_new = entry.phase is Phase.WAITING and entry.key not in self._waiting
-        full = self._occupied >= self.limits.max_live and len(self._waiting) >= self.limits.max_waiting
-        return is_new and full
+        taken = self._occupied + len(self._waiting)
+        return is_new and taken >= self.limits.max_live + self.limits.max_waiting
 
     def too_many_ask(self) -> bool:
         """Whether as many sessions sleep while they ask a person as may."""
@@ -71,9 +73,8 @@ class Places:
         self._waiting.setdefault(entry.key)
         return self.fill(now)
 
-    def fill(self, now: float) -> list[RouterEffect]:
-        """Starts what is due and has a place; asks idle sessions to leave if more wait than there are places."""
-        effects: list[RouterEffect] = []
+    def wake(self, now: float) -> None:
+        """Those whose rest is over wait before all others. It looks at every session, and so not at every message."""
         for entry in list(self._entries.values()):
             asks_in_vain = (
                 entry.phase is Phase.ASLEEP and entry.wakes_at is not None and entry.wakes_at <= now
@@ -82,23 +83,36 @@ class Places:
                 entry.enter(Phase.WAITING, now)
                 self._waiting[entry.key] = None
                 self._waiting.move_to_end(entry.key, last=False)
+
+    def fill(self, now: float) -> list[RouterEffect]:
+        """Starts who waits and has a place; asks idle sessions to leave if more wait than there are places."""
+        effects: list[RouterEffect] = []
         if not self._waiting or self._closed:
             return effects
-        starting = sum(entry.phase is Phase.STARTING for entry in self._entries.values())
-        for key in list(self._waiting):
+        starting = self._count_starting(now)
+        for key in list(self._waiting) if starting < self.limits.max_starting else ():
             entry = self._entries[key]
-            if self._occupied >= self.limits.max_live:
+            if self._occupied >= self.limits.max_live or starting >= self.limits.max_starting:
                 break
-            if entry.recovering and not entry.unsettled and starting >= self.limits.max_starting:
+            if entry.recovering and not entry.unsettled and starting >= self.limits.max_recovering:
                 continue
             starting += 1
             effects += self._fork(entry, now)
         return effects + self._make_room(now)
 
+    def _count_starting(self, now: float) -> int:
+        self._starting = {
+            key: entry
+            for key, entry in self._starting.items()
+            if entry.phase is Phase.STARTING and self._entries.get(key) is entry
+        }
+        return sum(now - entry.since < self.limits.slow_start_s for entry in self._starting.values())
+
     def _fork(self, entry: Entry, now: float) -> list[RouterEffect]:
         self._waiting.pop(entry.key, None)
         self._occupied += 1
         entry.enter(Phase.STARTING, now)
+        self._starting[entry.key] = entry
         why = "restart" if entry.death else "recovery" if entry.recovering else "message"
         entry.woken_to_hear = why == "message"
         entry.kill_reason, entry.death, entry.accused, entry.ended = "", "", "", 0
@@ -107,9 +121,11 @@ class Places:
         return [Fork(entry.key, int(entry.died_guilty), entry.audience, why)]
 
     def _make_room(self, now: float) -> list[RouterEffect]:
+        if not self._waiting or self._occupied < self.limits.max_live:
+            return []
         leaving = sum(e.asked_to_leave or e.phase is Phase.PASSIVATING for e in self._entries.values())
         wanted = len(self._waiting) - leaving
-        if wanted <= 0 or self._occupied < self.limits.max_live:
+        if wanted <= 0:
             return []
         idle = least_recently_used(self._entries.values(), now)[:wanted]
         for entry in idle:

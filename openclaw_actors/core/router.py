@@ -261,7 +261,7 @@ class RouterCore:
         entry.enter(Phase.LIVE, now)
         suspect, entry.suspect, entry.died_guilty = entry.suspect, "", False
         effects = strike(entry, suspect) if suspect and not resumes else []
-        return effects + self._send_what_waits(entry) + self.fill(now)
+        return effects + self._send_what_waits(entry) + self.places.fill(now)
 
     def start_failed(self, key: str, code: str, reason: str) -> None:
         """The session could not open its conversation; its process ends by itself."""
@@ -370,6 +370,7 @@ class RouterCore:
 
     def fill(self, now: float) -> list[RouterEffect]:
         """Starts what is due and has a place; asks idle sessions to leave if more wait than there are places."""
+        self.places.wake(now)
         return self.places.fill(now)
 
     # Steps

@@ -84,8 +84,12 @@ class RouterLimits:
     """Sessions that wait for a place."""
     max_asking: int = 1_024
     """Sessions that are asleep while people are asked; further ones keep their place."""
-    max_starting: int = 8
-    """Sessions that start at the same time when work is recovered."""
+    max_recovering: int = 8
+    """Sessions that start at the same time for nobody but what an earlier gateway has left undone."""
+    max_starting: int = 16
+    """Sessions that start at the same time: more would only keep each other, and who is ready, waiting."""
+    slow_start_s: float = 2.0
+    """Who takes longer to start holds up nobody else."""
     ping_timeout_s: float = 10.0
     idle_ping_s: float = 30.0
     start_timeout_s: float = 30.0

@@ -24,6 +24,33 @@ def test_the_least_recently_used_idle_session_makes_room() -> None:
     assert world.recorded["c"] == ["c1"]
 
 
+def test_so_many_start_at_once_and_who_came_first_is_ready_first() -> None:
+    world = World(RouterLimits(max_starting=2))
+    for key in "abcde":
+        world.deliver(key, f"{key}1")
+    assert list(world.sessions) == ["a", "b"]
+    world.get_ready("b")
+    assert list(world.sessions) == ["a", "b", "c"]
+    world.get_ready("a")
+    world.die("c")
+    assert list(world.sessions) == ["a", "b", "d", "c"], "who has died comes before who has not begun"
+    world.settle(for_s=5)
+    assert set(world.sessions) == set("abcde")
+    assert all(world.recorded[key] == [f"{key}1"] for key in "abcde")
+
+
+def test_who_is_slow_to_start_holds_up_nobody_else() -> None:
+    world = World(RouterLimits(max_starting=2, slow_start_s=2.0))
+    for key in "abc":
+        world.deliver(key, f"{key}1")
+    for _ in range(4):
+        world.tick()
+    assert list(world.sessions) == ["a", "b"]
+    for _ in range(5):
+        world.tick()
+    assert list(world.sessions) == ["a", "b", "c"]
+
+
 def test_who_waits_for_a_place_gets_one_when_the_busy_ones_are_done() -> None:
     world = World(RouterLimits(max_live=1))
     world.deliver("a", "a1")

@@ -303,7 +303,7 @@ def test_a_stop_of_a_session_that_does_not_live_says_that_nothing_was_stopped() 
 
 
 def test_recovery_is_oldest_first_and_within_its_limits() -> None:
-    world = World(RouterLimits(max_live=4, max_starting=2), recovered=False)
+    world = World(RouterLimits(max_live=4, max_recovering=2), recovered=False)
     for key in "abcdef":
         world.open[key] = [key]
     world.do(world.core.recover("abcdef", world.now))
@@ -316,7 +316,7 @@ def test_recovery_is_oldest_first_and_within_its_limits() -> None:
 
 
 def test_a_person_who_writes_does_not_wait_for_the_recovery_of_others() -> None:
-    world = World(RouterLimits(max_starting=1), recovered=False)
+    world = World(RouterLimits(max_recovering=1), recovered=False)
     world.do(world.core.recover("abc", world.now))
     world.deliver("new", "m1")
     assert [fork.key for fork in world.forks] == ["a", "new"]

@@ -22,7 +22,9 @@ class RouterMachine(RuleBasedStateMachine):
 
     @initialize(recovering=st.lists(KEYS, unique=True))
     def begin(self, recovering: list[str]) -> None:
-        limits = RouterLimits(max_live=2, max_pending=5, max_starting=1, start_timeout_s=10.0)
+        limits = RouterLimits(
+            max_live=2, max_pending=5, max_recovering=1, max_starting=1, start_timeout_s=10.0
+        )
         self.world = World(limits, recovered=False)
         self.recovering = recovering
         for key in recovering:
