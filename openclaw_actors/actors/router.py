@@ -23,6 +23,7 @@ from openclaw_actors.actors.router_moves import RouterMoves
 from openclaw_actors.actors.router_tree import SessionTree, feed_of_sessions, note_exit
 from openclaw_actors.actors.router_view import SessionGauges, limits_of
 from openclaw_actors.actorsystem import ActorFailed, AsyncActor, address_key, handles
+from openclaw_actors.actorsystem.process import forget_looked_up_names
 from openclaw_actors.agent.skills.shelf import warm_up
 from openclaw_actors.core.conversation import decode_state
 from openclaw_actors.core.drafts import ends_of
@@ -133,6 +134,7 @@ class SessionRouter(ApprovalRequests, SessionTree, AsyncActor):
         self._session_class = load("session")
         if self._change.config.skills.enabled:
             warm_up()
+        forget_looked_up_names()
         self.spawn(self._recover(), name="recover")
         self._clock.schedule()
         self.unstash()

@@ -9,6 +9,7 @@ __all__ = [
     "become_subreaper",
     "die_with_parent",
     "end_descendants",
+    "forget_looked_up_names",
     "fork_process",
     "leave",
     "name_process",
@@ -133,6 +134,18 @@ def fork_process(
     finally:
         _flush_logs()
         os._exit(code)
+
+
+def forget_looked_up_names() -> None:
+    """Empty the interpreter's cache of attributes of types, before children are forked.
+
+    It holds a reference to each name that modules looked up while they were imported. A child replaces them as it looks
+    up others, and so would write to each of these names, and copy its page.
+    """
+    if sys.version_info >= (3, 13):
+        sys._clear_internal_caches()
+    else:
+        sys._clear_type_cache()
 
 
 def _become_child(

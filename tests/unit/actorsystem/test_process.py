@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,7 @@ from pathlib import Path
 from openclaw_actors.actorsystem.process import (
     become_subreaper,
     end_descendants,
+    forget_looked_up_names,
     fork_process,
     reap_orphans,
 )
@@ -41,6 +43,20 @@ def test_a_child_blocks_no_signal_and_ignores_those_of_a_service_manager() -> No
         return len(signal.pthread_sigmask(signal.SIG_BLOCK, []))
 
     assert in_child(main) == 0
+
+
+def test_names_that_were_looked_up_are_not_held_for_children_to_let_go() -> None:
+    class Looked:
+        """Has nothing."""
+
+    names = [f"looked_up_{number}" for number in range(500)]
+    alone = sum(map(sys.getrefcount, names))
+    assert not any(hasattr(Looked, name) for name in names)
+    assert sum(map(sys.getrefcount, names)) > alone + 100
+
+    forget_looked_up_names()
+
+    assert sum(map(sys.getrefcount, names)) == alone
 
 
 def test_a_fork_leaves_the_signal_mask_of_the_parent_as_it_was() -> None:
