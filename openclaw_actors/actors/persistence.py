@@ -87,6 +87,9 @@ __all__ = ["PersistenceActor"]
 logger = logging.getLogger(__name__)
 
 _QUARANTINED_NAMED = 20
+_CONFIRMED_POLL_S = 0.02
+_BEFORE_CONFIRMED = (Init, Directory, Reconfigure, Ping, Drain, FlushStore, StoreHealthRequest)
+"""What is handled while a store that was migrated may yet be put back: nothing of it writes what anybody relies on."""
 
 
 class PersistenceActor(
@@ -117,8 +120,22 @@ class PersistenceActor(
             self.stop_after_answer(refusal.code)
             return InitFailed(reason=refusal.text, code=refusal.code)
         self._begin_retention(config, message.directory)
-        self.unstash()
+        if self._store.is_confirmed():
+            self.unstash()
+        else:
+            self.unstash(only=_BEFORE_CONFIRMED)
+            self._await_confirmation()
         return Ready(pid=os.getpid(), incarnation=message.incarnation)
+
+    def _await_confirmation(self) -> None:
+        """Looks whether `start` was ready, and lets everybody in then."""
+        try:
+            if self._store is not None and self._store.is_confirmed():
+                self.unstash()
+                return
+        except OSError as error:
+            logger.error("the disk does not take that the migration is done: %s", error)
+        self.call_later(_CONFIRMED_POLL_S, self._await_confirmation)
 
     @handles(Directory)
     def learn_addresses(self, message: Directory, sender: Address) -> None:

@@ -72,6 +72,8 @@ class RetentionHandlers(StoreHandlers):
 
     async def _retain_and_log(self) -> None:
         try:
+            if not self._open_store().is_confirmed():
+                return
             report = await self._retain(RunRetention(limit=_A_RUN))
         except AskRefused as refusal:
             logger.error("what is too old could not be archived: %s", refusal)

@@ -15,6 +15,7 @@ import logging
 import os
 import signal
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
@@ -49,6 +50,7 @@ from openclaw_actors.config.rules import FILES_FOR_ITSELF, FILES_PER_SESSION, fi
 from openclaw_actors.core.supervision import RestartPolicy
 from openclaw_actors.errors import AlreadyRunning, OpenClawError, StateDirError
 from openclaw_actors.messages import Ready
+from openclaw_actors.store.undo import confirm
 
 logger = logging.getLogger(__name__)
 
@@ -243,9 +245,7 @@ class Root:
         self._successor = None
         await self._lock_within(LOCK_AGAIN_S)
         forget_successor(self._plan.run)
-        self._was_ready = (
-            False  # what cannot be started now, such as on a store that was migrated, is told and ends
-        )
+        self._was_ready = False  # what cannot be started now is told and ends
         self._say("it did not get ready; this process serves again")
         logger.error("pid %d (%s) did not get ready", successor.pid, successor.version)
         return True
@@ -367,6 +367,7 @@ class Root:
     def _is_ready(self, boot: Boot, ready: Ready) -> None:
         self._record(boot, "ready")
         self._succeeded()
+        self._confirm_migration()
         self._keep_ports(ready)
         self._manager.ready(f"ready on {ready.detail.get('ws', '')} and {ready.detail.get('http', '')}")
         if self._was_ready:
@@ -375,6 +376,16 @@ class Root:
             self._was_ready = True
             self._settings.keep(self._plan.good)
             self._tell_ready(ready.detail.get("ws", ""), ready.detail.get("http", ""))
+
+    def _confirm_migration(self) -> None:
+        """The store need not be put back as it was. Until then it takes nothing, so this is tried until it is done."""
+        if not self._lock.held:
+            return  # another `start` has the store by now
+        try:
+            confirm(Path(self._plan.config.memory.storage_path).expanduser())
+        except OSError as error:
+            logger.error("the migration of the store cannot be confirmed: %s", _with_remedy(error))
+            asyncio.get_running_loop().call_later(RECORD_AGAIN_S, self._confirm_migration)
 
     async def _watch(self, boot: Boot) -> str:
         """Returns why the boot's life is over, or "" after an end that was asked for by a signal."""

@@ -102,6 +102,7 @@ class AsyncActor(Actor):
     """Number of this life of the actor, if it has one; stands in `ActorFailed`."""
 
     _stash: list[tuple[Any, ActorAddress, int]] | None = None
+    _unstashed: tuple[type, ...] = ()
     _stopping = False
     _ending: asyncio.Task[None]
     _table: ClassVar[dict[type, Handler | None]] = {}
@@ -210,15 +211,19 @@ class AsyncActor(Actor):
         except ProcessLookupError:
             logger.debug("process %d was gone already", pid)
 
-    def unstash(self) -> None:
+    def unstash(self, *, only: tuple[type, ...] = ()) -> None:
         """Handle, in the next tick, what came before the actor was set up, in its order; later messages as they come.
 
         An actor that cannot be set up leaves it: when it ends, whoever waits for an answer learns `ActorGone`.
-        """
-        self.loop.call_soon(self._call, self._unstash)
 
-    def _unstash(self) -> None:
-        stash, self._stash = self._stash or [], None
+        Args:
+            only: messages of these types alone; all others are stashed until it is called again.
+        """
+        self.loop.call_soon(self._call, lambda: self._unstash(only))
+
+    def _unstash(self, only: tuple[type, ...]) -> None:
+        stash = self._stash or []
+        self._unstashed, self._stash = only, [] if only else None
         for message, sender, ask_id in stash:
             self._enter(message, sender, ask_id)
 
@@ -264,6 +269,7 @@ class AsyncActor(Actor):
         self.counters = Tally()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._stash = None if self.first_message is None else []
+        self._unstashed = () if self.first_message is None else (self.first_message,)
         self._handling = 0
         self._overflowing = False
         self._strange_types: dict[str, int] = {}
@@ -275,7 +281,7 @@ class AsyncActor(Actor):
     def _enter(self, message: Any, sender: ActorAddress, ask_id: int) -> None:
         if logger.isEnabledFor(logging.DEBUG):
             self._log_entry(message, sender, ask_id)
-        if self._stash is not None and not isinstance(message, self.first_message or object):
+        if self._stash is not None and not isinstance(message, self._unstashed):
             self._put_by(message, sender, ask_id)
             return
         handler = self._table.get(type(message)) or self._find_handler(type(message))

@@ -32,16 +32,18 @@ def migrate(invocation: Invocation, *, dry_run: bool, as_json: bool) -> None:
     from openclaw_actors.cli.progress import Spinner
     from openclaw_actors.cli.stopped import stopped
     from openclaw_actors.store.files import Files
-    from openclaw_actors.store.migrations import FORMAT, bring_up_to_date, refuse_newer, steps_from
+    from openclaw_actors.store.migrations import FORMAT, bring_up_to_date, format_to_open, steps_from
     from openclaw_actors.store.takeover import waiting_in
+    from openclaw_actors.store.undo import is_kept
 
     root = invocation.paths().memory
     if not root.is_dir():
         raise click.ClickException(f"there is no store in {root}; the first start makes it")
     with stopped(invocation.paths()), Spinner("bringing the store up to date"):
-        found = refuse_newer(root)
+        found = format_to_open(root)
         steps = steps_from(found) if dry_run else bring_up_to_date(root, Files())
         waiting = waiting_in(root)
+        kept = is_kept(root)
     if as_json:
         document: dict[str, Any] = {
             "store": str(root),
@@ -59,6 +61,10 @@ def migrate(invocation: Invocation, *, dry_run: bool, as_json: bool) -> None:
         click.echo(f"{'to do' if dry_run else 'done'}: {step.does}")
     if not steps:
         click.echo("nothing has to be done")
+    if kept and not dry_run:
+        click.echo(
+            "the files from before are kept until this version has started, and put back if an older one does"
+        )
     for kind, count in waiting.items():
         if count:
             click.echo(f"{count} {kind} of OpenClaw.NET; taken over when they are first used")

@@ -20,7 +20,7 @@ from openclaw_actors.actors.rundir import RunRecord, process_start_ticks, read_r
 from openclaw_actors.actors.succession import can_make_room
 from openclaw_actors.config import GatewayConfig, StatePaths
 from openclaw_actors.errors import OpenClawError
-from openclaw_actors.store.migrations import FORMAT, refuse_newer, steps_from
+from openclaw_actors.store.migrations import FORMAT, format_to_open, steps_from
 
 GRACE_S = 1.0
 """For running turns, where nothing else is said: the new one continues them, so nobody needs to wait for long."""
@@ -59,7 +59,7 @@ def examine_old(
         OpenClawError: the old one cannot be taken over from, or the new one cannot listen.
         StoreCannotOpen: a newer version wrote the store.
     """
-    found = refuse_newer(paths.memory)
+    found = format_to_open(paths.memory)
     record = read_record(paths.run)
     if record is None:
         say(f"nothing runs on {paths.state} that could be taken over")

@@ -11,7 +11,7 @@ import stat
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-__all__ = ["STAGING", "Item", "Piece", "Pieces", "Place", "scan"]
+__all__ = ["STAGING", "TREES", "Item", "Piece", "Pieces", "Place", "scan"]
 
 STAGING = ".backup"
 """The directory in the store's where the links of a running backup stand."""
@@ -26,7 +26,7 @@ _ROOT_FILES = (
     "store.lock",
     "usage.jsonl",
 )
-_TREES = ("sessions", "legacy", "notes", "branches", "contacts", "archive")
+TREES = ("sessions", "legacy", "notes", "branches", "contacts", "archive")
 """In this order: what moves from one to another while they are listed is found at least once."""
 
 
@@ -72,7 +72,7 @@ def scan(root: bytes) -> Iterator[tuple[bytes, int]]:
         for entry in entries:
             if _is_root_file(os.fsdecode(entry.name)) and entry.is_file(follow_symlinks=False):
                 yield entry.name, entry.inode()
-    for tree in _TREES:
+    for tree in TREES:
         yield from _below(root, os.fsencode(tree), 1)
 
 
@@ -82,7 +82,7 @@ def belongs(path: str) -> bool:
     if len(parts) == 1:
         return _is_root_file(path) and "\0" not in path
     return (
-        parts[0] in _TREES
+        parts[0] in TREES
         and len(parts) <= _MAX_DEPTH + 1
         and not any(part in ("", ".", "..") or "\0" in part for part in parts)
     )

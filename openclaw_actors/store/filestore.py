@@ -59,6 +59,7 @@ from openclaw_actors.store.sessions import Sessions
 from openclaw_actors.store.snapshots import Snapshots
 from openclaw_actors.store.turns import TurnList, has_no_journal, read_names
 from openclaw_actors.store.unanswered import Unanswered
+from openclaw_actors.store.undo import is_kept, remove_leftovers
 from openclaw_actors.store.usage import UsageLedger
 from openclaw_actors.store.writer import Job, Writer
 
@@ -131,6 +132,9 @@ class FileStore:
         self._snapshots = Snapshots(options, self.counters, files, self._readers, self._ready)
         self._notes = Notes(options.path, files)
         self._keeper = ThreadPoolExecutor(1, thread_name_prefix="store-keeper")
+        self._unconfirmed = is_kept(options.path)
+        if not self._unconfirmed:
+            self._keeper.submit(remove_leftovers, options.path)
         branches = Branches(options.path, files)
         self.branches = BranchKeeper(
             branches, self._sessions, self._appends, issue=self._issue, keep=self._keep
@@ -177,6 +181,16 @@ class FileStore:
         except BaseException:
             lock.release()
             raise
+
+    def is_confirmed(self) -> bool:
+        """Whether the version that migrated this store was ready since; before that it may be put back as it was, and
+        so nothing may be written. Raises OSError.
+        """
+        if self._unconfirmed and not is_kept(self.options.path):
+            self._files.flush_directory(self.options.path)
+            self._unconfirmed = False
+            self._keeper.submit(remove_leftovers, self.options.path)
+        return not self._unconfirmed
 
     # Conversations
 

@@ -2,7 +2,8 @@
 
     format    the version, a decimal number and a line's end
 
-A store without that file, of today's layout, is as version 1 has it. A newer one is never written to.
+A store without that file, of today's layout, is as version 1 has it. A newer one is never written to, but by putting
+back what a migration has replaced whose version was never ready; see `undo`.
 """
 
 from __future__ import annotations
@@ -13,8 +14,18 @@ from pathlib import Path
 
 from openclaw_actors.store.failures import StoreCannotOpen
 from openclaw_actors.store.files import Files
+from openclaw_actors.store.undo import keep, kept_of, put_back
 
-__all__ = ["FORMAT", "STEPS", "Step", "bring_up_to_date", "format_of", "refuse_newer", "steps_from"]
+__all__ = [
+    "FORMAT",
+    "STEPS",
+    "Step",
+    "bring_up_to_date",
+    "format_of",
+    "format_to_open",
+    "refuse_newer",
+    "steps_from",
+]
 
 FORMAT = 1
 """The version that this program writes."""
@@ -30,8 +41,9 @@ class Step:
     Args:
         to: the version that the store has afterwards.
         does: what a person is told of it.
-        work: does it; called with the store's directory under its lock. It may be interrupted anywhere, and is begun
-            anew then, so it must bear what it has done already. Raises OSError.
+        work: does it; called with the store's directory under its lock. It replaces or moves files, and never changes
+            one in place: that would change what is kept of it, too. It may be interrupted anywhere, and is begun anew
+            then, so it must bear what it has done already. Raises OSError.
     """
 
     to: int
@@ -83,6 +95,18 @@ def refuse_newer(root: Path, *, known: int = FORMAT) -> int:
     return found
 
 
+def format_to_open(root: Path, *, known: int = FORMAT) -> int:
+    """The version that a store has once this program has opened it, before any step; changes nothing.
+
+    Raises:
+        StoreCannotOpen, OSError: as `refuse_newer`.
+    """
+    kept = kept_of(root)
+    if kept is not None and kept.before <= known < kept.to:
+        return kept.before
+    return refuse_newer(root, known=known)
+
+
 def steps_from(version: int, steps: tuple[Step, ...] = STEPS) -> tuple[Step, ...]:
     """What has to be done to a store of this version."""
     return tuple(step for step in steps if step.to > version)
@@ -91,11 +115,20 @@ def steps_from(version: int, steps: tuple[Step, ...] = STEPS) -> tuple[Step, ...
 def bring_up_to_date(root: Path, files: Files, steps: tuple[Step, ...] = STEPS) -> tuple[Step, ...]:
     """Migrate a store that is locked by us; returns what was done. The version is written after each step.
 
+    What the steps replace is kept until `undo.confirm`. If a version did so that we do not know, it is put back first.
+
     Raises:
         StoreCannotOpen: `configuration`, as `refuse_newer`.
         OSError: a step failed; the store has the version of the one before it.
     """
-    due = steps_from(refuse_newer(root, known=max(step.to for step in steps)), steps)
+    known = max(step.to for step in steps)
+    kept = kept_of(root)
+    if kept is not None and (kept.putting_back or kept.before <= known < kept.to):
+        put_back(root, files)
+    found = refuse_newer(root, known=known)
+    due = steps_from(found, steps)
+    if due:
+        keep(root, files, before=found, to=known)
     for step in due:
         step.work(root, files)
         files.replace(root / _NAME, b"%d\n" % step.to)

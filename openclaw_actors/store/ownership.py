@@ -15,7 +15,7 @@ from pathlib import Path
 
 from openclaw_actors.store.failures import StoreCannotOpen
 from openclaw_actors.store.files import Files
-from openclaw_actors.store.migrations import bring_up_to_date, refuse_newer
+from openclaw_actors.store.migrations import bring_up_to_date, format_to_open
 
 __all__ = [
     "DIRECTORIES",
@@ -38,7 +38,7 @@ OPENINGS_WIDTH = 12
 def prepare(root: Path) -> None:
     """Makes the directories, readable by us alone; leaves a store alone that is too new. Raises `StoreCannotOpen`."""
     try:
-        refuse_newer(root)
+        format_to_open(root)
         finish_restoring(root)
         if not root.exists():
             root.mkdir(mode=0o700, parents=True, exist_ok=True)

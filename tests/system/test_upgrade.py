@@ -14,8 +14,8 @@ from openclaw_actors import __version__
 from tests.system.chatter import Chatter, chatting
 from tests.system.client import Client, assert_one_answer_each, assert_seqs_unbroken
 from tests.system.conftest import GatewayFactory
-from tests.system.gateway import ROOT, Gateway
-from tests.system.versions import CANNOT_LISTEN, HANGS, NEWER_FORMAT, make_version, successor_of
+from tests.system.gateway import ROOT, Gateway, wait_until
+from tests.system.versions import CANNOT_LISTEN, HANGS, NEWER_FORMAT, REWRITES, make_version, successor_of
 
 PEOPLE = 10
 GAP_S = 30.0
@@ -124,3 +124,50 @@ async def _fail(running: Gateway, downgrade: Gateway, failing: Gateway, hanging:
         assert await asyncio.to_thread(hanging.wait) == 1
         assert f"(pid {running.pid}, 9.0.0) serves again" in hanging.err.text()
         await asyncio.gather(*(each.wait_for_answers(2) for each in people))
+
+
+def test_a_migration_by_a_version_that_does_not_get_ready_is_undone_and_by_one_that_does_it_stays(
+    make_gateway: GatewayFactory, tmp_path: Path
+) -> None:
+    running = make_gateway(config=CONFIG).start()
+    broken = make_version(tmp_path / "broken", "9.0.1", {**REWRITES, **CANNOT_LISTEN})
+    newer = make_version(tmp_path / "newer", "9.0.2", NEWER_FORMAT)
+    failing, good = successor_of(running, broken), successor_of(running, newer)
+    try:
+        asyncio.run(_migrate(running, failing, good))
+        failing.check_no_process_left()
+        good.stop()
+    finally:
+        failing.close()
+        good.close()
+
+
+async def _migrate(running: Gateway, failing: Gateway, good: Gateway) -> None:
+    memory = running.state_dir / "memory"
+    async with Client(running.ws_url, session="busy") as client:
+        await client.turn("something to keep", session="idle")
+        sent = [await client.send("/demo slow 5")]
+        await client.expect("turn_started", messageId=sent[0])
+        failing.spawn("--take-over")
+        assert await asyncio.to_thread(failing.wait) == 1
+        assert "from format 1 to 2" in failing.out.text()
+        assert f"(pid {running.pid}, {__version__}) serves again" in failing.err.text()
+        assert (memory / "format").read_text() == "1\n"
+        await client.close()
+        await client.connect()
+        await client.resume(client.last_seq)
+        await client.expect("turn_started", messageId=sent[0], attempt=2)
+        await in_another_thread(good)
+        assert (memory / "format").read_text() == "2\n"
+        await client.close()
+        await client.connect()
+        await client.resume(client.last_seq)
+        sent.append(await client.send("after it"))
+        await client.expect("turn_done", messageId=sent[1], deadline_s=60.0)
+        await client.turn("something more", session="idle")
+        await client.resume(0, session="idle")
+        await client.expect("turn_done", sessionId="idle", text="echo: something to keep")
+        assert_seqs_unbroken(client.durable())
+        assert_one_answer_each(client.durable(), sent)
+        assert {event["status"] for event in client.done()} == {"completed"}
+    wait_until(lambda: not list(memory.glob(".before-migration*")), what="what was kept is removed")

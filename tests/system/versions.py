@@ -18,6 +18,18 @@ NEWER_FORMAT = {
     )
 }
 """Of a version that writes a store which this one does not know."""
+REWRITES = {
+    "store/migrations.py": (
+        'STEPS: tuple[Step, ...] = (Step(1, "write down that the store has format 1", _adopt),)',
+        """FORMAT = 2
+def _seal(root: Path, files: Files) -> None:
+    for path in (root / "sessions").glob("*.jsonl"):
+        if (data := path.read_bytes()).count(b"/demo") == 0:
+            files.replace(path, data[::-1])
+STEPS: tuple[Step, ...] = (Step(1, "one", _adopt), Step(2, "two", _seal))""",
+    )
+}
+"""Of a version after which nobody reads a conversation in which the demo was not asked for something."""
 CANNOT_LISTEN = {"actors/listening.py": ("_BACKLOG = 512", "_BACKLOG = 'no number'")}
 """Of a version that passes every check and does not come up."""
 HANGS = {

@@ -155,7 +155,13 @@ async def enter(it: Any, message: Any, ask_id: int) -> None:
 
 async def idle(it: Any) -> None:
     """Returns when no handler runs any more."""
-    while it.mailbox_depth:  # noqa: ASYNC110 - ticks of the loop are what is waited for
+    await idle_but(it, 0)
+
+
+async def idle_but(it: Any, count: int) -> None:
+    """Returns when only so many messages wait."""
+    await asyncio.sleep(0)
+    while it.mailbox_depth != count:  # noqa: ASYNC110 - ticks of the loop are what is waited for
         await asyncio.sleep(0)
 
 
@@ -290,6 +296,24 @@ def test_an_actor_that_cannot_be_set_up_answers_nobody() -> None:
         await asyncio.sleep(0)
         assert it.noted == ["init"]
         assert transport.answers == [(2, Kind.ANSWER, False)]
+
+    run(scene())
+
+
+def test_an_actor_that_is_set_up_may_let_some_messages_in_before_the_others() -> None:
+    async def scene() -> None:
+        it, transport, _ = started(Stasher)
+        it._enter(Note("a"), None, 1)
+        it._enter(Do("ping"), None, 2)
+        it.unstash(only=(Do,))
+        await idle_but(it, 1)
+        it._enter(Note("b"), None, 3)
+        await enter(it, Do("pong"), 4)
+        await idle_but(it, 2)
+        assert transport.answers == [(2, Kind.ANSWER, "ping"), (4, Kind.ANSWER, "pong")]
+        it.unstash()
+        await idle(it)
+        assert it.noted == ["a", "b"]
 
     run(scene())
 
