@@ -39,8 +39,7 @@ class LineWriter:
     def put(self, line: bytes) -> None:
         """Have a line written, without its end."""
         if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name=self._what, daemon=True)
-            self._thread.start()
+            self._begin()
         try:
             self._queue.put_nowait(line + b"\n")
         except queue.Full:
@@ -49,6 +48,18 @@ class LineWriter:
             if now - self._told_at >= _TELL_EVERY_S:
                 self._told_at = now
                 logger.error("the %s cannot be written fast enough: %d lines are lost", self._what, self.lost)
+
+    def _begin(self) -> None:
+        thread = threading.Thread(target=self._run, name=self._what, daemon=True)
+        try:
+            thread.start()
+        except (
+            RuntimeError
+        ):  # no more threads may be had; the next line tries again, and until then they wait
+            if not self._queue.qsize():
+                logger.error("the %s waits: the limit of processes is reached", self._what)
+        else:
+            self._thread = thread
 
     def close(self, timeout_s: float) -> bool:
         """Wait until what was handed over is written; False if that took too long."""

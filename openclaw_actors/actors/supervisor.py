@@ -171,6 +171,8 @@ class Supervisor(
             Why it could not.
         """
         address = service.address
+        if address is None:  # there was no room for its process, and its exit was handled before this
+            return InitFailed(reason="no process could be made for it", code="died")
         init = Init(
             name=service.name,
             incarnation=service.incarnation,

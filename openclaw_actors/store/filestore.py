@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -74,6 +75,17 @@ _USAGE_S = 0.05
 """So long the lines of the usage ledger are gathered: no receipt waits for the thread that writes them."""
 
 
+def _threads(count: int, name: str) -> ThreadPoolExecutor:
+    """Threads that are there from the beginning: where the limit of processes is reached, no other one can be had."""
+    pool, all_there = (
+        ThreadPoolExecutor(count, thread_name_prefix=name),
+        threading.Barrier(count, timeout=10.0),
+    )
+    for _ in range(count):
+        pool.submit(all_there.wait)
+    return pool
+
+
 class Opened(NamedTuple):
     """A conversation as it stands, and the token of its new incarnation."""
 
@@ -97,7 +109,7 @@ class FileStore:
         self._lock = lock
         self._tokens = itertools.count(opening * TOKENS_PER_OPENING + 1)
         self._loop = asyncio.get_running_loop()
-        self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="store-reader")
+        self._readers = _threads(_READERS, "store-reader")
         self._names, complete = read_names(options.path / "open-turns.jsonl")
         complete = complete or has_no_journal(options.path / "sessions")
         turns = TurnList(options.path / "open-turns.jsonl", files, names=self._names, complete=complete)
@@ -131,7 +143,7 @@ class FileStore:
         )
         self._snapshots = Snapshots(options, self.counters, files, self._readers, self._ready)
         self._notes = Notes(options.path, files)
-        self._keeper = ThreadPoolExecutor(1, thread_name_prefix="store-keeper")
+        self._keeper = _threads(1, "store-keeper")
         self._unconfirmed = is_kept(options.path)
         if not self._unconfirmed:
             self._keeper.submit(remove_leftovers, options.path)

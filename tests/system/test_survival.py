@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +15,7 @@ from tests.system.client import Client, assert_one_answer_each, assert_seqs_unbr
 from tests.system.conftest import GatewayFactory
 from tests.system.gateway import Gateway, wait_until
 from tests.system.proc import is_alive
+from tests.system.versions import CANNOT_FORK, make_version
 
 SERVICES = ("persistence", "model", "router", "websocket", "http")
 QUICK = {
@@ -50,6 +53,32 @@ def test_several_deaths_in_a_row_cost_nobody_an_answer(make_gateway: GatewayFact
             for victim in ("router", "persistence", "websocket", "model", "persistence"):
                 await asyncio.to_thread(gateway.kill, victim)
                 await asyncio.gather(*(each.wait_for_answers(1, deadline_s=45.0) for each in people))
+
+    asyncio.run(scene())
+    assert gateway.stop() == 0
+
+
+def test_a_service_for_which_there_is_no_process_for_a_while_comes_up_when_there_is(
+    make_gateway: GatewayFactory, tmp_path: Path
+) -> None:
+    refused = tmp_path / "no-forks"
+    code = make_version(tmp_path / "code", "0.0.9", CANNOT_FORK)
+    gateway = make_gateway(
+        config=QUICK, environment={"PYTHONPATH": str(code), "NO_FORKS": str(refused)}
+    ).start()
+
+    async def scene() -> None:
+        async with chatting(lambda: gateway.ws_url, 2, deadline_s=200.0) as people:
+            supervisor = gateway.pid_of("supervisor")
+            refused.touch()
+            await asyncio.to_thread(gateway.kill, "persistence")
+            again = re.compile("(no PersistenceActor could be created.*){3}", re.DOTALL)
+            await asyncio.to_thread(
+                wait_until, lambda: again.search(gateway.log_text()), what="it was tried again"
+            )
+            refused.unlink()
+            await asyncio.gather(*(each.wait_for_answers(3, deadline_s=45.0) for each in people))
+            assert await asyncio.to_thread(gateway.pid_of, "supervisor") == supervisor
 
     asyncio.run(scene())
     assert gateway.stop() == 0

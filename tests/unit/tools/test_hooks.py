@@ -124,6 +124,20 @@ def test_the_audit_holds_who_what_and_how_and_no_secret(tmp_path: Path) -> None:
     assert (tmp_path / "audit.jsonl").stat().st_mode & 0o777 == 0o600
 
 
+def test_lines_wait_while_no_thread_can_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    written: list[bytes] = []
+    writer = LineWriter(written.append, what="audit")
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse)
+        writer.put(b"first")
+    writer.put(b"second")
+    assert writer.close(5.0)
+    assert written == [b"first\n", b"second\n"]
+
+
 def test_a_sink_that_hangs_costs_its_own_lines_only() -> None:
     opened = threading.Event()
     written: list[bytes] = []
