@@ -55,7 +55,7 @@ class Outgoing:
     def flush(self) -> None:
         """Write as much as the kernel takes."""
         self.dirty = False
-        if self.waiting or (self.sock is None and not self._connect()):
+        if self.waiting or (self.sock is None and not (self._is_current() and self._connect())):
             return
         sock = self.sock
         assert sock is not None
@@ -145,11 +145,16 @@ class Outgoing:
         # A peer sends nothing on this connection, so this is its end.
         self.lost()
 
+    def _is_current(self) -> bool:
+        """Whether it was not lost: another may have taken its place since, to which what it would do is nothing."""
+        return self.hub.outgoing.get(self.key) is self
+
     def lost(self) -> None:
         """Forget the connection: the peer is gone."""
         hub = self.hub
-        if hub.outgoing.pop(self.key, None) is not self:
+        if not self._is_current():
             return
+        del hub.outgoing[self.key]
         self.close()
         hub.drain(self.key)
         for token in [*self.head_tokens, *(token for _, token in self.queue if token is not None)]:

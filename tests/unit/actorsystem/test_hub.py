@@ -120,6 +120,27 @@ def test_a_peer_that_is_gone_is_told_at_once_with_what_was_not_sent(run_dir: str
     play(scene)
 
 
+def test_who_sends_to_a_peer_whose_end_it_has_just_seen_is_told_of_it_again(run_dir: str) -> None:
+    """In one tick: a frame waits, the connection turns out to be lost, and the owner tries once more."""
+
+    async def scene() -> None:
+        here, there = Party(run_dir, "a"), Party(run_dir, "b")
+        here.post(there, b"first")
+        await there.notes.until(lambda: there.notes.heard == [b"first"])
+        link = here.hub.outgoing[there.path]
+        there.hub.close()
+        here.post(there, b"waits for the end of the tick", token=1)
+        link.lost()
+        here.post(there, b"once more", token=2)
+        here.hub.flush()
+        assert here.notes.undelivered_tokens == [1, 2]
+        assert here.notes.lost == [there.path, there.path]
+        assert not here.hub.outgoing
+        here.hub.close()
+
+    play(scene)
+
+
 def test_what_a_peer_sent_before_its_end_is_heard_before_its_end(run_dir: str) -> None:
     async def scene() -> None:
         one, other = Party(run_dir, "a1"), Party(run_dir, "a2")
