@@ -34,7 +34,7 @@ import secrets
 import select
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
@@ -179,7 +179,7 @@ class HumanFormatter(logging.Formatter):
 
     def __init__(self, process: str) -> None:
         super().__init__()
-        self._process = process
+        self.process = process
 
     def format(self, record: logging.LogRecord) -> str:
         """Make the line, without its line break."""
@@ -188,7 +188,7 @@ class HumanFormatter(logging.Formatter):
             ("session", redact(_session())),
             ("event", getattr(record, "event", "")),
         )
-        head = f"{_timestamp(record)} {record.levelname:<7} {self._process}[{os.getpid()}] {record.name}"
+        head = f"{_timestamp(record)} {record.levelname:<7} {self.process}[{os.getpid()}] {record.name}"
         fields = "".join(f" {name}={_one_word(value)}" for name, value in marks if value)
         return f"{head}{fields} {_one_line(_text(record))}"
 
@@ -198,7 +198,7 @@ class JsonFormatter(logging.Formatter):
 
     def __init__(self, process: str) -> None:
         super().__init__()
-        self._process = process
+        self.process = process
 
     def format(self, record: logging.LogRecord) -> str:
         """Make the line, without its line break."""
@@ -206,7 +206,7 @@ class JsonFormatter(logging.Formatter):
             "ts": _timestamp(record),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "process": self._process,
+            "process": self.process,
             "pid": os.getpid(),
             "correlation": _correlation(record) or None,
             "session": redact(_session()) or None,
@@ -376,12 +376,22 @@ class SharedHandler(logging.Handler):
     def __init__(self, file: SharedFile | None, *, stderr_level: int, process: str) -> None:
         super().__init__()
         self.file = file
+        self.muted_below = logging.NOTSET
         self._stderr_level = stderr_level
         self._stderr_formatter = HumanFormatter(process)
         self._guard = StormGuard()
 
+    def serve(self, process: str) -> None:
+        """Write for another process from now on: one that was forked, and has said nothing yet."""
+        for formatter in (self.formatter, self._stderr_formatter):
+            if isinstance(formatter, HumanFormatter | JsonFormatter):
+                formatter.process = process
+        self._guard = StormGuard()
+
     def emit(self, record: logging.LogRecord) -> None:
         """Write one record; whatever goes wrong, the code that logs goes on."""
+        if record.levelno < self.muted_below:
+            return
         try:
             text = (record.name, record.levelno, _session(), _text(record))
             admitted, left_out = self._guard.admit(text, time.monotonic())
@@ -481,8 +491,28 @@ def rebind(process: str) -> None:
     Args:
         process: what this process is called in its lines.
     """
-    if _installed:
+    if not _installed:
+        return
+    handler = _ROOT.handlers[0] if _ROOT.handlers else None
+    if logging.root is _ROOT and isinstance(handler, SharedHandler):
+        _installed["process"] = process
+        handler.serve(process)
+    else:
         install(**{**_installed, "process": process})
+
+
+@contextlib.contextmanager
+def muted(*, below: int) -> Iterator[None]:
+    """Leave out the lines of this process below a level for a while; loggers notice nothing of it."""
+    handler = _ROOT.handlers[0] if _ROOT.handlers else None
+    if not isinstance(handler, SharedHandler):
+        yield
+        return
+    handler.muted_below = below
+    try:
+        yield
+    finally:
+        handler.muted_below = logging.NOTSET
 
 
 _files: dict[Path, SharedFile] = {}

@@ -8,25 +8,13 @@ import os
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from openclaw_actors import logs
 
-
-@pytest.fixture(autouse=True)
-def restored_logging() -> Iterator[None]:
-    """Leave the logging of the test run as it was."""
-    root = logging.getLogger()
-    handlers, level, raises = list(root.handlers), root.level, logging.raiseExceptions
-    registered = logs._registered
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    logging.raiseExceptions = raises
-    logs._registered = registered
+pytestmark = pytest.mark.usefixtures("restored_logging")
 
 
 @pytest.fixture
