@@ -22,6 +22,7 @@ import _signal  # type: ignore[import-not-found]  # what `signal` wraps: that ma
 import asyncio
 import ctypes
 import gc
+import itertools
 import logging
 import os
 import resource
@@ -30,7 +31,7 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from openclaw_actors.proctree import children_of, descendants, kill
@@ -112,7 +113,7 @@ def fork_process(
     sys.stdout.flush()
     sys.stderr.flush()
     _use_pidfds()
-    parent, signals, handlers = os.getpid(), _handled_signals(), _stream_handlers(keep)
+    birth = _Birth(os.getpid(), keep, new_session=new_session)
     # A signal that comes before the child has its own handlers would wake the parent's loop through a shared socket.
     unblocked = _signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
     try:
@@ -127,7 +128,7 @@ def fork_process(
     try:
         _kept.append(kept_alive)
         gc.freeze()
-        _become_child(parent, keep, signals, handlers, new_session=new_session)
+        _become_child(birth)
         code = main()
     except BaseException:
         logger.exception("process %d ends with an exception", os.getpid())
@@ -148,38 +149,47 @@ def forget_looked_up_names() -> None:
         sys._clear_type_cache()
 
 
-def _become_child(
-    parent: int,
-    keep: Collection[int],
-    signals: Iterable[int],
-    handlers: Iterable[tuple[Any, Any]],
-    *,
-    new_session: bool,
-) -> None:
-    die_with_parent(parent)
+class _Birth:
+    """What a child has to put right, found out by its parent: a child that looks at every signal, logger and stream
+    copies the page on which each lies, a megabyte in all."""
+
+    def __init__(self, parent: int, keep: Collection[int], *, new_session: bool) -> None:
+        self.parent = parent
+        self.new_session = new_session
+        handled = _handled_signals()
+        self.defaults = [number for number in handled if number not in _DEAF_SIGNALS]
+        self.deaf = [number for number in _DEAF_SIGNALS if _signal.getsignal(number) is not _deaf]
+        kept = sorted({_STDERR, *(fd for fd in keep if fd > _STDERR)})
+        self.closed = [(low + 1, high) for low, high in itertools.pairwise(kept) if low + 1 < high]
+        self.closed_from = kept[-1] + 1
+        self.streams = _strange_streams()
+        self.handlers = _stream_handlers(keep)
+
+
+def _become_child(birth: _Birth) -> None:
+    die_with_parent(birth.parent)
     asyncio._set_running_loop(None)
     signal.set_wakeup_fd(-1)
-    for number in signals:
+    for number in birth.defaults:
         signal.signal(number, signal.SIG_DFL)
-    for number in _DEAF_SIGNALS:
+    for number in birth.deaf:
         # A handler that does nothing, not SIG_IGN: programs that this process runs would inherit that.
-        if signal.getsignal(number) is not _deaf:
-            signal.signal(number, _deaf)
+        signal.signal(number, _deaf)
     _signal.pthread_sigmask(signal.SIG_SETMASK, [])
-    if new_session:
+    if birth.new_session:
         os.setsid()
-    _close_all_but(keep)
-    _rebind_streams()
-    for logger_, handler in handlers:
+    for low, high in birth.closed:
+        os.closerange(low, high)
+    _close_from(birth.closed_from)
+    for name, number in birth.streams:
+        _kept.append(getattr(sys, name))
+        setattr(sys, name, open(number, "w", buffering=1, closefd=False))  # noqa: SIM115 - as long as we live
+    for logger_, handler in birth.handlers:
         logger_.handlers.remove(
             handler
         )  # removeHandler takes a lock that another thread of the parent may hold
         _kept.append(handler)
     asyncio.set_event_loop(None)
-
-
-# What a child has to put right is found out by its parent, before the fork: a child that looks at every signal and
-# every logger copies the page on which each lies, a megabyte in all.
 
 
 def _use_pidfds() -> None:
@@ -201,16 +211,17 @@ def _handled_signals() -> list[int]:
     ]
 
 
-def _rebind_streams() -> None:
-    """Print to descriptors 1 and 2: a stream of the parent's with another number would write into a socket of ours."""
+def _strange_streams() -> list[tuple[str, int]]:
+    """Which streams do not print to descriptors 1 and 2: with another number they would write into a socket of ours."""
+    found = []
     for name, number in (("stdout", 1), ("stderr", 2)):
         try:
             is_ours = getattr(sys, name).fileno() == number
         except (AttributeError, OSError, ValueError):
             is_ours = False
         if not is_ours:
-            _kept.append(getattr(sys, name))
-            setattr(sys, name, open(number, "w", buffering=1, closefd=False))  # noqa: SIM115 - as long as we live
+            found.append((name, number))
+    return found
 
 
 def _stream_handlers(keep: Collection[int]) -> list[tuple[Any, Any]]:
@@ -232,12 +243,7 @@ def _deaf(_number: int, _frame: object) -> None:
     """Service managers may signal the whole group: only the supervisor, the parent's death or SIGKILL ends an actor."""
 
 
-def _close_all_but(keep: Iterable[int]) -> None:
-    low = 3
-    for fd in sorted({fd for fd in keep if fd >= low}):
-        if fd > low:
-            os.closerange(low, fd)
-        low = fd + 1
+def _close_from(low: int) -> None:
     if _libc.close_range(ctypes.c_uint(low), ctypes.c_uint(0xFFFFFFFF), 0) != 0:
         os.closerange(low, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
 
