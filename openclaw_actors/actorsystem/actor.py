@@ -41,6 +41,7 @@ from openclaw_actors.actorsystem.address import address_key
 from openclaw_actors.actorsystem.asks import Done, encode_refusal
 from openclaw_actors.actorsystem.failed import ActorFailed
 from openclaw_actors.actorsystem.framing import Kind
+from openclaw_actors.actorsystem.limits import Limits
 from openclaw_actors.core.series import Tally, series
 from openclaw_actors.errors import AskRefused, FrameTooLarge
 
@@ -88,6 +89,10 @@ class AsyncActor(Actor):
     """Whether what dead descendants leave behind falls to this process (a sub-reaper, prctl(2)), and is killed before
     `on_child_exited` comes. Whatever is no actor that it created is killed, so such a class starts no programs."""
 
+    made_before_fork: ClassVar[bool] = False
+    """Whether a parent makes such an actor once, and all that it runs on, before it forks the first: for many of a
+    class. A child has a copy by the fork; it neither makes one nor copies the memory of the code that does."""
+
     process_name: ClassVar[str] = ""
     """What its lines in the log call this process; the class's name by default."""
 
@@ -122,6 +127,16 @@ class AsyncActor(Actor):
     def loop(self) -> asyncio.AbstractEventLoop:
         """The event loop of this actor."""
         return self._runtime.transport.loop
+
+    @property
+    def limits(self) -> Limits:
+        """Those of the transport of this actor, and of the actors that it creates."""
+        return self._runtime.transport.limits
+
+    @property
+    def run_dir(self) -> str:
+        """The directory of all sockets of this system."""
+        return self._runtime.transport.run_dir
 
     @property
     def mailbox_depth(self) -> int:

@@ -58,6 +58,10 @@ class Address(ActorAddress):
     def __init__(self, path: str) -> None:
         self._aaddr = path
 
+    def settle(self, path: str) -> None:
+        """Give an address that was made before its actor its path; nobody has hashed it yet."""
+        self._aaddr = path
+
     def __eq__(self, other: object) -> bool:
         if other.__class__ is Address:
             return bool(self._aaddr == other._aaddr)

@@ -66,7 +66,8 @@ class Endpoint:
             listener = listen(path)
         except OSError as error:
             raise StateDirError(f"{self._run_dir}: {error.strerror}") from error
-        self._hub = Hub(asyncio.get_running_loop(), path, listener, self, self._limits)
+        self._hub = Hub(asyncio.get_running_loop(), self, self._limits)
+        self._hub.open(path, listener)
 
     def close(self) -> None:
         """Close everything; asks that still wait end with `ActorGone`."""

@@ -69,8 +69,6 @@ class Hub:
 
     Args:
         loop: on which all work is done; it need not run yet.
-        path: of the listening socket, which is this process's address.
-        listener: the bound socket.
         owner: who is told.
         limits: see `Limits`.
         flushed_by_owner: the owner calls `flush` at the end of each tick of the loop.
@@ -79,21 +77,19 @@ class Hub:
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
-        path: str,
-        listener: socket.socket,
         owner: HubOwner,
         limits: Limits,
         *,
         flushed_by_owner: bool = False,
     ) -> None:
         self.loop = loop
-        self.path = path
         self.owner = owner
         self.limits = limits
         self.outgoing: dict[str, Outgoing] = {}
         self.paused = False
-        self.hello = encode(Kind.HELLO, 0, os.fsencode(path))
-        self._listener = listener
+        self.path: str
+        self.hello: bytes
+        self._listener: socket.socket
         self._incoming: dict[str, Incoming] = {}
         self._strangers: dict[Incoming, float] = {}
         """Connections that have not said whose they are, oldest first, and when they were accepted."""
@@ -102,7 +98,18 @@ class Hub:
         self._flush_planned = False
         self._flushed_by_owner = flushed_by_owner
         self._uid = os.geteuid()
-        loop.add_reader(listener.fileno(), self._accept)
+
+    def open(self, path: str, listener: socket.socket) -> None:
+        """Take up an address; before this, nothing can be posted.
+
+        Args:
+            path: of the listening socket, which is this process's address.
+            listener: the bound socket.
+        """
+        self.path = path
+        self.hello = encode(Kind.HELLO, 0, os.fsencode(path))
+        self._listener = listener
+        self.loop.add_reader(listener.fileno(), self._accept)
 
     # -- sending ------------------------------------------------------------
 

@@ -15,7 +15,7 @@ What differs from `thespian/system/actorManager.py` and `multiprocCommon.py`, an
 # ruff: noqa: FBT001, FBT002, N802, N803, N815 - the names and signatures are Thespian's
 from __future__ import annotations
 
-__all__ = ["ActorSpec", "Replicator", "UnixActorManager", "run_actor"]
+__all__ = ["ActorSpec", "Replicator", "UnixActorManager", "make_blank", "run_actor"]
 
 import asyncio
 import logging
@@ -88,13 +88,28 @@ class ActorSpec:
         self.source = source
 
 
-def run_actor(spec: ActorSpec, path: str, listener: socket.socket) -> int:
-    """Be an actor, from just after the fork to the exit code."""
+def run_actor(spec: ActorSpec, blank: UnixActorManager | None, path: str, listener: socket.socket) -> int:
+    """Be an actor, from just after the fork to the exit code.
+
+    Args:
+        blank: what the parent made ready for this process.
+    """
     name_process(getattr(spec.actor_class, "__name__", str(spec.actor_class).rpartition(".")[2]))
-    transport = UnixTransport(
-        run_dir=spec.run_dir, admin=spec.admin, limits=spec.limits, path=path, listener=listener
-    )
-    manager = UnixActorManager(
+    manager = blank or make_blank(spec)
+    manager.transport.open(path, listener)
+    if getattr(spec.actor_class, "sweeps", False):
+        become_subreaper()
+        manager.children.sweeps = True
+    try:
+        return manager.run()
+    finally:
+        manager.transport.close()
+
+
+def make_blank(spec: ActorSpec, manager_class: type[UnixActorManager] | None = None) -> UnixActorManager:
+    """Make all of an actor process that needs no descriptor and no address, and so can be made before the fork."""
+    transport = UnixTransport(run_dir=spec.run_dir, admin=spec.admin, limits=spec.limits, opened=False)
+    return (manager_class or UnixActorManager)(
         spec.actor_class,
         spec.global_name,
         transport,
@@ -107,13 +122,6 @@ def run_actor(spec: ActorSpec, path: str, listener: socket.socket) -> int:
         None,
         None,
     )
-    if getattr(spec.actor_class, "sweeps", False):
-        become_subreaper()
-        manager.children.sweeps = True
-    try:
-        return manager.run()
-    finally:
-        transport.close()
 
 
 class _Send:
@@ -160,6 +168,7 @@ class Replicator:
     def init_replicator(self, transport: UnixTransport, concurrency_context: Any) -> None:
         """Called by Thespian's constructors, after the common part."""
         self.children = Children(transport.loop, self._child_ended)
+        self._blanks: dict[Any, UnixActorManager] = {}
         self._addrManager = AddressManager(self._adminAddr, transport.myAddress)
         self._receiveQueue = _ToMailbox(transport)
         self.asLogger = (
@@ -238,10 +247,21 @@ class Replicator:
         )
         return self.children.fork(
             spec.run_dir,
-            partial(run_actor, spec),
+            partial(run_actor, spec, self._blank_of(spec)),
             new_session=bool(getattr(actor_class, "new_session", False)),
             kept_alive=self,
         )
+
+    def _blank_of(self, spec: ActorSpec) -> UnixActorManager | None:
+        """What a class that is forked often starts from. Each child has a copy, by the fork; this one is never used."""
+        actor_class = spec.actor_class
+        if not getattr(actor_class, "made_before_fork", False) or spec.requirements or spec.source_hash:
+            return None
+        blank = self._blanks.get(actor_class)
+        if blank is None:
+            blank = self._blanks[actor_class] = make_blank(spec)
+            blank._createInstance()
+        return blank
 
     def _child_ended(self, child: Child, status: int) -> None:
         """A child was reaped: read what it sent, then report its end."""
@@ -261,7 +281,8 @@ class UnixActorManager(Replicator, ActorManager):
 
     def run(self) -> int:
         """Run the actor until it exits; return the exit code. An exception that escapes is a bug of ours."""
-        self._createInstance()
+        if self.actorInst is None:
+            self._createInstance()
         if self.actorInst is None:
             self.drainTransmits()
             return 1
@@ -274,6 +295,20 @@ class UnixActorManager(Replicator, ActorManager):
         self.transport.run(handler)
         self.drainTransmits()
         return 0
+
+    def _createInstance(self) -> None:
+        """Make the actor. An `AsyncActor` takes no arguments: Thespian reads the signature to find that out."""
+        actor_class = self._actorClass
+        if not isinstance(actor_class, type) or not issubclass(actor_class, AsyncActor):
+            super()._createInstance()
+            return
+        try:
+            self.actorInst = actor_class()
+        except Exception:
+            logger.exception("no %s could be made", actor_class.__name__)
+            self._sayGoodbye()
+            return
+        self.actorInst._myRef = self
 
     def _handle_async(self, envelope: Envelope) -> bool:
         """Handle one message to an `AsyncActor`."""

@@ -68,6 +68,8 @@ class UnixTransport:
         path: of our socket; made up if None.
         listener: the socket that is bound to `path`, if a parent bound it already.
         is_external: whether this process stands outside, with an `ActorSystem` that several threads may use.
+        opened: False: it has no address and no descriptor until `open`. It may be made in one process, and opened in
+            each that is forked from it.
     """
 
     def __init__(
@@ -79,22 +81,22 @@ class UnixTransport:
         path: str | None = None,
         listener: socket.socket | None = None,
         is_external: bool = False,
+        opened: bool = True,
     ) -> None:
         self.run_dir = run_dir
         self.admin = admin
         self.limits = limits
         self.is_external = is_external
-        own = path or os.path.join(run_dir, socket_name("x" if is_external else "a"))
-        self.myAddress = Address(own)
-        self.loop = TickLoop()
+        self.myAddress = Address("")
+        self.loop = TickLoop(opened=False)
         self.loop.set_exception_handler(self._loop_exception)
-        self.hub = Hub(self.loop, own, listener or listen(own), self, limits, flushed_by_owner=True)
+        self.hub = Hub(self.loop, self, limits, flushed_by_owner=True)
         self.loop.before_poll = self.hub.flush
         self.asks = Asks(lambda key, ask_id, payload: self._post(key, Kind.ASK, ask_id, payload, None))
         self.wakeups = Wakeups(self.loop, self._wakeup_due)
         self.on_undelivered: Undelivered | None = None
-        self._key = own
-        self._owner_thread = None if is_external else threading.get_ident()
+        self._key = ""
+        self._owner_thread: int | None = None
         self._running_thread: int | None = None
         self._handed_over: deque[tuple[TransmitIntent, bytes]] = deque()  # by other threads, not seen yet
         self._handler: Any = None
@@ -108,6 +110,16 @@ class UnixTransport:
         self._watched: set[int] = set()
         self._senders: dict[str, Address] = {}
         """Addresses of those who have sent something, so that not every message makes one."""
+        if opened:
+            self.open(path or os.path.join(run_dir, socket_name("x" if is_external else "a")), listener)
+
+    def open(self, path: str, listener: socket.socket | None = None) -> None:
+        """Take up an address in this process, and listen there."""
+        self._key = path
+        self._owner_thread = None if self.is_external else threading.get_ident()
+        self.myAddress.settle(path)
+        self.loop.open()
+        self.hub.open(path, listener or listen(path))
 
     # -- sending ---------------------------------------------------------------
 
@@ -357,6 +369,13 @@ class UnixTransport:
         if self._fatal is not None:
             fatal, self._fatal = self._fatal, None
             raise fatal
+
+    def cancel_tasks(self) -> None:
+        """End what still runs on the loop, which does not run now."""
+        for task in asyncio.all_tasks(self.loop):
+            task.cancel()
+        self.loop.call_soon(self.loop.stop)
+        self._run_loop()
 
     def _run_transmits(self, seconds: float | None) -> int:
         self._handler = TransmitOnly

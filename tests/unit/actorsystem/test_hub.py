@@ -60,7 +60,8 @@ class Party:
     def __init__(self, run_dir: str, name: str, limits: Limits = DEFAULT_LIMITS) -> None:
         self.path = os.path.join(run_dir, name)
         self.notes = Notes()
-        self.hub = Hub(asyncio.get_running_loop(), self.path, listen(self.path), self.notes, limits)
+        self.hub = Hub(asyncio.get_running_loop(), self.notes, limits)
+        self.hub.open(self.path, listen(self.path))
 
     def post(self, target: Party, payload: bytes, token: Any = None) -> bool:
         return self.hub.post(target.path, Kind.TELL, 0, payload, token)
