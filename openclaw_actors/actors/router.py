@@ -22,9 +22,9 @@ from openclaw_actors.actors.router_clock import WatchClock
 from openclaw_actors.actors.router_moves import RouterMoves
 from openclaw_actors.actors.router_tree import SessionTree, feed_of_sessions, note_exit
 from openclaw_actors.actors.router_view import SessionGauges, limits_of
+from openclaw_actors.actors.session_blueprint import prepare_sessions
+from openclaw_actors.actors.session_rehearsal import rehearse_sessions
 from openclaw_actors.actorsystem import ActorFailed, AsyncActor, address_key, handles
-from openclaw_actors.actorsystem.process import forget_looked_up_names
-from openclaw_actors.agent.skills.shelf import warm_up
 from openclaw_actors.core.conversation import decode_state
 from openclaw_actors.core.drafts import ends_of
 from openclaw_actors.core.router import RouterCore
@@ -132,13 +132,17 @@ class SessionRouter(ApprovalRequests, SessionTree, AsyncActor):
         self._moves = RouterMoves(self, self._core, self._directory, self._carry_out)
         self._feed = feed_of_sessions(self)
         self._session_class = load("session")
-        if self._change.config.skills.enabled:
-            warm_up()
-        forget_looked_up_names()
+        self._prepare_sessions()
         self.spawn(self._recover(), name="recover")
         self._clock.schedule()
         self.unstash()
         return Ready(pid=os.getpid(), incarnation=message.incarnation)
+
+    def _prepare_sessions(self) -> None:
+        settings = self._change.settings
+        prepare_sessions(settings)
+        rehearse_sessions(settings, run_dir=self.run_dir, limits=self.limits)
+        prepare_sessions(settings)  # the rehearsal has used the one before
 
     async def _recover(self) -> None:
         while True:
@@ -179,6 +183,7 @@ class SessionRouter(ApprovalRequests, SessionTree, AsyncActor):
     def reconfigure(self, message: Reconfigure, sender: Address) -> Reconfigured:
         """Another configuration, for itself, for the sessions that live, and for those that it forks later."""
         told = self._change.take(message, self._core)
+        prepare_sessions(message.settings)
         if told is not None:
             for each in self._addresses.values():
                 self.send(each, told)

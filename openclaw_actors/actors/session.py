@@ -17,19 +17,18 @@ from openclaw_actors.actors.directory import ServiceDirectory
 from openclaw_actors.actors.replay import ReplayReader
 from openclaw_actors.actors.session_activity import SessionDoing
 from openclaw_actors.actors.session_approvals import ApprovalWatch
+from openclaw_actors.actors.session_blueprint import blueprint_of
 from openclaw_actors.actors.session_change import SessionChange
 from openclaw_actors.actors.session_commands import SessionCommands
 from openclaw_actors.actors.session_leaving import SessionLeaving
-from openclaw_actors.actors.session_limits import give_way, limit_memory, log_end, session_limits
+from openclaw_actors.actors.session_limits import give_way, limit_memory, log_end
 from openclaw_actors.actors.session_model import ModelCalls
 from openclaw_actors.actors.session_subagents import SubAgentCalls
-from openclaw_actors.actors.session_tools import SessionTools
 from openclaw_actors.actors.session_voice import Voice
 from openclaw_actors.actors.turn_clock import TurnClock
 from openclaw_actors.actorsystem import AsyncActor, handles
 from openclaw_actors.agent.faults import Fault, commit_fault, fault_of
-from openclaw_actors.agent.system_prompt import SystemPrompt
-from openclaw_actors.config import GatewayConfig, decode
+from openclaw_actors.config import GatewayConfig
 from openclaw_actors.core.conversation import decode_state
 from openclaw_actors.core.effects import (
     ApprovalsChanged,
@@ -99,6 +98,7 @@ class SessionActor(AsyncActor):
     """One conversation."""
 
     new_session = True
+    made_before_fork = True
     process_name = "session"
 
     def __init__(self) -> None:
@@ -114,12 +114,11 @@ class SessionActor(AsyncActor):
     async def initialise(self, message: InitSession, sender: Address) -> Ready | InitFailed:
         """Opens the conversation and continues at its last record."""
         self._key = message.session
-        logs.serve_session(self._key)
         self._router = sender
         self._directory = ServiceDirectory(message.directory)
-        self._config = decode(message.settings)
-        give_way()
-        limit_memory(self._config.sessions.max_memory_mb)
+        blueprint = blueprint_of(message.settings)
+        self._config = blueprint.config
+        self.settle_in(self._config.sessions.max_memory_mb)
         try:
             opened: SessionOpened = await self._directory.ask(
                 self, "persistence", OpenSession(session=self._key), timeout_s=_STORE_TIMEOUT_S
@@ -128,10 +127,8 @@ class SessionActor(AsyncActor):
             self.stop_after_answer(refusal.code)
             return InitFailed(reason=refusal.text, code=refusal.code)
         self.incarnation = opened.token
-        self._core = SessionCore(
-            decode_state(opened.state), opened.token, session_limits(self._config), time.monotonic
-        )
-        system_prompt = SystemPrompt(self._config)
+        self._core = SessionCore(decode_state(opened.state), opened.token, blueprint.limits, time.monotonic)
+        system_prompt = blueprint.system_prompt
         skills = system_prompt.skills
         self._turn_clock = TurnClock(
             self.call_later,
@@ -150,15 +147,8 @@ class SessionActor(AsyncActor):
         self._doing = SessionDoing(
             self._core, opened.token, self._approvals, self._turn_clock, self._tell_router
         )
-        self._tools = SessionTools(
-            self,
-            self._key,
-            self._config,
-            self._directory,
-            self._tool_done,
-            secrets=message.secrets,
-            skills=skills,
-        )
+        self._tools = blueprint.tools
+        self._tools.serve(self, self._key, self._directory, self._tool_done, message.secrets)
         self._commands = SessionCommands(
             self._core, self._tools.ask_store, self._command_done, skills.told if skills is not None else None
         )
@@ -202,6 +192,12 @@ class SessionActor(AsyncActor):
             self._entered(each, its_sender)
         self._leaving.channels(self._directory.instances())
         return Ready(pid=os.getpid(), incarnation=opened.token, detail=resumes)
+
+    def settle_in(self, megabytes: int) -> None:
+        """Make the process that of this session."""
+        logs.serve_session(self._key)
+        give_way()
+        limit_memory(megabytes)
 
     def _turn_began(self) -> None:
         self._change.turn_began()

@@ -37,37 +37,45 @@ _AUDIT_S = 0.5
 
 
 class SessionTools:
-    """The tools of a session, and the session as they see it.
+    """The tools of a session, and the session as they see it. Made before the session is forked; see `serve`.
 
     Args:
-        actor: the session; its end ends them.
-        session: its key.
-        done: told of each tool's end: turn, call, status and text.
-        secrets: dotted key -> reference, of what its tools may resolve.
+        config: of the session.
         skills: the session's skills; None: they are off.
     """
 
-    def __init__(
+    def __init__(self, config: GatewayConfig, skills: SkillReader | None = None) -> None:
+        self.session = ""
+        self.sub_agents: SubAgentCalls
+        self.config = config
+        self._skills = skills
+        self._toolbox = toolbox_of(self, skills)
+        self._mcp: SessionMcp | None = None
+        self._audit_lines: LineWriter | None = None
+        self._closing: asyncio.Task[None] | None = None
+
+    def serve(
         self,
         actor: AsyncActor,
         session: str,
-        config: GatewayConfig,
         directory: ServiceDirectory,
         done: Callable[[str, ToolCall, str, str], None],
-        *,
         secrets: Mapping[str, str],
-        skills: SkillReader | None = None,
     ) -> None:
+        """Be the tools of a session.
+
+        Args:
+            actor: the session; its end ends them.
+            session: its key.
+            done: told of each tool's end: turn, call, status and text.
+            secrets: dotted key -> reference, of what its tools may resolve.
+        """
         self.session = session
-        self.sub_agents: SubAgentCalls
         self._actor = actor
         self._directory = directory
         self._done = done
-        self._mcp: SessionMcp | None = None
-        self._closing: asyncio.Task[None] | None = None
-        logs_dir = find_paths(config.state_dir, config.memory.storage_path, os.environ).logs
-        self._audit_lines = LineWriter(logs.SharedFile(logs_dir / AUDIT_NAME).write, what="audit")
-        self._use(config, secrets, skills)
+        self._secrets = secrets
+        self._use_mcp()
 
     def use(self, config: GatewayConfig, secrets: Mapping[str, str], skills: SkillReader | None) -> None:
         """Another configuration holds. No tool runs now."""
@@ -75,27 +83,39 @@ class SessionTools:
             self._closing.cancel()
             self._closing = None
             del self.programs
-        self._use(config, secrets, skills)
-        self.learn_addresses()
-
-    def _use(self, config: GatewayConfig, secrets: Mapping[str, str], skills: SkillReader | None) -> None:
+        self.__dict__.pop("_runner", None)
         self.config = config
         self._secrets = secrets
         self._skills = skills
+        self._toolbox = toolbox_of(self, skills)
+        self._use_mcp()
+        self.learn_addresses()
+
+    def _use_mcp(self) -> None:
         if self._mcp is not None:
             self._mcp.use()
-        elif config.mcp.servers:
+        elif self.config.mcp.servers:
             self._mcp = SessionMcp(self._actor, self, self._directory)
-        self._toolbox = toolbox_of(self, skills, self._mcp)
-        self._runner = ToolRunner(
+        self._toolbox.source = self._mcp
+
+    @cached_property
+    def _runner(self) -> ToolRunner:
+        """Runs the tools; made when the model wants the first one."""
+        if self._audit_lines is None:
+            paths = find_paths(self.config.state_dir, self.config.memory.storage_path, os.environ)
+            file = logs.SharedFile(paths.logs / AUDIT_NAME)
+            self._audit_lines = LineWriter(file.write, what="audit")
+        return ToolRunner(
             self._toolbox,
             spawn=self._spawn,
             done=self._done,
             hooks=Hooks(
-                load_hooks(config.tooling.hooks), spawn=self._spawn, noted=Audit(self._audit_lines).note
+                load_hooks(self.config.tooling.hooks),
+                spawn=self._spawn,
+                noted=Audit(self._audit_lines).note,
             ),
             session=self.session,
-            parallel=config.tooling.parallel_tool_execution,
+            parallel=self.config.tooling.parallel_tool_execution,
         )
 
     @property
@@ -150,7 +170,8 @@ class SessionTools:
 
     def close(self) -> None:
         """Wait a moment for what is still to be written to the audit."""
-        self._audit_lines.close(_AUDIT_S)
+        if self._audit_lines is not None:
+            self._audit_lines.close(_AUDIT_S)
 
     @cached_property
     def programs(self) -> Programs:

@@ -38,19 +38,19 @@ class Toolbox:
 
     Args:
         tools: those that it has for as long as it lives.
-        source: of others.
 
     Raises:
         ValueError: two have one name.
     """
 
-    def __init__(self, tools: Iterable[Tool[Any]], source: ToolSource | None = None) -> None:
+    def __init__(self, tools: Iterable[Tool[Any]]) -> None:
+        self.source: ToolSource | None = None
+        """Of others."""
         self._tools: dict[str, Tool[Any]] = {}
         for tool in tools:
             if tool.name in self._tools:
                 raise ValueError(f"two tools are called {tool.name}")
             self._tools[tool.name] = tool
-        self._source = source
         self._own_specs: tuple[ToolSpec, ...] = tuple(
             tool.spec() for tool in self._tools.values() if tool.offered
         )
@@ -58,7 +58,7 @@ class Toolbox:
     @property
     def specs(self) -> tuple[ToolSpec, ...]:
         """As the model sees them, in a fixed order: what changes stands at the end."""
-        return self._own_specs if self._source is None else self._own_specs + self._source.specs
+        return self._own_specs if self.source is None else self._own_specs + self.source.specs
 
     def __iter__(self) -> Iterator[Tool[Any]]:
         return iter(self._tools.values())
@@ -66,7 +66,7 @@ class Toolbox:
     def find(self, name: str) -> Tool[Any] | None:
         """The tool of this name, if the session has it."""
         tool = self._tools.get(name)
-        return self._source.find(name) if tool is None and self._source is not None else tool
+        return self.source.find(name) if tool is None and self.source is not None else tool
 
 
 _ALWAYS: tuple[type[Tool[Any]], ...] = (
@@ -95,16 +95,13 @@ schema_of(SkillTool.arguments)
 schema_of(DelegateArguments)
 
 
-def toolbox_of(
-    host: ToolHost, skills: SkillReader | None = None, source: ToolSource | None = None
-) -> Toolbox:
+def toolbox_of(host: ToolHost, skills: SkillReader | None = None) -> Toolbox:
     """The tools that the configuration gives to a session.
 
     Args:
         skills: the session's skills; None: they are off.
-        source: of tools that come and go.
     """
     native = host.config.plugins.native
     enabled = (tool for section, tool in _NATIVE.items() if getattr(native, section).enabled)
     tools = [*(tool(host) for tool in (*_ALWAYS, *enabled)), *tools_of_delegation(host)]
-    return Toolbox(tools if skills is None else [*tools, SkillTool(host, skills)], source)
+    return Toolbox(tools if skills is None else [*tools, SkillTool(host, skills)])

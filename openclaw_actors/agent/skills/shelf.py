@@ -82,6 +82,8 @@ def warm_up(bundled: Path = BUNDLED) -> None:
     place = _Place("bundled", bundled)
     with contextlib.suppress(OSError):
         for directory, path in _directories_in(place.path):
+            if path in _bundled:
+                continue
             with contextlib.suppress(OSError, InvalidSkill):
                 _bundled[path] = _read(path, Path(os.path.realpath(directory)))
 
