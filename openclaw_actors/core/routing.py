@@ -86,7 +86,7 @@ class RouterLimits:
     """Sessions that are asleep while people are asked; further ones keep their place."""
     max_recovering: int = 8
     """Sessions that start at the same time for nobody but what an earlier gateway has left undone."""
-    max_starting: int = 16
+    max_starting: int = 24
     """Sessions that start at the same time: more would only keep each other, and who is ready, waiting."""
     slow_start_s: float = 2.0
     """Who takes longer to start holds up nobody else."""

@@ -39,6 +39,19 @@ def test_so_many_start_at_once_and_who_came_first_is_ready_first() -> None:
     assert all(world.recorded[key] == [f"{key}1"] for key in "abcde")
 
 
+def test_where_many_wait_half_of_those_who_may_start_do_so_together() -> None:
+    world = World(RouterLimits(max_starting=4))
+    for key in "abcdefghij":
+        world.deliver(key, f"{key}1")
+    assert list(world.sessions) == list("abcd")
+    world.get_ready("a")
+    assert list(world.sessions) == list("abcd"), "one place is not enough for seven that wait"
+    world.get_ready("b")
+    assert list(world.sessions) == list("abcdef")
+    world.settle(for_s=5)
+    assert all(world.recorded[key] == [f"{key}1"] for key in "abcdefghij"), "the last one waits for nobody"
+
+
 def test_who_is_slow_to_start_holds_up_nobody_else() -> None:
     world = World(RouterLimits(max_starting=2, slow_start_s=2.0))
     for key in "abc":
