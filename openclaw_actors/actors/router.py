@@ -116,6 +116,7 @@ class SessionRouter(ApprovalRequests, SessionTree, AsyncActor):
         self._approval_askers: dict[tuple[str, str], list[asyncio.Future[ApprovalOutcome]]] = {}
         self._endings: set[asyncio.Task[None]] = set()
         self._gauges = SessionGauges()
+        self._forked: list[tuple[Fork, Address]] = []
 
     # Life
 
@@ -389,6 +390,7 @@ class SessionRouter(ApprovalRequests, SessionTree, AsyncActor):
                 case MoveSession():
                     self._approvals.pop(effect.key, None)
                     self._finish_before_the_end(self._moves.carry_out(effect.key), "move")
+        self._initialise_forked()
         self._feed.touch()
         self._clock.schedule()
 
@@ -407,8 +409,14 @@ class SessionRouter(ApprovalRequests, SessionTree, AsyncActor):
         address = self.create(self._session_class)
         self._addresses[fork.key] = address
         self._keys[address_key(address)] = fork.key
-        self._count("session_starts_total", fork.why)
-        self.spawn(self._initialise(fork, address), name="initialise session")
+        self._forked.append((fork, address))
+
+    def _initialise_forked(self) -> None:
+        """After all forks of one moment: what is written between two of them, the second session holds alone."""
+        forked, self._forked = self._forked, []
+        for fork, address in forked:
+            self._count("session_starts_total", fork.why)
+            self.spawn(self._initialise(fork, address), name="initialise session")
 
     async def _initialise(self, fork: Fork, address: Address) -> None:
         init = InitSession(

@@ -22,7 +22,6 @@ __all__ = [
 
 import itertools
 import os
-import secrets
 import weakref
 from pathlib import Path
 from typing import Any
@@ -44,7 +43,7 @@ def socket_name(kind: str = "a") -> str:
     Args:
         kind: one letter: `a` an actor, `m` the admin, `x` an endpoint outside the system.
     """
-    return f"{kind}{os.getpid():x}-{next(_numbers):x}-{secrets.token_hex(3)}"
+    return f"{kind}{os.getpid():x}-{next(_numbers):x}-{os.urandom(3).hex()}"
 
 
 def run_dir_fits(run_dir: str | os.PathLike[str]) -> bool:

@@ -54,6 +54,7 @@ class Children:
         self._loop = loop
         self._exited = exited
         self._by_key: dict[str, Child] = {}
+        self._unwatched: list[Child] = []
 
     def __len__(self) -> int:
         return len(self._by_key)
@@ -79,7 +80,7 @@ class Children:
         Raises:
             OSError: no process, descriptor or memory is left; nothing of the child remains.
         """
-        path = os.path.join(run_dir, socket_name(kind))
+        path = f"{run_dir}/{socket_name(kind)}"
         listener = listen(path)
         try:
             pid = fork_process(
@@ -95,8 +96,16 @@ class Children:
         finally:
             listener.close()
         self._by_key[path] = child
-        self._loop.add_reader(child.pidfd, self._ended, child)
+        if not self._unwatched:
+            self._loop.call_soon(self._watch)
+        self._unwatched.append(child)
         return child
+
+    def _watch(self) -> None:
+        """Watch the newest children, all at once: what is written between two forks, the second child holds alone."""
+        for child in self._unwatched:
+            self._loop.add_reader(child.pidfd, self._ended, child)
+        self._unwatched.clear()
 
     def _open_pidfd(self, pid: int) -> int:
         try:
@@ -136,6 +145,7 @@ class Children:
 
     def close(self) -> None:
         """Stop watching; ends are not reported any more."""
+        self._unwatched.clear()
         for child in self._by_key.values():
             self._loop.remove_reader(child.pidfd)
             os.close(child.pidfd)

@@ -168,7 +168,8 @@ class Replicator:
     def init_replicator(self, transport: UnixTransport, concurrency_context: Any) -> None:
         """Called by Thespian's constructors, after the common part."""
         self.children = Children(transport.loop, self._child_ended)
-        self._blanks: dict[Any, UnixActorManager] = {}
+        self._mains: dict[Any, Callable[[str, socket.socket], int]] = {}
+        """What children of a class with many actors do. What they start from is in it: each has a copy, by the fork."""
         self._addrManager = AddressManager(self._adminAddr, transport.myAddress)
         self._receiveQueue = _ToMailbox(transport)
         self.asLogger = (
@@ -233,35 +234,34 @@ class Replicator:
         Raises:
             OSError: no process, descriptor or memory is left.
         """
-        spec = ActorSpec(
-            actor_class,
-            parent=self.transport.myAddress,
-            admin=self._adminAddr,
-            limits=self.transport.limits,
-            run_dir=self.transport.run_dir,
-            capabilities=self.capabilities,
-            requirements=requirements,
-            global_name=global_name,
-            source_hash=source_hash,
-            source=source,
-        )
+        plain = not (requirements or global_name or source_hash)
+        main = self._mains.get(actor_class) if plain else None
+        if main is None:
+            spec = ActorSpec(
+                actor_class,
+                parent=self.transport.myAddress,
+                admin=self._adminAddr,
+                limits=self.transport.limits,
+                run_dir=self.transport.run_dir,
+                capabilities=self.capabilities,
+                requirements=requirements,
+                global_name=global_name,
+                source_hash=source_hash,
+                source=source,
+            )
+            blank = None
+            if plain and getattr(actor_class, "made_before_fork", False):
+                blank = make_blank(spec)
+                blank._createInstance()
+            main = partial(run_actor, spec, blank)
+            if blank is not None:
+                self._mains[actor_class] = main
         return self.children.fork(
-            spec.run_dir,
-            partial(run_actor, spec, self._blank_of(spec)),
+            self.transport.run_dir,
+            main,
             new_session=bool(getattr(actor_class, "new_session", False)),
             kept_alive=self,
         )
-
-    def _blank_of(self, spec: ActorSpec) -> UnixActorManager | None:
-        """What a class that is forked often starts from. Each child has a copy, by the fork; this one is never used."""
-        actor_class = spec.actor_class
-        if not getattr(actor_class, "made_before_fork", False) or spec.requirements or spec.source_hash:
-            return None
-        blank = self._blanks.get(actor_class)
-        if blank is None:
-            blank = self._blanks[actor_class] = make_blank(spec)
-            blank._createInstance()
-        return blank
 
     def _child_ended(self, child: Child, status: int) -> None:
         """A child was reaped: read what it sent, then report its end."""
@@ -356,9 +356,7 @@ class UnixActorManager(Replicator, ActorManager):
             names = ", ".join(sorted(each.name for each in threading.enumerate()))
             raise RuntimeError(f"an actor that creates actors has one thread; found {names}")
         plain = isinstance(newActorClass, type) and not (globalName or sourceHash or self._sourceHash)
-        if not plain or self.is_exiting:
-            return super().createActor(newActorClass, targetActorRequirements, globalName, sourceHash)
-        if not checkActorCapabilities(newActorClass, self.capabilities, targetActorRequirements):
+        if not plain or self.is_exiting or not self._is_capable(newActorClass, targetActorRequirements):
             return super().createActor(newActorClass, targetActorRequirements, globalName, sourceHash)
         try:
             child = self.fork_actor(newActorClass, requirements=targetActorRequirements)
@@ -369,6 +367,11 @@ class UnixActorManager(Replicator, ActorManager):
             return stillborn
         self._registerChild(child.address)
         return child.address
+
+    def _is_capable(self, actor_class: type, requirements: Any) -> bool:
+        return not hasattr(actor_class, "actorSystemCapabilityCheck") or checkActorCapabilities(
+            actor_class, self.capabilities, requirements
+        )
 
     # -- the end ------------------------------------------------------------------
 

@@ -45,7 +45,8 @@ _libc = ctypes.CDLL(None, use_errno=True)  # loaded before any fork
 
 _STDERR = 2
 _DEAF_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
-_SIGNALS = tuple(signal.valid_signals())
+_SIGNALS = tuple(map(int, signal.valid_signals()))
+_BLOCK, _SET_MASK = int(signal.SIG_BLOCK), int(signal.SIG_SETMASK)
 _uses_pidfds: list[bool] = []
 _kept: list[Any] = []
 """What a forked process must never finalise: sockets and loops of its parent, whose numbers are others' now."""
@@ -115,14 +116,14 @@ def fork_process(
     _use_pidfds()
     birth = _Birth(os.getpid(), keep, new_session=new_session)
     # A signal that comes before the child has its own handlers would wake the parent's loop through a shared socket.
-    unblocked = _signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    unblocked = _signal.pthread_sigmask(_BLOCK, _SIGNALS)
     try:
         pid = os.fork()
     except OSError:
-        _signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
+        _signal.pthread_sigmask(_SET_MASK, unblocked)
         raise
     if pid:
-        _signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
+        _signal.pthread_sigmask(_SET_MASK, unblocked)
         return pid
     code = 1
     try:
@@ -175,7 +176,7 @@ def _become_child(birth: _Birth) -> None:
     for number in birth.deaf:
         # A handler that does nothing, not SIG_IGN: programs that this process runs would inherit that.
         signal.signal(number, _deaf)
-    _signal.pthread_sigmask(signal.SIG_SETMASK, [])
+    _signal.pthread_sigmask(_SET_MASK, [])
     if birth.new_session:
         os.setsid()
     for low, high in birth.closed:
@@ -226,17 +227,32 @@ def _strange_streams() -> list[tuple[str, int]]:
 
 def _stream_handlers(keep: Collection[int]) -> list[tuple[Any, Any]]:
     """Loggers with a handler whose stream the child closes: its number will be that of a socket of the child's."""
-    found: list[tuple[Any, Any]] = []
+    handlers = [reference() for reference in list(logging._handlerList)]  # type: ignore[attr-defined]
+    strange = [
+        each
+        for each in handlers
+        if isinstance(each, logging.StreamHandler)
+        and each is not logging.lastResort
+        and _descriptor(each) > _STDERR
+        and _descriptor(each) not in keep
+    ]
+    if not strange:  # as nearly always: to look at each logger writes on the page of each
+        return []
     loggers: list[Any] = [logging.root, *logging.root.manager.loggerDict.values()]
-    for each in loggers:
-        for handler in list(getattr(each, "handlers", ())):  # a placeholder has none
-            try:
-                number = handler.stream.fileno()
-            except (AttributeError, OSError, ValueError):
-                continue
-            if number > _STDERR and number not in keep:
-                found.append((each, handler))
-    return found
+    return [
+        (each, handler)
+        for each in loggers
+        for handler in getattr(each, "handlers", ())  # a placeholder has none
+        if handler in strange
+    ]
+
+
+def _descriptor(handler: Any) -> int:
+    """Where a handler writes to; -1: to no descriptor that is known."""
+    try:
+        return int(handler.stream.fileno())
+    except (AttributeError, OSError, ValueError):
+        return -1
 
 
 def _deaf(_number: int, _frame: object) -> None:
