@@ -26,6 +26,7 @@ from openclaw_actors.messages import (
     Message,
     ModelDelta,
     OpenSession,
+    Replay,
     ServiceRef,
     SessionEvents,
     SessionOpened,
@@ -94,7 +95,7 @@ class _Everybody:
         )
 
     def begin(self) -> Iterable[Message]:
-        return [self._question()]
+        return [Replay(session=_KEY, channel="websocket", after_seq=0, connection="c"), self._question()]
 
     def asked(self, message: Any) -> Message:
         if isinstance(message, OpenSession):
