@@ -6,6 +6,8 @@ What is made before the fork is neither made again nor copied: a session writes 
 
 from __future__ import annotations
 
+import logging
+
 from openclaw_actors.actors.session_limits import session_limits
 from openclaw_actors.actors.session_tools import SessionTools
 from openclaw_actors.agent.skills.shelf import warm_up
@@ -30,16 +32,23 @@ class SessionBlueprint:
         self.tools = SessionTools(self.config, self.system_prompt.skills)
 
 
+logger = logging.getLogger(__name__)
+
 _prepared: SessionBlueprint | None = None
 
 
 def prepare_sessions(settings: bytes) -> None:
-    """Make what the sessions that are forked from this process need."""
+    """Make what the sessions that are forked from this process need; what cannot be made each has to make itself."""
     global _prepared
-    _prepared = SessionBlueprint(settings)
-    if _prepared.config.skills.enabled:
-        warm_up()
-    _prepared.system_prompt.refresh()
+    _prepared = None
+    try:
+        made = SessionBlueprint(settings)
+        if made.config.skills.enabled:
+            warm_up()
+        made.system_prompt.refresh()
+        _prepared = made
+    except Exception:
+        logger.exception("sessions cannot be prepared")
 
 
 def blueprint_of(settings: bytes) -> SessionBlueprint:

@@ -81,7 +81,10 @@ _A = TypeVar("_A", bound=Arguments)
 
 
 class Tool(ABC, Generic[_A]):
-    """One tool. It is made once a session; `run` may be called several times at once."""
+    """One tool. It is made before its session is forked, and so opens nothing and starts nothing when it is made.
+
+    `run` may be called several times at once.
+    """
 
     name: str
     description: str

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from openclaw_actors import logs
-from openclaw_actors.actors import session_rehearsal
+from openclaw_actors.actors import session_blueprint, session_rehearsal
 from openclaw_actors.actors.session_blueprint import blueprint_of, prepare_sessions
 from openclaw_actors.actorsystem import DEFAULT_LIMITS
 from openclaw_actors.config import GatewayConfig, encode
@@ -71,6 +71,18 @@ def test_a_session_begins_with_what_was_made_for_its_configuration(settings: byt
     other = encode(msgspec.structs.replace(prepared.config, port=1))
     assert blueprint_of(other) is not prepared
     assert blueprint_of(other).config.port == 1
+
+
+def test_what_cannot_be_made_before_the_fork_is_left_to_each_session(
+    settings: bytes, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepare_sessions(settings)
+    with monkeypatch.context() as broken:
+        broken.setattr(session_blueprint, "SystemPrompt", lambda config: 1 / 0)
+        prepare_sessions(settings)
+
+    assert "sessions cannot be prepared" in caplog.text
+    assert blueprint_of(settings) is not blueprint_of(settings), "each makes its own"
 
 
 def test_without_a_watch_a_session_sees_the_skills_that_there_are_when_it_begins(
