@@ -230,7 +230,11 @@ class UnixTransport:
             self._pump()
 
     def peer_lost(self, key: str) -> None:
-        self._enqueue(partial(self.asks.peer_lost, key))
+        self._enqueue(partial(self._forget_peer, key))
+
+    def _forget_peer(self, key: str) -> None:
+        self.asks.peer_lost(key)
+        self._senders.pop(key, None)
 
     def deliver(self, envelope: Envelope) -> None:
         """Put a message of this process itself into the mailbox."""

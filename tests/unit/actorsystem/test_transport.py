@@ -219,3 +219,15 @@ def test_sends_of_many_threads_all_arrive(transports: Any) -> None:
 def test_an_envelope_shows_the_type_of_its_message_and_none_of_its_text() -> None:
     envelope = Envelope(Address("/r/a1"), "user text")
     assert "user text" not in str(envelope.identify())
+
+
+def test_who_is_gone_is_forgotten(transports: Any) -> None:
+    transport = transports()
+    for number in range(5):
+        sender = f"{transport.run_dir}/gone-{number}"
+        transport.frame_received(sender, Frame(Kind.TELL, 0, memoryview(transport.encode("hello"))))
+        transport.peer_lost(sender)
+    transport.addWakeup(timedelta(0), "then")
+
+    assert gather(transport, 6) == ["hello"] * 5 + ["then"]
+    assert transport._senders == {}
