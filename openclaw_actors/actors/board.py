@@ -62,8 +62,8 @@ class Region(MutableMapping[str, float]):
             self._places[key] = at // _WORD
             self._read += _size(length)
 
-    def knows(self, key: str) -> bool:
-        """Whether the series was found, or begun, by this process."""
+    def __contains__(self, key: object) -> bool:
+        """Whether the series was found, or begun, by this process; all others are 0."""
         return key in self._places
 
     def __getitem__(self, key: str) -> float:
@@ -140,7 +140,7 @@ class Board:
     def follows(self) -> bool:
         """Whether anybody follows the tree: every session asks it all the time, so it looks for it once only."""
         region = self._regions.get("http")
-        if region is None or not region.knows(FOLLOWERS):
+        if region is None or FOLLOWERS not in region:
             region = self.region("http")
         return region[FOLLOWERS] > 0
 
