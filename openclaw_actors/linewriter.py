@@ -53,9 +53,8 @@ class LineWriter:
         thread = threading.Thread(target=self._run, name=self._what, daemon=True)
         try:
             thread.start()
-        except (
-            RuntimeError
-        ):  # no more threads may be had; the next line tries again, and until then they wait
+        except RuntimeError:
+            # No more threads may be had. The next line tries again, and until then all wait.
             if not self._queue.qsize():
                 logger.error("the %s waits: the limit of processes is reached", self._what)
         else:

@@ -77,10 +77,8 @@ _USAGE_S = 0.05
 
 def _threads(count: int, name: str) -> ThreadPoolExecutor:
     """Threads that are there from the beginning: where the limit of processes is reached, no other one can be had."""
-    pool, all_there = (
-        ThreadPoolExecutor(count, thread_name_prefix=name),
-        threading.Barrier(count, timeout=10.0),
-    )
+    pool = ThreadPoolExecutor(count, thread_name_prefix=name)
+    all_there = threading.Barrier(count, timeout=10.0)
     for _ in range(count):
         pool.submit(all_there.wait)
     return pool
