@@ -9,7 +9,7 @@ import contextlib
 import os
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -28,6 +28,7 @@ _TRIES = 3
 _AGAIN_S = 1.0
 _PAGE_BYTES = 262_144
 _NICE = 10
+_WHAT = "backing up"
 """People who talk come first."""
 
 
@@ -144,6 +145,7 @@ async def _from_running(paths: StatePaths, out: IO[bytes], *, compress: bool) ->
 
 async def _one_try(paths: StatePaths, out: IO[bytes], *, compress: bool) -> tuple[About, Totals]:
     from openclaw_actors.actorsystem import Endpoint
+    from openclaw_actors.cli.progress import Bar
     from openclaw_actors.cli.running import ask_supervisor, ask_when_ready, require_running
     from openclaw_actors.messages.backup import BeginBackup, EndBackup, ReadBackup
     from openclaw_actors.store.backup_tar import About
@@ -154,7 +156,7 @@ async def _one_try(paths: StatePaths, out: IO[bytes], *, compress: bool) -> tupl
         about = About(version=begun.version, store_format=begun.store_format, at=begun.at)
         record = require_running(paths.run)
         async with Endpoint(record.run_dir) as endpoint:
-            with _progress(begun.size_bytes) as advance:
+            with Bar(begun.size_bytes, _WHAT) as bar:
                 writer = _writer(out, about, compress=compress)
                 number = offset = 0
                 complete = not begun.files
@@ -163,7 +165,7 @@ async def _one_try(paths: StatePaths, out: IO[bytes], *, compress: bool) -> tupl
                     page = await endpoint.ask(record.supervisor, wanted, timeout_s=_PAGE_S)
                     for piece in page.pieces:
                         writer.add(piece)
-                    advance(sum(len(piece.data) for piece in page.pieces))
+                    bar.advance(sum(len(piece.data) for piece in page.pieces))
                     number, offset, complete = page.number, page.offset, page.complete
                 return about, writer.finish()
     finally:
@@ -176,6 +178,7 @@ async def _one_try(paths: StatePaths, out: IO[bytes], *, compress: bool) -> tupl
 
 def _from_stopped(paths: StatePaths, out: IO[bytes], *, compress: bool) -> tuple[About, Totals]:
     from openclaw_actors import __version__
+    from openclaw_actors.cli.progress import Bar
     from openclaw_actors.cli.stopped import stopped
     from openclaw_actors.store.backup_files import Item, Place, read, scan
     from openclaw_actors.store.backup_tar import About
@@ -189,13 +192,13 @@ def _from_stopped(paths: StatePaths, out: IO[bytes], *, compress: bool) -> tuple
             for path, _ in scan(root)
         ]
         writer = _writer(out, about, compress=compress)
-        with _progress(sum(item.size for item in items)) as advance:
+        with Bar(sum(item.size for item in items), _WHAT) as bar:
             place: Place | None = Place() if items else None
             while place is not None:
                 page = read(root, items, place, max_bytes=_PAGE_BYTES)
                 for piece in page.pieces:
                     writer.add(piece)
-                advance(sum(len(piece.data) for piece in page.pieces))
+                bar.advance(sum(len(piece.data) for piece in page.pieces))
                 place = page.after
         return about, writer.finish()
 
@@ -204,12 +207,3 @@ def _writer(out: IO[bytes], about: About, *, compress: bool) -> BackupWriter:
     from openclaw_actors.store.backup_tar import BackupWriter
 
     return BackupWriter(out, about, compress=compress)
-
-
-@contextlib.contextmanager
-def _progress(total: int) -> Iterator[Callable[[int], None]]:
-    """A bar on stderr, where that is a terminal and it takes more than a second."""
-    from openclaw_actors.cli.progress import Bar
-
-    with Bar(total, "backing up") as bar:
-        yield bar.advance
