@@ -15,7 +15,7 @@ import click
 
 from openclaw_actors.cli.chat_sessions import OwnSessions
 from openclaw_actors.cli.common import Invocation, common_options, pass_invocation, paths_of
-from openclaw_actors.cli.plain import is_text
+from openclaw_actors.cli.plain import is_text, number_in, shortened
 from openclaw_actors.core.commands import parse_command
 from openclaw_actors.errors import OpenClawError
 
@@ -63,10 +63,10 @@ OURS = frozenset(
 )
 """Commands that are heeded here, and never reach the gateway as text."""
 
-_SHORT_TEXT = 40
-
 SENT_AS_TEXT = ("/demo",)
 """Commands of the demo provider: the model reads them, not we."""
+
+_SHORT = 40
 
 
 @click.command("chat")
@@ -262,12 +262,13 @@ class Chat:
 
     def _resend(self, number: str) -> None:
         refused = self.conversation.refused
-        if number and not (number.isascii() and number.isdigit() and 1 <= int(number[:9]) <= len(refused)):
+        chosen = number_in(number)
+        if number and (chosen is None or not 1 <= chosen <= len(refused)):
             self.remark(
                 f"/resend needs a number of 1 to {len(refused)}: {number!r} is none; /status lists them"
             )
             return
-        wanted = [refused[int(number) - 1]] if number else [each for each in refused if each.again]
+        wanted = [refused[chosen - 1]] if chosen else [each for each in refused if each.again]
         if not wanted:
             self.remark(
                 "(every message was taken)" if not refused else "(what was refused would be refused again)"
@@ -289,7 +290,7 @@ class Chat:
 
     def _ask(self, asking: Coroutine[Any, Any, None]) -> None:
         """Ask the gateway something beside the conversation; one question at a time."""
-        if self._asking is not None and not self._asking.done():
+        if self.asks:
             asking.close()
             self.remark("(the gateway has not answered the last question yet)")
             return
@@ -312,9 +313,9 @@ class Chat:
         conversation = self.conversation
         doing = "an answer is running" if conversation.answering else "nothing is running"
         connection = "connected" if self._connected else "not connected"
-        fates = [f"  {_short(text)}: {fate}" for text, fate in conversation.fates]
+        fates = [f"  {shortened(text, _SHORT)}: {fate}" for text, fate in conversation.fates]
         refused = [
-            f"  {number}  {_short(each.text)}: not taken ({each.code})"
+            f"  {number}  {shortened(each.text, _SHORT)}: not taken ({each.code})"
             + (f"; /resend {number} sends it again" if each.again else "")
             for number, each in enumerate(conversation.refused, start=1)
         ]
@@ -351,11 +352,6 @@ class Chat:
             self._stop(queue=False)
             return False
         return True
-
-
-def _short(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= _SHORT_TEXT else line[: _SHORT_TEXT - 1] + "…"
 
 
 def history_path(loaded: Loaded) -> Path:

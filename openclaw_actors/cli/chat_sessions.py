@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 from openclaw_actors.channels.auth import DEFAULT_PRINCIPAL, LOCAL_PRINCIPAL
 from openclaw_actors.channels.sessions import key_prefix
 from openclaw_actors.cli.common import paths_of
-from openclaw_actors.cli.plain import one_line
-from openclaw_actors.errors import OpenClawError
+from openclaw_actors.cli.plain import number_in, one_line
 
 if TYPE_CHECKING:
     from openclaw_actors.config import Loaded
@@ -70,9 +69,8 @@ class OwnSessions:
 
     def named(self, text: str) -> str:
         """The conversation that is meant by a number of the last list, or by its name."""
-        if text.isascii() and text.isdigit() and len(text) < 5 and 1 <= int(text) <= len(self._listed):
-            return self._listed[int(text) - 1]
-        return text
+        chosen = number_in(text)
+        return text if chosen is None or not 1 <= chosen <= len(self._listed) else self._listed[chosen - 1]
 
     def _line(self, number: int, each: SessionSummary, current: str) -> str:
         from openclaw_actors.cli.tables import when
@@ -87,11 +85,9 @@ class OwnSessions:
         return each.session.removeprefix(self._prefix)
 
     async def _ask(self, word: str, limit: int) -> tuple[Sequence[SessionSummary], int]:
-        from openclaw_actors.cli.running import ask_when_ready
+        from openclaw_actors.cli.running import ask_for
         from openclaw_actors.messages.admin import GetSessions, SessionList
 
         message = GetSessions(limit=limit, prefix=self._prefix, contains=word)
-        answer = await ask_when_ready(self._run, message)
-        if not isinstance(answer, SessionList):
-            raise OpenClawError(f"the gateway answered with {type(answer).__name__}: is it another version?")
+        answer = await ask_for(self._run, message, SessionList)
         return answer.sessions, answer.total

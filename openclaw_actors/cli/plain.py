@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["clean", "is_text", "one_line"]
+__all__ = ["clean", "is_text", "number_in", "one_line", "shortened"]
 
 import unicodedata
 
@@ -13,6 +13,7 @@ _DIRECTION = frozenset(map(chr, (*range(0x202A, 0x202F), *range(0x2066, 0x206A))
 """These make text read in another order than it has."""
 
 _KEPT = "\n\t"
+_MOST_DIGITS = 9
 
 
 def clean(text: str) -> str:
@@ -28,6 +29,17 @@ def clean(text: str) -> str:
 def one_line(text: str) -> str:
     """The same for a name, which has one line and no tabs."""
     return "".join(_escaped(char) if _is_harmful(char) else char for char in text)
+
+
+def shortened(text: str, most: int) -> str:
+    """The beginning of a text, on one line of at most so many characters."""
+    line = " ".join(text.split())
+    return line if len(line) <= most else line[: most - 1] + "…"
+
+
+def number_in(text: str) -> int | None:
+    """The number that a person wrote to choose something; None: it is no number, or one that nothing has."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS else None
 
 
 def is_text(text: str) -> bool:

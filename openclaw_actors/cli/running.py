@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["ask", "ask_supervisor", "ask_when_ready", "require_running"]
+__all__ = ["ask", "ask_for", "ask_supervisor", "ask_when_ready", "require_running"]
 
 import asyncio
 import os
@@ -70,12 +70,21 @@ async def ask_when_ready(run: Path, message: Message, *, timeout_s: float = ASK_
         await asyncio.sleep(_POLL_S)
 
 
+async def ask_for(run: Path, message: Message, answer: type[T], *, timeout_s: float = ASK_TIMEOUT_S) -> T:
+    """Ask the supervisor as `ask_when_ready` does, and return its answer, which must be of the type `answer`.
+
+    Raises:
+        OpenClawError: it is of another, or the gateway cannot be asked.
+    """
+    reply = await ask_when_ready(run, message, timeout_s=timeout_s)
+    if not isinstance(reply, answer):
+        raise OpenClawError(f"the gateway answered with {type(reply).__name__}: is it another version?")
+    return reply
+
+
 def ask(invocation: Invocation, message: Message, answer: type[T], *, timeout_s: float = ASK_TIMEOUT_S) -> T:
     """Ask the running gateway's supervisor and return its answer, which must be of the type `answer`."""
     from openclaw_actors.cli.progress import Spinner
 
     with Spinner("the gateway is at work"):
-        reply = asyncio.run(ask_when_ready(invocation.paths().run, message, timeout_s=timeout_s))
-    if not isinstance(reply, answer):
-        raise OpenClawError(f"the gateway answered with {type(reply).__name__}: is it another version?")
-    return reply
+        return asyncio.run(ask_for(invocation.paths().run, message, answer, timeout_s=timeout_s))

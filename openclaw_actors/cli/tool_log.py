@@ -8,13 +8,15 @@ from collections import OrderedDict
 from dataclasses import dataclass
 
 from openclaw_actors.cli.effects import ToolBegan, ToolEnded
-from openclaw_actors.cli.plain import one_line
+from openclaw_actors.cli.plain import number_in, one_line, shortened
 
 MOST_CALLS = 100
 MOST_CHARS = 100_000
 """Of a call's arguments, and of its result."""
 
-_SHORT = 120
+SHORT = 120
+"""Characters of what is shown of a text in one line of its own."""
+
 _OK = ("ok", "completed")
 
 
@@ -45,7 +47,7 @@ class ToolLog:
             while len(self._calls) > MOST_CALLS:
                 self._calls.popitem(last=False)
         call.arguments, call.status, call.text = _cut(began.arguments), "", ""
-        return f"[{call.number} {one_line(call.name)} {shortened(call.arguments)}]"
+        return f"[{call.number} {one_line(call.name)} {shortened(call.arguments, SHORT)}]"
 
     def ended(self, ended: ToolEnded) -> str:
         """The line for a call that has ended; empty for one whose result needs no word."""
@@ -53,7 +55,7 @@ class ToolLog:
         if call is None:
             return "" if ended.status in _OK else f"[{one_line(ended.name)}: {ended.status}]"
         call.status, call.text = ended.status, _cut(ended.text)
-        result = shortened(call.text)
+        result = shortened(call.text, SHORT)
         if ended.status in _OK and not result:
             return ""
         status = "" if ended.status in _OK else f" {ended.status}:"
@@ -68,19 +70,13 @@ class ToolLog:
         calls = {call.number: call for call in self._calls.values()}
         if not calls:
             return "(no tool has run since this chat began)"
-        wanted = number or str(max(calls))
-        call = calls.get(int(wanted)) if wanted.isascii() and wanted.isdigit() and len(wanted) < 10 else None
+        wanted = number_in(number) if number else max(calls)
+        call = calls.get(wanted) if wanted is not None else None
         if call is None:
             return f"/tool needs the number of a call, {min(calls)} to {max(calls)}: {one_line(number)!r} is none"
         status = call.status or "has not ended"
         result = f"{status}:\n{call.text}" if call.text else status
         return f"tool call {call.number}: {one_line(call.name)}\n{call.arguments}\n{result}"
-
-
-def shortened(text: str) -> str:
-    """The beginning of a text, on one line."""
-    line = " ".join(text.split())
-    return line if len(line) <= _SHORT else line[: _SHORT - 1] + "…"
 
 
 def _cut(text: str) -> str:

@@ -17,8 +17,8 @@ from openclaw_actors.cli.effects import (
     ToolEnded,
     TurnEnded,
 )
-from openclaw_actors.cli.plain import clean
-from openclaw_actors.cli.tool_log import ToolLog, shortened
+from openclaw_actors.cli.plain import clean, shortened
+from openclaw_actors.cli.tool_log import SHORT, ToolLog
 
 
 class Transcript:
@@ -42,7 +42,7 @@ class Transcript:
             case MessageTaken() if effect.queued:
                 return self.line(f"(waits behind {effect.queued})")
             case AnswerBegan():
-                return self.line(f"(answers: {shortened(effect.text)})")
+                return self.line(f"(answers: {shortened(effect.text, SHORT)})")
             case AnswerText():
                 return self._put(clean(effect.text))
             case AnswerRestarted():
@@ -50,7 +50,7 @@ class Transcript:
             case ToolBegan() | ToolEnded():
                 return self._tool(effect)
             case ApprovalAsked():
-                asked = f"{effect.name} {shortened(effect.arguments)}"
+                asked = f"{effect.name} {shortened(effect.arguments, SHORT)}"
                 return self.line(f"May this run? {asked}   (/approve or /deny {effect.approval_id})")
             case TurnEnded():
                 return self._turn_ended(effect)
