@@ -63,6 +63,31 @@ def test_one_that_fails_is_told_of_and_the_router_goes_on(
     assert os.listdir(run_dir) == []
 
 
+def test_a_machine_that_is_slow_has_one_conversation_only(
+    settings: bytes, run_dir: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    had: list[object] = []
+    rehearsal = session_rehearsal.rehearse
+    monkeypatch.setattr(session_rehearsal, "_ENOUGH_S", -1.0)
+    monkeypatch.setattr(
+        session_rehearsal, "rehearse", lambda *what, **how: (had.append(what), rehearsal(*what, **how))
+    )
+    rehearse(settings, run_dir)
+
+    assert len(had) == 1
+
+
+def test_one_that_is_not_over_in_time_is_a_warning(
+    settings: bytes, run_dir: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session_rehearsal, "_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(session_rehearsal._Everybody, "begin", lambda self: [])
+    rehearse(settings, run_dir)
+
+    (line,) = [each for each in caplog.records if each.name == session_rehearsal.__name__]
+    assert (line.levelname, "not over" in line.getMessage()) == ("WARNING", True)
+
+
 def test_a_session_begins_with_what_was_made_for_its_configuration(settings: bytes) -> None:
     prepare_sessions(settings)
     prepared = blueprint_of(settings)
