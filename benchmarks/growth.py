@@ -138,9 +138,18 @@ def _add(
     curve.add(point, p50=median(said.done_ms), processor_time=spent.total_s / turns * 1e3)
 
 
+_STARTED_S = 60.0
+"""A thousand sessions start at once, beside turns of those that have started."""
+
+
 def _room_for(sessions: int) -> dict[str, object]:
     connections = max(1_000, sessions + 10)
     return {
         "sessions": {"max_live": max(256, sessions + 10)},
-        "websocket": {"max_connections": connections, "max_connections_per_ip": connections},
+        "llm": {"max_concurrent_calls": max(256, sessions), "max_waiting_calls": max(256, sessions)},
+        "websocket": {
+            "max_connections": connections,
+            "max_connections_per_ip": connections,
+            "accept_timeout_seconds": _STARTED_S,
+        },
     }
