@@ -338,31 +338,42 @@ class Root:
         boot = self._boot = Boot(self._plan, incarnation)
         in_order = False
         try:
-            state = "restarting" if self._was_ready else "starting"
-            self._record(boot, state)
-            ready = await self._or_stopped(boot.start())
-            self._addresses = ready.detail
-            self._record(boot, state)
-            answering = until_both_answer(ready, timeout_s=ANSWER_WITHIN_S, tls=self._plan.config.tls.on)
-            silent = await self._or_stopped(answering)
-            if silent:
-                raise BootFailed(f"{silent} does not answer", final=True)
-            self._is_ready(boot, ready)
-            beside = [
-                asyncio.create_task(self._settings.follow(boot)),
-                asyncio.create_task(self._reload_when_wanted(boot)),
-            ]
             try:
-                reason = await self._watch(boot)
-            finally:
-                for task in beside:
-                    task.cancel()
-                await asyncio.gather(*beside, return_exceptions=True)
+                reason = await self._from_start_to_end(boot)
+            except BootFailed:
+                if not boot.end_was_ordered:
+                    raise
+                reason = ""
             in_order = boot.end_was_ordered
             return "" if in_order else reason
         finally:
             await boot.end(in_order=in_order)
             self._boot = None
+
+    async def _from_start_to_end(self, boot: Boot) -> str:
+        """Returns why it is over. Raises BootFailed where it did not get ready."""
+        state = "restarting" if self._was_ready else "starting"
+        self._record(boot, state)
+        ready = await self._or_stopped(boot.start())
+        self._addresses = ready.detail
+        self._record(boot, state)
+        answering = until_both_answer(ready, timeout_s=ANSWER_WITHIN_S, tls=self._plan.config.tls.on)
+        silent = await self._or_stopped(boot.while_it_lives(answering))
+        if silent and not boot.end_was_ordered:
+            raise BootFailed(f"{silent} does not answer", final=True)
+        if silent != "":
+            return await self._watch(boot)
+        self._is_ready(boot, ready)
+        beside = [
+            asyncio.create_task(self._settings.follow(boot)),
+            asyncio.create_task(self._reload_when_wanted(boot)),
+        ]
+        try:
+            return await self._watch(boot)
+        finally:
+            for task in beside:
+                task.cancel()
+            await asyncio.gather(*beside, return_exceptions=True)
 
     def _is_ready(self, boot: Boot, ready: Ready) -> None:
         self._record(boot, "ready")

@@ -12,9 +12,9 @@ import logging
 import os
 import secrets
 import uuid
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Coroutine, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -28,6 +28,8 @@ from openclaw_actors.errors import ActorError, ActorGone, AskRefused, AskTimeout
 from openclaw_actors.messages import Directory, Init, InitFailed, Message, Ping, Ready, Shutdown
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 LATE_S = 1.0
 """A tick of ours that is so much late forgives the others: this process itself did not run."""
@@ -187,6 +189,17 @@ class Boot:
             asyncio.get_running_loop().remove_reader(self._supervisor_pidfd)
             os.close(self._supervisor_pidfd)
             self._supervisor_pidfd = -1
+
+    async def while_it_lives(self, work: Coroutine[Any, Any, T]) -> T | None:
+        """What a coroutine returns, or None where supervisor or admin ended before it did."""
+        task, gone = asyncio.ensure_future(work), asyncio.ensure_future(self._gone.wait())
+        try:
+            await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
+            return task.result() if task.done() else None
+        finally:
+            task.cancel()
+            gone.cancel()
+            await asyncio.gather(task, gone, return_exceptions=True)
 
     async def watch(self) -> str:
         """Wait until it cannot go on: supervisor or admin has ended or does not answer; returns why."""

@@ -176,7 +176,7 @@ class Gateway:
         self._marker = uuid.uuid4().hex
         self._seen: dict[tuple[int, int], Process] = {}
         self._environment = self._clean_environment(environment or {})
-        self._ports = ["--port", str(free_port()), "--http-port", str(free_port())]
+        self.ports = (free_port(), free_port())
         self.configure(config or {})
 
     def _clean_environment(self, extra: Mapping[str, str]) -> dict[str, str]:
@@ -196,13 +196,13 @@ class Gateway:
 
     def use_ports_of(self, other: Gateway) -> None:
         """Listen where another one does, to take its place."""
-        self._ports = list(other._ports)
+        self.ports = other.ports
 
     # Running it
 
     def spawn(self, *arguments: str) -> None:
         """Start the process and return at once."""
-        command = [*self._command("start"), *self._ports, *self.arguments, *arguments]
+        command = [*self._command("start"), *self._port_options(), *self.arguments, *arguments]
         if self.demo:
             command.append("--demo")
         self.process = subprocess.Popen(
@@ -234,6 +234,10 @@ class Gateway:
     def restart(self, *arguments: str) -> Gateway:
         """Start again, on the same ports as always, so that clients can come back."""
         return self.start(*arguments)
+
+    def _port_options(self) -> list[str]:
+        websocket, http = self.ports
+        return ["--port", str(websocket), "--http-port", str(http)]
 
     def printed(self) -> str:
         return f"--- stdout\n{self.out.text()}\n--- stderr\n{self.err.text()}\n--- log\n{self.log_text()[-8000:]}"
@@ -280,11 +284,13 @@ class Gateway:
     def ask(self, message: Message) -> Any:
         """What the supervisor answers to one of the commands' messages. Raises GatewayFailed if it does not."""
         try:
-            return asking.ask(self._run_dir(), message)
+            return asking.ask(self.run_dir, message)
         except OpenClawError as error:
             raise GatewayFailed(f"{type(message).__name__}: {error!r}\n{self.printed()}") from error
 
-    def _run_dir(self) -> Path:
+    @property
+    def run_dir(self) -> Path:
+        """Where the record of what runs is, and a directory with the sockets of each boot."""
         return find_paths(str(self.state_dir), "memory", self._environment).run
 
     def nodes(self) -> dict[str, dict[str, Any]]:
@@ -341,7 +347,7 @@ class Gateway:
         The command itself runs where it has arguments, or where the supervisor cannot be asked.
         """
         self.note_processes()
-        if arguments or not asking.ask_to_end(self._run_dir(), grace_s):
+        if arguments or not asking.ask_to_end(self.run_dir, grace_s):
             result = self.cli("stop", *arguments, deadline_s=STOP_DEADLINE_S)
             if result.returncode != 0:
                 raise GatewayFailed(f"stop: exit {result.returncode}\n{result.stderr}\n{self.printed()}")

@@ -157,6 +157,7 @@ async def repeated(client: Client, message_id: str, text: str) -> bool:
 def kill_supervisor(gateway: Gateway, look: Scrape) -> None:
     gateway.kill("supervisor")
     look.until(lambda now: now['actor_restarts_total{actor="supervisor"}'] == 1)
+    gateway.nodes()  # known once both channels answer: one does before the other
     say(gateway, "after the end of everything")
     look()
     assert look['turns_total{status="completed"}'] == 8

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
+import signal
+import socket
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from openclaw_actors.actorsystem import Endpoint
+from openclaw_actors.errors import ActorError
+from openclaw_actors.messages import GatewayHealth, GetHealth, Shutdown
+from openclaw_actors.proctree import descendants
 from tests.system.client import Client
 from tests.system.conftest import GatewayFactory
+from tests.system.gateway import wait_until
 
 
 @pytest.mark.parametrize("victim", ["router", "websocket:local:main"])
@@ -28,6 +37,48 @@ def test_a_stop_that_meets_a_death_is_not_lost(make_gateway: GatewayFactory, vic
 
     asyncio.run(scene())
     assert gateway.stop() == 0
+
+
+def port_is_open(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def supervisor_of(run: Path) -> str:
+    """The address of a supervisor that no record names yet."""
+    (boot,) = (path for path in run.iterdir() if path.is_dir())
+
+    async def ask_all() -> str:
+        async with Endpoint(boot) as endpoint:
+            for path in sorted(boot.glob("a*")):
+                with contextlib.suppress(ActorError):
+                    if isinstance(await endpoint.ask(str(path), GetHealth(), timeout_s=5.0), GatewayHealth):
+                        return str(path)
+        raise AssertionError("nobody knows how the gateway is")
+
+    return asyncio.run(ask_all())
+
+
+def test_a_stop_that_comes_before_start_has_heard_that_all_is_ready_ends_it(
+    make_gateway: GatewayFactory,
+) -> None:
+    gateway = make_gateway()
+    gateway.spawn()
+    wait_until(lambda: len(descendants(gateway.pid)) > 2, what="a service")  # beside admin and supervisor
+    os.kill(gateway.pid, signal.SIGSTOP)
+    wait_until(lambda: all(port_is_open(port) for port in gateway.ports), what="both channels")
+    supervisor = supervisor_of(gateway.run_dir)
+
+    async def stop() -> None:
+        async with Endpoint(Path(supervisor).parent) as endpoint:
+            await endpoint.ask(supervisor, Shutdown(grace_s=0.0), timeout_s=30.0)
+
+    asyncio.run(stop())
+    wait_until(lambda: not any(port_is_open(port) for port in gateway.ports), what="the end of both channels")
+    os.kill(gateway.pid, signal.SIGCONT)
+    assert gateway.wait(deadline_s=8.0) == 0
+    assert "built anew" not in gateway.err.text()
+    gateway.check_nothing_left()
 
 
 def use_up_inodes(directory: Path) -> Path:
