@@ -40,6 +40,10 @@ class HealthWatch:
         # One asker who gives up must not take the answer from the others.
         return await asyncio.shield(self._asking)
 
+    def forget(self) -> None:
+        """What was heard, or is being asked, does not hold any more."""
+        self._known = self._asking = None
+
     async def metrics(self) -> dict[str, float] | None:
         """All numbers of the gateway, by series; None if the supervisor does not answer."""
         try:
@@ -57,7 +61,8 @@ class HealthWatch:
             )
         else:
             self._started_at = time.monotonic() - health.uptime_seconds
-        self._known, self._known_at = health, time.monotonic()
+        if asyncio.current_task() is self._asking:
+            self._known, self._known_at = health, time.monotonic()
         return health
 
     def _uptime(self) -> float:

@@ -248,6 +248,7 @@ class HttpChannel(AsyncActor):
         """Refuses new messages from now on, or takes them again."""
         if self._server is not None and not self._ends:
             self._context.draining = self._deliveries.draining = not message.open
+            self._context.health.forget()
         return Drained()
 
     @handles(Drain)

@@ -173,6 +173,7 @@ class WebSocketChannel(AsyncActor):
         """Refuses new messages and connections from now on, or takes them again."""
         if self._core is not None:
             self._server.take(message.open)
+            self._health.forget()
         return Drained()
 
     @handles(Drain)
