@@ -1,14 +1,15 @@
 """Decides how a message becomes bytes: `Plain` ones as MessagePack, everything else as a pickle.
 
 The first byte tells them apart. A plain message begins with a fingerprint of its type and fields, so that a process
-of another version, such as an old command line, is refused instead of misread. Pickles remain for addresses, for
-Thespian's own messages and for text that UTF-8 cannot hold.
+of another version, such as an old command line, is refused instead of misread. An address in it is an extension of
+MessagePack's, with the address's path. Pickles remain for Thespian's own messages and for text that UTF-8 cannot hold.
 """
 
 from __future__ import annotations
 
 __all__ = ["decode", "encode", "head_of"]
 
+import os
 import pickle
 import zlib
 from collections.abc import Callable
@@ -16,13 +17,29 @@ from typing import Any
 
 import msgspec
 
+from openclaw_actors.actorsystem.address import Address, address_key
 from openclaw_actors.messages import Plain
 
 _PICKLE = 0x80  # with which every pickle of protocol 2 or later begins
 _PLAIN = 0x01
 _HEAD = 5
 
-_encode = msgspec.msgpack.Encoder().encode
+_ADDRESS = 1
+
+
+def _packed(value: Any) -> msgspec.msgpack.Ext:
+    if value.__class__ is Address:
+        return msgspec.msgpack.Ext(_ADDRESS, os.fsencode(address_key(value)))
+    raise TypeError(f"a {type(value).__name__} is no plain value")
+
+
+def _unpacked(code: int, data: memoryview) -> Address:
+    if code != _ADDRESS:
+        raise ValueError(f"an extension {code} is not known")
+    return Address(os.fsdecode(bytes(data)))
+
+
+_encode = msgspec.msgpack.Encoder(enc_hook=_packed).encode
 _heads: dict[type, bytes] = {}
 _decoders: dict[bytes, Callable[[memoryview], Any]] = {}
 
@@ -67,7 +84,7 @@ def _register(message_type: type[Plain]) -> None:
     head = bytes([_PLAIN]) + zlib.crc32(name.encode()).to_bytes(_HEAD - 1, "little")
     assert head not in _decoders, "two types with one fingerprint: rename a field"
     _heads[message_type] = head
-    _decoders[head] = msgspec.msgpack.Decoder(message_type).decode
+    _decoders[head] = msgspec.msgpack.Decoder(message_type, ext_hook=_unpacked).decode
 
 
 _register(Plain)

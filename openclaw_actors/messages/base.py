@@ -39,7 +39,7 @@ class Message(Value):
 
 
 class Plain(Message):
-    """A message without addresses in it: text, numbers, and values made of them.
+    """A message of text, numbers, addresses, and values made of them.
 
     It travels as MessagePack, which is written and read ten times faster than a pickle and cannot run code.
     """

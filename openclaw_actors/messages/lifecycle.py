@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from openclaw_actors.messages.base import Address, Message, Plain
+from openclaw_actors.messages.base import Address, Plain
 
 __all__ = [
     "Directory",
@@ -21,7 +21,7 @@ __all__ = [
 ]
 
 
-class ServiceRef(Message):
+class ServiceRef(Plain):
     """Where a service lives now."""
 
     address: Address
@@ -35,7 +35,7 @@ class ServiceRef(Message):
     """Another text whenever what the service offers (an MCP server its tools) has changed; empty until it is up."""
 
 
-class Directory(Message):
+class Directory(Plain):
     """The addresses of all services. The supervisor sends it to each of them whenever one is replaced."""
 
     generation: int
@@ -44,7 +44,7 @@ class Directory(Message):
     """By name: `persistence`, `model`, `router`, `websocket`, `http`, `mcp:NAME`, …"""
 
 
-class Init(Message):
+class Init(Plain):
     """First message to a service (an ask): set yourself up. Answered by `Ready` or `InitFailed`."""
 
     name: str
@@ -61,7 +61,7 @@ class Init(Message):
     """To the supervisor: where the configuration comes from, as `config.origin` writes it."""
 
 
-class InitSession(Message):
+class InitSession(Plain):
     """First message to a session (an ask): open your conversation. Answered by `Ready` or `InitFailed`."""
 
     session: str

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from openclaw_actors.actorsystem import codec
+from openclaw_actors.actorsystem.address import Address
 from openclaw_actors.messages import Plain
 
 
@@ -52,6 +53,8 @@ def _values_of(hint: Any) -> st.SearchStrategy[Any]:
         return st.dictionaries(*map(_values_of, typing.get_args(hint)), max_size=2)
     if typing.get_origin(hint) in (types.UnionType, typing.Union):
         return st.one_of(*map(_values_of, typing.get_args(hint)))
+    if hint is Any:  # an address
+        return st.builds(Address, st.text("abc/é", max_size=5))
     return st.from_type(hint)
 
 
