@@ -8,30 +8,17 @@ from __future__ import annotations
 __all__ = ["TickLoop"]
 
 import asyncio
+import os
+import select
 import selectors
+import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 
 def _nothing() -> None:
     """Nobody wants to know of the end of a tick."""
-
-
-class _Unopened(selectors.BaseSelector):
-    """Stands for the selector of a loop that has none yet."""
-
-    def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
-        raise RuntimeError("the loop is not open")
-
-    def unregister(self, fileobj: Any) -> selectors.SelectorKey:
-        raise RuntimeError("the loop is not open")
-
-    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        raise RuntimeError("the loop is not open")
-
-    def get_map(self) -> Mapping[Any, selectors.SelectorKey]:
-        return {}
 
 
 class TickLoop(asyncio.SelectorEventLoop):
@@ -47,7 +34,13 @@ class TickLoop(asyncio.SelectorEventLoop):
 
     def __init__(self, *, opened: bool = True) -> None:
         self._opened = opened
-        super().__init__(None if opened else _Unopened())
+        self._bell = -1
+        self._ssock: socket.socket | None = None
+        self._csock: socket.socket | None = None
+        self._places = selectors.EpollSelector()
+        if not opened:
+            self._places._selector.close()  # type: ignore[attr-defined]
+        super().__init__(self._places)
         self._at_end: list[Callable[[], None]] = []
         self.before_poll: Callable[[], None] = _nothing
         """Called at the end of each tick, after all that `call_at_tick_end` was given."""
@@ -56,12 +49,35 @@ class TickLoop(asyncio.SelectorEventLoop):
         """Make the descriptors, if there are none."""
         if not self._opened:
             self._opened = True
-            self._selector = selectors.DefaultSelector()
+            self._places._selector = select.epoll()  # type: ignore[attr-defined]
             self._make_self_pipe()
+
+    # asyncio's self-pipe is a pair of sockets, for the numbers of signals. For a call from a thread a counter will do.
 
     def _make_self_pipe(self) -> None:
         if self._opened:
+            self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+            self._add_reader(self._bell, self._bell_rang)  # type: ignore[attr-defined]
+
+    def _close_self_pipe(self) -> None:
+        if self._bell >= 0:
+            self._remove_reader(self._bell)  # type: ignore[attr-defined]
+            os.close(self._bell)
+            self._bell = -1
+        if self._ssock is not None:
+            super()._close_self_pipe()  # type: ignore[misc]
+
+    def _bell_rang(self) -> None:
+        os.eventfd_read(self._bell)
+
+    def _write_to_self(self) -> None:
+        if self._bell >= 0:
+            os.eventfd_write(self._bell, 1)
+
+    def add_signal_handler(self, sig: int, callback: Callable[..., Any], *args: Any) -> None:  # type: ignore[override]
+        if self._csock is None:
             super()._make_self_pipe()  # type: ignore[misc]
+        super().add_signal_handler(sig, callback, *args)
 
     def call_at_tick_end(self, fn: Callable[[], None]) -> None:
         """Call `fn` once, when all that is ready now has run. An exception in it ends the loop."""
