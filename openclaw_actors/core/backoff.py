@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Protocol
 
-__all__ = ["Backoff"]
+__all__ = ["Backoff", "RandomSource"]
+
+
+class RandomSource(Protocol):
+    """The module `random`, or a generator of one's own."""
+
+    def random(self) -> float:
+        """A number from 0 up to 1."""
 
 
 @dataclass(slots=True)
@@ -24,7 +32,7 @@ class Backoff:
     maximum_s: float
     factor: float = 2.0
     jitter: float = 0.1
-    random_source: random.Random = field(default_factory=random.Random)
+    random_source: RandomSource = random
     tries: int = 0
 
     def next_delay_s(self) -> float:
