@@ -177,10 +177,6 @@ def _correlation(record: logging.LogRecord) -> str:
 class HumanFormatter(logging.Formatter):
     """`ts LEVEL process[pid] logger correlation session event text`, on one line."""
 
-    def __init__(self, process: str) -> None:
-        super().__init__()
-        self.process = process
-
     def format(self, record: logging.LogRecord) -> str:
         """Make the line, without its line break."""
         marks = (
@@ -188,7 +184,7 @@ class HumanFormatter(logging.Formatter):
             ("session", redact(_session())),
             ("event", getattr(record, "event", "")),
         )
-        head = f"{_timestamp(record)} {record.levelname:<7} {self.process}[{os.getpid()}] {record.name}"
+        head = f"{_timestamp(record)} {record.levelname:<7} {_process}[{os.getpid()}] {record.name}"
         fields = "".join(f" {name}={_one_word(value)}" for name, value in marks if value)
         return f"{head}{fields} {_one_line(_text(record))}"
 
@@ -196,17 +192,13 @@ class HumanFormatter(logging.Formatter):
 class JsonFormatter(logging.Formatter):
     """One JSON object a line."""
 
-    def __init__(self, process: str) -> None:
-        super().__init__()
-        self.process = process
-
     def format(self, record: logging.LogRecord) -> str:
         """Make the line, without its line break."""
         fields = {
             "ts": _timestamp(record),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "process": self.process,
+            "process": _process,
             "pid": os.getpid(),
             "correlation": _correlation(record) or None,
             "session": redact(_session()) or None,
@@ -303,7 +295,7 @@ class SharedFile:
         """Lines that could not be written: a full disk, a directory that is gone."""
         self._fd = -1
         self._torn = False
-        os.register_at_fork(after_in_child=self._forget)
+        self._opened_by = os.getpid()
 
     def write(self, data: bytes) -> None:
         """Append one line; never raises, never waits for another process."""
@@ -318,30 +310,27 @@ class SharedFile:
 
     def close(self) -> None:
         """Close the descriptor; the next write opens the file again."""
-        if self._fd >= 0:
+        if self._fd >= 0 and self._opened_by == os.getpid():  # else the number may be another file's by now
             with contextlib.suppress(OSError):
                 os.close(self._fd)
-            self._fd = -1
+        self._fd = -1
 
     def _follow(self) -> None:
         """Have the file open that stands under the name now: its owner may have rotated it since."""
-        if self._fd >= 0:
+        if self._fd >= 0 and self._opened_by == os.getpid():
             try:
                 if os.path.samestat(os.stat(self.path), os.fstat(self._fd)):
                     return
             except OSError:
                 pass  # the name or the descriptor is gone: open it anew below
-            self.close()
+        self.close()
+        self._opened_by = os.getpid()
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
         try:
             self._fd = os.open(self.path, flags, 0o600)
         except FileNotFoundError:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._fd = os.open(self.path, flags, 0o600)
-
-    def _forget(self) -> None:
-        # Whoever closes all descriptors in the child may give the number to another file: it is not ours any more.
-        self.close()
 
 
 def rotate_if_needed(path: Path, *, max_bytes: int, backups: int) -> bool:
@@ -373,19 +362,12 @@ def rotate_if_needed(path: Path, *, max_bytes: int, backups: int) -> bool:
 class SharedHandler(logging.Handler):
     """Writes records to the shared file, and those of some level to standard error for who started the gateway."""
 
-    def __init__(self, file: SharedFile | None, *, stderr_level: int, process: str) -> None:
+    def __init__(self, file: SharedFile | None, *, stderr_level: int) -> None:
         super().__init__()
         self.file = file
         self.muted_below = logging.NOTSET
         self._stderr_level = stderr_level
-        self._stderr_formatter = HumanFormatter(process)
-        self._guard = StormGuard()
-
-    def serve(self, process: str) -> None:
-        """Write for another process from now on: one that was forked, and has said nothing yet."""
-        for formatter in (self.formatter, self._stderr_formatter):
-            if isinstance(formatter, HumanFormatter | JsonFormatter):
-                formatter.process = process
+        self._stderr_formatter = HumanFormatter()
         self._guard = StormGuard()
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -451,7 +433,9 @@ def install(
         form: `human` or `json`, of the file.
         stderr_level: the least level of the lines that also go to standard error; `off` = none.
     """
-    _installed.update(path=path, process=process, level=level, form=form, stderr_level=stderr_level)
+    global _process, _handler
+    _process = process
+    _installed.update(path=path, level=level, form=form, stderr_level=stderr_level)
     levels = logging.getLevelNamesMapping()
     least_stderr = levels.get(stderr_level.upper(), logging.CRITICAL + 1)
     with _install_lock:
@@ -459,8 +443,9 @@ def install(
         logging.Logger.root = _ROOT
         logging.Logger.manager = _MANAGER
         file = None if path is None else _shared_file(path)
-        handler = SharedHandler(file, stderr_level=least_stderr, process=process)
-        handler.setFormatter(JsonFormatter(process) if form == "json" else HumanFormatter(process))
+        handler = SharedHandler(file, stderr_level=least_stderr)
+        _handler = handler
+        handler.setFormatter(JsonFormatter() if form == "json" else HumanFormatter())
         for old in list(_ROOT.handlers):
             _ROOT.removeHandler(old)
         _ROOT.addHandler(handler)
@@ -477,35 +462,39 @@ def _set_level(logger: logging.Logger, level: int) -> None:
 
 
 _installed: dict[str, Any] = {}
+_handler: SharedHandler | None = None
+_process = ""
+"""What this process is called in its lines."""
 
 
 def use(*, level: str, form: str) -> None:
     """Log at another level and in another form from now on, in this process and in those that are forked from it."""
     if _installed:
-        install(**{**_installed, "level": level, "form": form})
+        install(process=_process, **{**_installed, "level": level, "form": form})
 
 
-def rebind(process: str) -> None:
+def rebind(process: str, *, as_it_is: bool = False) -> None:
     """Log in a freshly forked process as its parent did, under its own name; without effect before `install`.
 
     Args:
         process: what this process is called in its lines.
+        as_it_is: its parent logged when it forked it, so there is nothing to look for.
     """
+    global _process
     if not _installed:
         return
-    handler = _ROOT.handlers[0] if _ROOT.handlers else None
-    if logging.root is _ROOT and isinstance(handler, SharedHandler):
-        _installed["process"] = process
-        handler.serve(process)
-    else:
-        install(**{**_installed, "process": process})
+    _process = process
+    if not as_it_is and (
+        logging.root is not _ROOT or not _ROOT.handlers or _ROOT.handlers[0] is not _handler
+    ):
+        install(process=process, **_installed)
 
 
 @contextlib.contextmanager
 def muted(*, below: int) -> Iterator[None]:
     """Leave out the lines of this process below a level for a while; loggers notice nothing of it."""
-    handler = _ROOT.handlers[0] if _ROOT.handlers else None
-    if not isinstance(handler, SharedHandler):
+    handler = _handler
+    if handler is None:
         yield
         return
     handler.muted_below = below
@@ -519,7 +508,7 @@ _files: dict[Path, SharedFile] = {}
 
 
 def _shared_file(path: Path) -> SharedFile:
-    """One object a path: the hook that it leaves with `fork` cannot be taken back."""
+    """One object a path, so that a second `install` opens no second descriptor."""
     if path not in _files:
         _files[path] = SharedFile(path)
     return _files[path]

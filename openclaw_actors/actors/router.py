@@ -25,6 +25,7 @@ from openclaw_actors.actors.router_view import SessionGauges, limits_of
 from openclaw_actors.actors.session_blueprint import prepare_sessions
 from openclaw_actors.actors.session_rehearsal import rehearse_sessions
 from openclaw_actors.actorsystem import ActorFailed, AsyncActor, address_key, handles
+from openclaw_actors.actorsystem.holes import fill_holes
 from openclaw_actors.core.conversation import decode_state
 from openclaw_actors.core.drafts import ends_of
 from openclaw_actors.core.router import RouterCore
@@ -142,8 +143,9 @@ class SessionRouter(ApprovalRequests, SessionTree, AsyncActor):
     def _prepare_sessions(self) -> None:
         settings = self._change.settings
         prepare_sessions(settings)
-        rehearse_sessions(settings, run_dir=self.run_dir, limits=self.limits)
+        rehearse_sessions(settings, run_dir=self.run_dir, limits=self.limits, process=self.process_name)
         prepare_sessions(settings)  # the rehearsal has used the one before
+        fill_holes()  # what each session makes then lies together
 
     async def _recover(self) -> None:
         while True:

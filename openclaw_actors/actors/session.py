@@ -118,7 +118,10 @@ class SessionActor(AsyncActor):
         self._directory = ServiceDirectory(message.directory)
         blueprint = blueprint_of(message.settings)
         self._config = blueprint.config
-        self.settle_in(self._config.sessions.max_memory_mb)
+        logs.serve_session(self._key)
+        if not self.rehearses:
+            give_way()
+            limit_memory(self._config.sessions.max_memory_mb)
         try:
             opened: SessionOpened = await self._directory.ask(
                 self, "persistence", OpenSession(session=self._key), timeout_s=_STORE_TIMEOUT_S
@@ -192,12 +195,6 @@ class SessionActor(AsyncActor):
             self._entered(each, its_sender)
         self._leaving.channels(self._directory.instances())
         return Ready(pid=os.getpid(), incarnation=opened.token, detail=resumes)
-
-    def settle_in(self, megabytes: int) -> None:
-        """Make the process that of this session."""
-        logs.serve_session(self._key)
-        give_way()
-        limit_memory(megabytes)
 
     def _turn_began(self) -> None:
         self._change.turn_began()

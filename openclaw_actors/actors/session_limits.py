@@ -18,6 +18,7 @@ __all__ = ["give_way", "limit_memory", "log_end", "session_limits", "too_large"]
 
 logger = logging.getLogger(__name__)
 
+_BATCH, _PRIORITY = os.SCHED_BATCH, os.sched_param(0)
 _MEGABYTE = 1024 * 1024
 _MAX_ANSWER_CHARS = 4_000_000
 _BYTES_PER_CHAR = 8
@@ -65,7 +66,7 @@ def give_way() -> None:
     Work gathers in the services meanwhile and is done in larger portions, and one that spins is in nobody's way.
     """
     try:
-        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+        os.sched_setscheduler(0, _BATCH, _PRIORITY)
     except OSError as error:
         logger.debug("the scheduler's policy stays as it is: %s", error)
 

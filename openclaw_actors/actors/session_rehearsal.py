@@ -9,7 +9,7 @@ from typing import Any
 
 from openclaw_actors import logs
 from openclaw_actors.actors.catalogue import load
-from openclaw_actors.actorsystem import AsyncActor, Limits
+from openclaw_actors.actorsystem import Limits
 from openclaw_actors.actorsystem.hotcode import code_run_by, lay_together
 from openclaw_actors.actorsystem.process import forget_looked_up_names
 from openclaw_actors.actorsystem.rehearsal import RehearsalFailed, rehearse
@@ -48,14 +48,21 @@ _ENOUGH_S = 0.5
 _KEY = "websocket:local:rehearsal"
 
 
-def rehearse_sessions(settings: bytes, *, run_dir: str, limits: Limits) -> None:
-    """Have a few conversations in this process. What goes wrong in them is logged: sessions then warm up themselves."""
+def rehearse_sessions(settings: bytes, *, run_dir: str, limits: Limits, process: str) -> None:
+    """Have a few conversations in this process. What goes wrong in them is logged: sessions then warm up themselves.
+
+    Args:
+        settings: as sessions get them.
+        run_dir: where sockets lie.
+        limits: those of a session.
+        process: how this process is called in its lines of the log.
+    """
     began = time.monotonic()
-    understudy = _understudy()
+    session = load("session")
 
     def converse() -> None:
         everybody = _Everybody(settings)
-        rehearse(understudy, everybody, run_dir=run_dir, limits=limits, timeout_s=_TIMEOUT_S)
+        rehearse(session, everybody, run_dir=run_dir, limits=limits, timeout_s=_TIMEOUT_S)
 
     try:
         with logs.muted(below=logging.CRITICAL):  # what they would tell has not happened
@@ -69,17 +76,10 @@ def rehearse_sessions(settings: bytes, *, run_dir: str, limits: Limits) -> None:
         logger.warning("sessions were not rehearsed, and start more slowly: %s", failure)
     except Exception:
         logger.exception("sessions were not rehearsed, and start more slowly")
+    finally:
+        logs.rebind(process)
+        logs.serve_session("")
     logger.info("rehearsed sessions for %.3f s", time.monotonic() - began)
-
-
-def _understudy() -> type[AsyncActor]:
-    """A session in the router's process, which stays the router's."""
-
-    def settle_in(self: AsyncActor, megabytes: int) -> None:
-        """The process is not its own."""
-
-    own = {"made_before_fork": False, "process_name": "router", "settle_in": settle_in}
-    return type("Understudy", (load("session"),), own)
 
 
 class _Everybody:

@@ -40,7 +40,7 @@ from openclaw_actors.actorsystem import eager
 from openclaw_actors.actorsystem.address import address_key
 from openclaw_actors.actorsystem.asks import Done, encode_refusal
 from openclaw_actors.actorsystem.failed import ActorFailed
-from openclaw_actors.actorsystem.framing import Kind
+from openclaw_actors.actorsystem.framing import ANSWER, REFUSAL
 from openclaw_actors.actorsystem.limits import Limits
 from openclaw_actors.core.series import Tally, series
 from openclaw_actors.errors import AskRefused, FrameTooLarge
@@ -96,9 +96,6 @@ class AsyncActor(Actor):
     process_name: ClassVar[str] = ""
     """What its lines in the log call this process; the class's name by default."""
 
-    counters: MutableMapping[str, float]
-    """Where this actor counts, by series; numbers of its own unless it says otherwise."""
-
     first_message: ClassVar[type | None] = None
     """If set, messages of all other types are stashed until the actor calls `unstash`: who sends them may have learned
     the address before this actor has been set up."""
@@ -106,6 +103,7 @@ class AsyncActor(Actor):
     incarnation: int | None = None
     """Number of this life of the actor, if it has one; stands in `ActorFailed`."""
 
+    _counters: MutableMapping[str, float] | None = None
     _stash: list[tuple[Any, ActorAddress, int]] | None = None
     _unstashed: tuple[type, ...] = ()
     _stopping = False
@@ -132,6 +130,22 @@ class AsyncActor(Actor):
     def limits(self) -> Limits:
         """Those of the transport of this actor, and of the actors that it creates."""
         return self._runtime.transport.limits
+
+    @property
+    def counters(self) -> MutableMapping[str, float]:
+        """Where this actor counts, by series; numbers of its own unless it says otherwise."""
+        if self._counters is None:
+            self._counters = Tally()
+        return self._counters
+
+    @counters.setter
+    def counters(self, counters: MutableMapping[str, float]) -> None:
+        self._counters = counters
+
+    @property
+    def rehearses(self) -> bool:
+        """Whether it works in a process that is another's, before the first of its class is forked (`rehearsal.py`)."""
+        return self._runtime.rehearsal_failed is not None
 
     @property
     def run_dir(self) -> str:
@@ -208,7 +222,7 @@ class AsyncActor(Actor):
 
         If it cannot be created, `on_child_exited` comes for this address.
         """
-        return self.createActor(actor_class)
+        return self._runtime.create_another(actor_class)
 
     def child_pid(self, address: ActorAddress) -> int | None:
         """Return the pid of a living child."""
@@ -279,9 +293,9 @@ class AsyncActor(Actor):
 
     def _start(self, runtime: UnixActorManager) -> None:
         """Called once, after the constructor; subclasses need not call ours."""
-        logs.rebind(self.process_name or type(self).__name__)
+        logs.rebind(self.process_name or type(self).__name__, as_it_is=self.made_before_fork)
         self._runtime = runtime
-        self.counters = Tally()
+        self._counters = None
         self._tasks: set[asyncio.Task[Any]] = set()
         self._stash = None if self.first_message is None else []
         self._unstashed = () if self.first_message is None else (self.first_message,)
@@ -399,10 +413,10 @@ class AsyncActor(Actor):
         except Exception as error:
             self._crash(error, message)
         else:
-            transport.answer(sender, ask_id, Kind.ANSWER, payload)
+            transport.answer(sender, ask_id, ANSWER, payload)
 
     def _refuse(self, sender: ActorAddress, ask_id: int, refusal: AskRefused) -> None:
-        self._runtime.transport.answer(sender, ask_id, Kind.REFUSAL, encode_refusal(refusal))
+        self._runtime.transport.answer(sender, ask_id, REFUSAL, encode_refusal(refusal))
 
     def _unknown(self, message: Any, sender: ActorAddress, ask_id: int) -> None:
         name = type(message).__name__

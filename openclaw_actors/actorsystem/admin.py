@@ -24,7 +24,7 @@ from thespian.system.transport import TransmitIntent, TransmitOnly
 from openclaw_actors.actorsystem.address import Address, address_key
 from openclaw_actors.actorsystem.envelope import Envelope
 from openclaw_actors.actorsystem.failed import ActorFailed
-from openclaw_actors.actorsystem.framing import Kind
+from openclaw_actors.actorsystem.framing import ANSWER
 from openclaw_actors.actorsystem.limits import Limits
 from openclaw_actors.actorsystem.manager import Replicator
 from openclaw_actors.actorsystem.process import name_process
@@ -41,7 +41,7 @@ class UnixAdmin(Replicator, ThespianAdmin):
     def handleIncoming(self, envelope: Envelope) -> Any:
         if envelope.ask_id:  # nobody asks an admin but who wants to know whether it lives
             payload = self.transport.encode(os.getpid())
-            self.transport.answer(envelope.sender, envelope.ask_id, Kind.ANSWER, payload)
+            self.transport.answer(envelope.sender, envelope.ask_id, ANSWER, payload)
             return True
         if isinstance(envelope.message, ActorFailed):
             logger.error("a top-level actor failed: %s", envelope.message.reason)
@@ -71,7 +71,7 @@ class UnixAdmin(Replicator, ThespianAdmin):
 
 
 def run_admin(
-    run_dir: str, limits: Limits, capabilities: dict[str, Any], path: str, listener: socket.socket
+    run_dir: str, limits: Limits, capabilities: dict[str, Any], path: str, listener: socket.SocketType
 ) -> int:
     """Be the admin, from just after the fork to the exit code."""
     name_process("admin")

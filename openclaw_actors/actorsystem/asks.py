@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any, TypeAlias
 
 from openclaw_actors.actorsystem import codec
-from openclaw_actors.actorsystem.framing import Frame, Kind
+from openclaw_actors.actorsystem.framing import REFUSAL, Frame
 from openclaw_actors.errors import ActorError, ActorGone, AskRefused, AskTimeout, QueueFull
 
 logger = logging.getLogger(__name__)
@@ -129,7 +129,7 @@ class Asks:
             logger.exception("an answer cannot be read")
             done(None, AskRefused("unreadable", f"the answer cannot be read: {type(error).__name__}"))
             return
-        if frame.kind == Kind.REFUSAL:
+        if frame.kind == REFUSAL:
             done(None, value if isinstance(value, AskRefused) else AskRefused("refused"))
         else:
             done(value, None)

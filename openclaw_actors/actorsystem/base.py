@@ -27,7 +27,7 @@ from thespian.system.systemBase import systemBase
 
 from openclaw_actors.actorsystem.address import MAX_SOCKET_PATH, Address, address_key, run_dir_fits
 from openclaw_actors.actorsystem.admin import run_admin
-from openclaw_actors.actorsystem.children import Child, Children
+from openclaw_actors.actorsystem.children import Child, Children, Main
 from openclaw_actors.actorsystem.limits import DEFAULT_LIMITS, Limits
 from openclaw_actors.actorsystem.process import raise_open_files_limit
 from openclaw_actors.actorsystem.transport import UnixTransport
@@ -101,7 +101,7 @@ class UnixSystemBase(systemBase):
         self.transport = UnixTransport(run_dir=path, admin=Address(""), limits=limits, is_external=True)
         self.children = Children(self.transport.loop, self._admin_ended)
         self.admin: Child | None = self.children.fork(
-            path, partial(run_admin, path, limits, caps), kind="m", kept_alive=self
+            path, Main(partial(run_admin, path, limits, caps)), kind="m", kept_alive=self
         )
         self.transport.admin = self.admin.address
         super().__init__(SimpleNamespace(capabilities=caps))

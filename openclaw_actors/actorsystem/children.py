@@ -6,7 +6,7 @@ starts. Its end is seen by a pidfd in the parent's loop, in the order "what it s
 
 from __future__ import annotations
 
-__all__ = ["Child", "Children"]
+__all__ = ["Child", "Children", "Main"]
 
 import asyncio
 import logging
@@ -14,7 +14,7 @@ import os
 import signal
 import socket
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from openclaw_actors.actorsystem.address import Address, socket_name
 from openclaw_actors.actorsystem.hub import listen
@@ -26,6 +26,15 @@ logger = logging.getLogger(__name__)
 _SWEEP_AGAIN_S = 0.002
 _SWEEP_S = 5.0
 """For so long the end of a child is held back while something that it left cannot be killed."""
+
+
+class Main(NamedTuple):
+    """What a child does, and what it is for its parent; see `fork_process`."""
+
+    run: Callable[[str, socket.SocketType], int]
+    """Given the path of the child's socket, and the socket, which listens; returns the exit code."""
+    new_session: bool = False
+    bare: bool = False
 
 
 class Child:
@@ -69,13 +78,12 @@ class Children:
     def fork(
         self,
         run_dir: str,
-        main: Callable[[str, socket.socket], int],
+        main: Main,
         *,
         kind: str = "a",
-        new_session: bool = False,
         kept_alive: Any = None,
     ) -> Child:
-        """Fork a child that runs `main(path, listener)` and exits with its result.
+        """Fork a child that runs `main` and exits with its result.
 
         Raises:
             OSError: no process, descriptor or memory is left; nothing of the child remains.
@@ -84,10 +92,12 @@ class Children:
         listener = listen(path)
         try:
             pid = fork_process(
-                lambda: main(path, listener),
+                main.run,
+                (path, listener),
                 keep=[listener.fileno()],
-                new_session=new_session,
+                new_session=main.new_session,
                 kept_alive=(kept_alive, self._loop, self),
+                bare=main.bare,
             )
             child = Child(pid, Address(path), self._open_pidfd(pid))
         except OSError:

@@ -8,7 +8,19 @@ The ask id stands in the header, so an answer that comes too late is dropped unr
 
 from __future__ import annotations
 
-__all__ = ["HEADER_SIZE", "BadFrame", "Frame", "FrameReader", "Kind", "encode"]
+__all__ = [
+    "ANSWER",
+    "ASK",
+    "HEADER_SIZE",
+    "HELLO",
+    "REFUSAL",
+    "TELL",
+    "BadFrame",
+    "Frame",
+    "FrameReader",
+    "Kind",
+    "encode",
+]
 
 import enum
 import struct
@@ -28,6 +40,9 @@ class Kind(enum.IntEnum):
     ANSWER = 4
     REFUSAL = 5
 
+
+HELLO, TELL, ASK, ANSWER, REFUSAL = map(int, Kind)
+"""The same as plain numbers: to look up a member of an enumeration takes a call."""
 
 _KINDS = {int(kind): kind for kind in Kind}
 

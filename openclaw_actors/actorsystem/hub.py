@@ -23,9 +23,9 @@ import struct
 from collections.abc import Iterable
 from typing import Any, Protocol
 
-from openclaw_actors.actorsystem.framing import HEADER_SIZE, Frame, Kind, encode
+from openclaw_actors.actorsystem.framing import HEADER_SIZE, HELLO, Frame, encode
 from openclaw_actors.actorsystem.limits import Limits
-from openclaw_actors.actorsystem.links import Incoming, Outgoing
+from openclaw_actors.actorsystem.links import Incoming, Outgoing, unix_socket
 
 logger = logging.getLogger(__name__)
 
@@ -52,9 +52,9 @@ class HubOwner(Protocol):
         """The frame that was posted with `token` was not sent, because its peer is gone."""
 
 
-def listen(path: str) -> socket.socket:
+def listen(path: str) -> socket.SocketType:
     """Bind and return a listening Unix socket at `path`, for the same user only."""
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+    listener = unix_socket()
     try:
         listener.bind(path)
         listener.listen(_BACKLOG)
@@ -89,7 +89,7 @@ class Hub:
         self.paused = False
         self.path: str
         self.hello: bytes
-        self._listener: socket.socket
+        self._listener: socket.SocketType
         self._incoming: dict[str, Incoming] = {}
         self._strangers: dict[Incoming, float] = {}
         """Connections that have not said whose they are, oldest first, and when they were accepted."""
@@ -99,7 +99,7 @@ class Hub:
         self._flushed_by_owner = flushed_by_owner
         self._uid = os.geteuid()
 
-    def open(self, path: str, listener: socket.socket) -> None:
+    def open(self, path: str, listener: socket.SocketType) -> None:
         """Take up an address; before this, nothing can be posted.
 
         Args:
@@ -107,7 +107,7 @@ class Hub:
             listener: the bound socket.
         """
         self.path = path
-        self.hello = encode(Kind.HELLO, 0, os.fsencode(path))
+        self.hello = encode(HELLO, 0, path.encode(errors="surrogateescape"))
         self._listener = listener
         self.loop.add_reader(listener.fileno(), self._accept)
 
@@ -180,13 +180,13 @@ class Hub:
     def _accept(self) -> None:
         while True:
             try:
-                sock, _ = self._listener.accept()
+                fd, _ = self._listener._accept()  # type: ignore[attr-defined]
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 break
             except OSError as error:
                 self._accept_failed(error)
                 break
-            sock.setblocking(False)
+            sock = unix_socket(fd)
             if not self._same_user(sock):
                 sock.close()
                 continue
@@ -209,7 +209,7 @@ class Hub:
         if self._listener.fileno() >= 0:
             self.loop.add_reader(self._listener.fileno(), self._accept)
 
-    def _same_user(self, sock: socket.socket) -> bool:
+    def _same_user(self, sock: socket.SocketType) -> bool:
         credentials = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
         _pid, uid, _gid = _UCRED.unpack(credentials)
         if uid == self._uid:

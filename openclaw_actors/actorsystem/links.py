@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["Incoming", "Outgoing"]
+__all__ = ["Incoming", "Outgoing", "unix_socket"]
 
 import errno
 import logging
@@ -11,7 +11,7 @@ import socket
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from openclaw_actors.actorsystem.framing import BadFrame, Frame, FrameReader, Kind
+from openclaw_actors.actorsystem.framing import HELLO, BadFrame, Frame, FrameReader
 
 if TYPE_CHECKING:
     from openclaw_actors.actorsystem.hub import Hub
@@ -22,6 +22,21 @@ _READ_BYTES = 65536
 _WRITE_BYTES = 262144
 _READS_A_TICK = 4
 _RETRY_S = 0.01
+
+
+_UNIX = int(socket.AF_UNIX)
+_STREAM = int(socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+
+
+def unix_socket(fd: int | None = None) -> socket.SocketType:
+    """A stream socket that does not block, new or with this descriptor; of the type on which `socket.socket` is built.
+
+    That one looks up names for numbers and counts references, in Python code, for each.
+    """
+    sock = socket.SocketType(_UNIX, _STREAM, 0, fd)
+    if fd is not None:
+        sock.setblocking(False)
+    return sock
 
 
 class Outgoing:
@@ -45,7 +60,7 @@ class Outgoing:
         self.key = key
         self.queue: deque[tuple[bytes, Any]] = deque()
         self.queued = 0  # bytes in `queue` and in what is left of `head`
-        self.sock: socket.socket | None = None
+        self.sock: socket.SocketType | None = None
         self.head: memoryview | None = None  # the write that the kernel took only in part
         self.head_tokens: list[Any] = []
         self.waiting = False  # for the socket to become writable, or for a retry to connect
@@ -100,11 +115,9 @@ class Outgoing:
         self.flush()
 
     def _connect(self) -> bool:
-        sock: socket.socket | None = None
+        sock: socket.SocketType | None = None
         try:
-            sock = socket.socket(
-                socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
-            )
+            sock = unix_socket()
             sock.connect(self.key)
         except OSError as error:
             if sock is not None:
@@ -176,7 +189,7 @@ class Incoming:
 
     __slots__ = ("hub", "paused", "reader", "sender", "sock")
 
-    def __init__(self, hub: Hub, sock: socket.socket) -> None:
+    def __init__(self, hub: Hub, sock: socket.SocketType) -> None:
         self.hub = hub
         self.sock = sock
         self.reader = FrameReader(hub.limits.frame)
@@ -219,7 +232,7 @@ class Incoming:
 
     def _greeted(self, frames: list[Frame]) -> list[Frame]:
         first = frames[0]
-        if first.kind != Kind.HELLO:
+        if first.kind != HELLO:
             raise BadFrame("the first frame is no greeting")
         self.sender = os.fsdecode(bytes(first.payload))
         self.hub.greeted(self)

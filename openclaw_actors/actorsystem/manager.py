@@ -25,9 +25,10 @@ import threading
 import traceback
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, NoReturn
 
 from thespian.actors import (
+    Actor,
     ActorAddress,
     ActorExitRequest,
     ActorSystemMessage,
@@ -47,11 +48,11 @@ from thespian.system.utilis import checkActorCapabilities
 
 from openclaw_actors.actorsystem.actor import AsyncActor
 from openclaw_actors.actorsystem.address import Address, AddressManager, LocalAddress, address_key
-from openclaw_actors.actorsystem.children import Child, Children
+from openclaw_actors.actorsystem.children import Child, Children, Main
 from openclaw_actors.actorsystem.envelope import Envelope
 from openclaw_actors.actorsystem.failed import ActorFailed
 from openclaw_actors.actorsystem.limits import Limits
-from openclaw_actors.actorsystem.process import become_subreaper, leave, name_process
+from openclaw_actors.actorsystem.process import become_subreaper, has_threads, leave, name_process
 from openclaw_actors.actorsystem.transport import UnixTransport
 
 logger = logging.getLogger(__name__)
@@ -77,6 +78,7 @@ class ActorSpec:
         source: Any = None,
     ) -> None:
         self.actor_class = actor_class
+        self.name = getattr(actor_class, "__name__", str(actor_class).rpartition(".")[2])
         self.parent = parent
         self.admin = admin
         self.limits = limits
@@ -88,28 +90,36 @@ class ActorSpec:
         self.source = source
 
 
-def run_actor(spec: ActorSpec, blank: UnixActorManager | None, path: str, listener: socket.socket) -> int:
+def run_actor(spec: ActorSpec, blank: UnixActorManager | None, path: str, listener: socket.SocketType) -> int:
     """Be an actor, from just after the fork to the exit code.
 
     Args:
         blank: what the parent made ready for this process.
     """
-    name_process(getattr(spec.actor_class, "__name__", str(spec.actor_class).rpartition(".")[2]))
-    manager = blank or make_blank(spec)
-    manager.transport.open(path, listener)
-    if getattr(spec.actor_class, "sweeps", False):
-        become_subreaper()
-        manager.children.sweeps = True
+    manager = open_actor(spec, blank, path, listener)
     try:
         return manager.run()
     finally:
         manager.transport.close()
 
 
-def make_blank(spec: ActorSpec, manager_class: type[UnixActorManager] | None = None) -> UnixActorManager:
+def open_actor(
+    spec: ActorSpec, blank: UnixActorManager | None, path: str, listener: socket.SocketType
+) -> UnixActorManager:
+    """Make this process that of an actor, up to its first message."""
+    name_process(spec.name)
+    manager = blank or make_blank(spec)
+    manager.transport.open(path, listener)
+    if getattr(spec.actor_class, "sweeps", False):
+        become_subreaper()
+        manager.children.sweeps = True
+    return manager
+
+
+def make_blank(spec: ActorSpec) -> UnixActorManager:
     """Make all of an actor process that needs no descriptor and no address, and so can be made before the fork."""
     transport = UnixTransport(run_dir=spec.run_dir, admin=spec.admin, limits=spec.limits, opened=False)
-    return (manager_class or UnixActorManager)(
+    return UnixActorManager(
         spec.actor_class,
         spec.global_name,
         transport,
@@ -168,7 +178,7 @@ class Replicator:
     def init_replicator(self, transport: UnixTransport, concurrency_context: Any) -> None:
         """Called by Thespian's constructors, after the common part."""
         self.children = Children(transport.loop, self._child_ended)
-        self._mains: dict[Any, Callable[[str, socket.socket], int]] = {}
+        self._mains: dict[Any, Main] = {}
         """What children of a class with many actors do. What they start from is in it: each has a copy, by the fork."""
         self._addrManager = AddressManager(self._adminAddr, transport.myAddress)
         self._receiveQueue = _ToMailbox(transport)
@@ -235,33 +245,31 @@ class Replicator:
             OSError: no process, descriptor or memory is left.
         """
         plain = not (requirements or global_name or source_hash)
-        main = self._mains.get(actor_class) if plain else None
-        if main is None:
-            spec = ActorSpec(
-                actor_class,
-                parent=self.transport.myAddress,
-                admin=self._adminAddr,
-                limits=self.transport.limits,
-                run_dir=self.transport.run_dir,
-                capabilities=self.capabilities,
-                requirements=requirements,
-                global_name=global_name,
-                source_hash=source_hash,
-                source=source,
-            )
-            blank = None
-            if plain and getattr(actor_class, "made_before_fork", False):
-                blank = make_blank(spec)
-                blank._createInstance()
-            main = partial(run_actor, spec, blank)
-            if blank is not None:
-                self._mains[actor_class] = main
-        return self.children.fork(
-            self.transport.run_dir,
-            main,
-            new_session=bool(getattr(actor_class, "new_session", False)),
-            kept_alive=self,
+        many = self._mains.get(actor_class) if plain else None
+        if many is not None:
+            return self.children.fork(self.transport.run_dir, many, kept_alive=self)
+        spec = ActorSpec(
+            actor_class,
+            parent=self.transport.myAddress,
+            admin=self._adminAddr,
+            limits=self.transport.limits,
+            run_dir=self.transport.run_dir,
+            capabilities=self.capabilities,
+            requirements=requirements,
+            global_name=global_name,
+            source_hash=source_hash,
+            source=source,
         )
+        new_session = bool(getattr(actor_class, "new_session", False))
+        if plain and getattr(actor_class, "made_before_fork", False):
+            blank = make_blank(spec)
+            blank._createInstance()
+            self._mains[actor_class] = Main(
+                partial(run_actor, spec, blank), new_session=new_session, bare=True
+            )
+            return self.fork_actor(actor_class)
+        main = Main(partial(run_actor, spec, None), new_session=new_session)
+        return self.children.fork(self.transport.run_dir, main, kept_alive=self)
 
     def _child_ended(self, child: Child, status: int) -> None:
         """A child was reaped: read what it sent, then report its end."""
@@ -278,11 +286,14 @@ class UnixActorManager(Replicator, ActorManager):
 
     transport: UnixTransport
     actorInst: Any
+    rehearsal_failed: Callable[[ActorFailed], NoReturn] | None = None
+    """Told of a crash where this actor only rehearses, in a process that is another's."""
 
     def run(self) -> int:
         """Run the actor until it exits; return the exit code. An exception that escapes is a bug of ours."""
         if self.actorInst is None:
             self._createInstance()
+            asyncio.set_event_loop(self.transport.loop)
         if self.actorInst is None:
             self.drainTransmits()
             return 1
@@ -291,7 +302,6 @@ class UnixActorManager(Replicator, ActorManager):
             self.actorInst._start(self)
             self.transport.on_undelivered = self.actorInst._undelivered
             handler = self._handle_async
-        asyncio.set_event_loop(self.transport.loop)
         self.transport.run(handler)
         self.drainTransmits()
         return 0
@@ -352,16 +362,25 @@ class UnixActorManager(Replicator, ActorManager):
         Raises:
             RuntimeError: this is an `AsyncActor` with threads; its child could wait for a lock of theirs for ever.
         """
-        if isinstance(self.actorInst, AsyncActor) and threading.active_count() > 1:
+        if isinstance(self.actorInst, AsyncActor) and has_threads():
             names = ", ".join(sorted(each.name for each in threading.enumerate()))
             raise RuntimeError(f"an actor that creates actors has one thread; found {names}")
         plain = isinstance(newActorClass, type) and not (globalName or sourceHash or self._sourceHash)
         if not plain or self.is_exiting or not self._is_capable(newActorClass, targetActorRequirements):
             return super().createActor(newActorClass, targetActorRequirements, globalName, sourceHash)
+        return self._created(newActorClass, targetActorRequirements)
+
+    def create_another(self, actor_class: type[Actor]) -> ActorAddress:
+        """As `createActor`. Of a class of which many are created, what holds for all is looked at once only."""
+        if actor_class not in self._mains or has_threads() or getattr(self, "_exiting", False):
+            return self.createActor(actor_class)
+        return self._created(actor_class, None)
+
+    def _created(self, actor_class: type[Actor], requirements: Any) -> ActorAddress:
         try:
-            child = self.fork_actor(newActorClass, requirements=targetActorRequirements)
+            child = self.fork_actor(actor_class, requirements=requirements)
         except OSError as error:
-            logger.error("no %s could be created: %s", newActorClass.__name__, error)
+            logger.error("no %s could be created: %s", actor_class.__name__, error)
             stillborn = Address(os.path.join(self.transport.run_dir, "stillborn-" + os.urandom(6).hex()))
             self.transport.deliver(Envelope(self.transport.myAddress, ChildActorExited(stillborn)))
             return stillborn
@@ -423,6 +442,8 @@ class UnixActorManager(Replicator, ActorManager):
 
     def crash(self, failed: ActorFailed) -> None:
         """Say the last words to the parent and end this process at once. Does not return."""
+        if self.rehearsal_failed is not None:
+            self.rehearsal_failed(failed)
         transport, parent = self.transport, address_key(self._parentAddr)
         transport.end_handling()
         transport.hub.flush()

@@ -11,20 +11,24 @@ __all__ = [
     "end_descendants",
     "forget_looked_up_names",
     "fork_process",
+    "has_threads",
     "leave",
     "name_process",
     "open_pidfd",
     "raise_open_files_limit",
     "reap_orphans",
+    "rehearse_birth",
 ]
 
 import _signal  # type: ignore[import-not-found]  # what `signal` wraps: that makes an enum member of every number
+import _thread
 import asyncio
 import ctypes
 import gc
 import itertools
 import logging
 import os
+import random
 import resource
 import signal
 import sys
@@ -42,18 +46,32 @@ _PR_SET_PDEATHSIG = 1
 _PR_SET_NAME = 15
 _PR_SET_CHILD_SUBREAPER = 36
 _libc = ctypes.CDLL(None, use_errno=True)  # loaded before any fork
+_set_prctl = _libc["prctl"]
+_set_prctl.argtypes = [ctypes.c_int, ctypes.c_ulong, ctypes.c_ulong, ctypes.c_ulong, ctypes.c_ulong]
+_name = _libc["prctl"]
+_name.argtypes = [ctypes.c_int, ctypes.c_char_p, ctypes.c_ulong, ctypes.c_ulong, ctypes.c_ulong]
+_close_range = getattr(_libc, "close_range", None)  # glibc 2.34 and later
+if _close_range is not None:
+    _close_range.argtypes = [ctypes.c_uint, ctypes.c_uint, ctypes.c_int]
+_bare_fork = ctypes.PyDLL(None, use_errno=True).fork  # a PyDLL's functions keep the interpreter's lock
+_FORKS_BARELY = sys.version_info < (3, 12)
+"""Later versions do more in a child than free locks, and it was tried with none of them."""
 
 _STDERR = 2
+_NO_DESCRIPTOR = 0x7FFF_FFFF
 _DEAF_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 _SIGNALS = tuple(map(int, signal.valid_signals()))
+_KILL = int(signal.SIGKILL)
 _BLOCK, _SET_MASK = int(signal.SIG_BLOCK), int(signal.SIG_SETMASK)
+_seed = super(random.Random, random._inst).seed
+_SEED_BYTES = 32
 _uses_pidfds: list[bool] = []
 _kept: list[Any] = []
 """What a forked process must never finalise: sockets and loops of its parent, whose numbers are others' now."""
 
 
 def _prctl(option: int, value: int) -> None:
-    if _libc.prctl(option, value, 0, 0, 0) != 0:
+    if _set_prctl(option, value, 0, 0, 0) != 0:
         code = ctypes.get_errno()
         raise OSError(code, os.strerror(code))
 
@@ -66,7 +84,7 @@ def die_with_parent(parent: int) -> None:
     Args:
         parent: pid of the process that is expected to be the parent.
     """
-    _prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL))
+    _prctl(_PR_SET_PDEATHSIG, _KILL)
     if os.getppid() != parent:
         os._exit(1)
 
@@ -89,36 +107,49 @@ def open_pidfd(pid: int) -> int:
 
 
 def fork_process(
-    main: Callable[[], int], *, keep: Collection[int], new_session: bool, kept_alive: Any
+    main: Callable[..., int],
+    arguments: tuple[Any, ...] = (),
+    *,
+    keep: Collection[int],
+    new_session: bool,
+    kept_alive: Any,
+    bare: bool = False,
 ) -> int:
     """Fork a process that runs `main` and exits with its result.
 
     The child has its own session if asked for, only descriptors 0 to 2 and `keep`, no running loop, no signal
     handlers of its parent; the kernel kills it when the parent dies.
 
+    A bare child skips what `os.fork` does in it: that frees the locks that other threads of the parent held and tells
+    libraries of the fork (`os.register_at_fork`), for which it copies 130 pages. Here there is no other thread. The
+    generator of `random` is seeded anew all the same.
+
     Args:
         main: what the child does. It never returns into the parent's frames.
+        arguments: of `main`.
         keep: descriptors that stay open.
         new_session: whether the child leads a session of its own.
         kept_alive: objects of the parent that own descriptors.
+        bare: see above; for processes of which there are many.
 
     Returns:
         The child's pid.
 
     Raises:
         OSError: no process or memory is left.
-        RuntimeError: called on another than the main thread.
+        RuntimeError: called on another than the main thread, or a bare child is wanted and there are other threads.
     """
-    if threading.current_thread() is not threading.main_thread():
+    if threading.get_native_id() != os.getpid():
         raise RuntimeError("only the main thread may fork an actor: the child dies with the thread")
+    if bare and has_threads():
+        raise RuntimeError("a thread may hold a lock for which the child would wait for ever")
     sys.stdout.flush()
     sys.stderr.flush()
-    _use_pidfds()
-    birth = _Birth(os.getpid(), keep, new_session=new_session)
+    birth = _birth_of_one_of_many(keep, new_session) if bare else _Birth(os.getpid(), keep, new_session)
     # A signal that comes before the child has its own handlers would wake the parent's loop through a shared socket.
     unblocked = _signal.pthread_sigmask(_BLOCK, _SIGNALS)
     try:
-        pid = os.fork()
+        pid = _forked_barely() if bare and _FORKS_BARELY else os.fork()
     except OSError:
         _signal.pthread_sigmask(_SET_MASK, unblocked)
         raise
@@ -130,12 +161,28 @@ def fork_process(
         _kept.append(kept_alive)
         gc.freeze()
         _become_child(birth)
-        code = main()
+        if not bare:
+            asyncio.set_event_loop(None)
+        code = main(*arguments)
     except BaseException:
         logger.exception("process %d ends with an exception", os.getpid())
     finally:
         _flush_logs()
         os._exit(code)
+
+
+def has_threads() -> bool:
+    """Whether Python code runs in other threads than the main one."""
+    # The first is quick, and counts those of a process from which this one was forked, too.
+    return _thread._count() > 0 and threading.active_count() > 1
+
+
+def _forked_barely() -> int:
+    pid = int(_bare_fork())
+    if pid < 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code))
+    return pid
 
 
 def forget_looked_up_names() -> None:
@@ -154,20 +201,46 @@ class _Birth:
     """What a child has to put right, found out by its parent: a child that looks at every signal, logger and stream
     copies the page on which each lies, a megabyte in all."""
 
-    def __init__(self, parent: int, keep: Collection[int], *, new_session: bool) -> None:
+    def __init__(self, parent: int, keep: Collection[int], new_session: bool) -> None:  # noqa: FBT001
+        _use_pidfds()
         self.parent = parent
         self.new_session = new_session
         handled = _handled_signals()
         self.defaults = [number for number in handled if number not in _DEAF_SIGNALS]
         self.deaf = [number for number in _DEAF_SIGNALS if _signal.getsignal(number) is not _deaf]
+        self.streams = _strange_streams()
+        self.handlers = _stream_handlers(keep)
+        self.keep(keep)
+
+    def keep(self, keep: Collection[int]) -> None:
+        """Find what is to be closed."""
+        if len(keep) == 1 and min(keep) > _STDERR:  # as nearly always
+            (fd,) = keep
+            self.closed, self.closed_from = [(_STDERR + 1, fd)], fd + 1
+            return
         kept = sorted({_STDERR, *(fd for fd in keep if fd > _STDERR)})
         self.closed = [(low + 1, high) for low, high in itertools.pairwise(kept) if low + 1 < high]
         self.closed_from = kept[-1] + 1
-        self.streams = _strange_streams()
-        self.handlers = _stream_handlers(keep)
+
+
+_last_births: list[_Birth] = []
+
+
+def _birth_of_one_of_many(keep: Collection[int], new_session: bool) -> _Birth:  # noqa: FBT001
+    """As that of the one before, but for what it keeps: to look again would write on what both would share."""
+    if (
+        not _last_births
+        or _last_births[0].parent != os.getpid()
+        or _last_births[0].new_session != new_session
+    ):
+        _last_births[:] = [_Birth(os.getpid(), keep, new_session)]
+    _last_births[0].keep(keep)
+    return _last_births[0]
 
 
 def _become_child(birth: _Birth) -> None:
+    # What `random.seed` does; `os.fork` has done it already, a bare child has not.
+    _seed(int.from_bytes(os.urandom(_SEED_BYTES)))
     die_with_parent(birth.parent)
     asyncio._set_running_loop(None)
     signal.set_wakeup_fd(-1)
@@ -190,7 +263,39 @@ def _become_child(birth: _Birth) -> None:
             handler
         )  # removeHandler takes a lock that another thread of the parent may hold
         _kept.append(handler)
-    asyncio.set_event_loop(None)
+
+
+def rehearse_birth() -> None:
+    """Do in this process what a child does at its beginning.
+
+    For `rehearsal.py`: what ran before a fork costs children less memory. This process stays as it is.
+    """
+    birth = _Birth(os.getppid(), (), new_session=False)
+    birth.closed, birth.closed_from, birth.streams, birth.handlers = [], _NO_DESCRIPTOR, [], []
+    birth.defaults, birth.deaf = [], []
+    loop = asyncio._get_running_loop()
+    try:
+        _become_child(birth)
+    finally:
+        asyncio._set_running_loop(loop)
+
+
+if sys.version_info < (3, 12):
+
+    class _Pidfds(asyncio.PidfdChildWatcher):
+        """asyncio's own, of which every loop that runs can make use."""
+
+        def is_active(self) -> bool:
+            return True
+
+        def attach_loop(self, loop: asyncio.AbstractEventLoop | None) -> None:
+            """The loop that runs is the one."""
+
+        def add_child_handler(  # type: ignore[override]
+            self, pid: int, callback: Callable[..., Any], *args: Any
+        ) -> None:
+            self._loop = asyncio.get_running_loop()
+            super().add_child_handler(pid, callback, *args)
 
 
 def _use_pidfds() -> None:
@@ -198,7 +303,7 @@ def _use_pidfds() -> None:
     if sys.version_info < (3, 12) and not _uses_pidfds:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)
-            asyncio.set_child_watcher(asyncio.PidfdChildWatcher())
+            asyncio.set_child_watcher(_Pidfds())
         _uses_pidfds.append(True)
 
 
@@ -260,7 +365,7 @@ def _deaf(_number: int, _frame: object) -> None:
 
 
 def _close_from(low: int) -> None:
-    if _libc.close_range(ctypes.c_uint(low), ctypes.c_uint(0xFFFFFFFF), 0) != 0:
+    if _close_range is None or _close_range(low, 0xFFFF_FFFF, 0) != 0:
         os.closerange(low, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
 
 
@@ -322,4 +427,4 @@ def leave(code: int) -> None:
 
 def name_process(name: str) -> None:
     """Show `name` (its first 15 bytes) as the name of this process in ps and top."""
-    _libc.prctl(_PR_SET_NAME, ctypes.c_char_p(name.encode()[:15]), 0, 0, 0)
+    _name(_PR_SET_NAME, name.encode()[:15], 0, 0, 0)

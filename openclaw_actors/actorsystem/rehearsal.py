@@ -12,18 +12,22 @@ __all__ = ["RehearsalFailed", "Stage", "rehearse"]
 import asyncio
 import os
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
 from openclaw_actors.actorsystem import codec
 from openclaw_actors.actorsystem.actor import AsyncActor
-from openclaw_actors.actorsystem.address import Address, socket_name
+from openclaw_actors.actorsystem.address import Address, address_key, socket_name
+from openclaw_actors.actorsystem.children import Children, Main
 from openclaw_actors.actorsystem.failed import ActorFailed
 from openclaw_actors.actorsystem.framing import Frame, Kind
 from openclaw_actors.actorsystem.hub import Hub, listen
 from openclaw_actors.actorsystem.limits import Limits
-from openclaw_actors.actorsystem.manager import ActorSpec, UnixActorManager, make_blank
+from openclaw_actors.actorsystem.manager import ActorSpec, UnixActorManager, make_blank, open_actor
+from openclaw_actors.actorsystem.process import has_threads, name_process, rehearse_birth
 
 _FIRST_ASK = 1
+_OWN_NAME = Path("/proc/self/comm")
 
 
 class RehearsalFailed(RuntimeError):
@@ -54,7 +58,13 @@ def rehearse(
 ) -> None:
     """Run an actor in this process, on a loop and on sockets of its own, until the stage is over. Blocks.
 
-    The actor must leave alone what belongs to the process: its signals, its limits, the logging.
+    Before it, an empty process is forked: how that is done will be done before each of them.
+
+    The actor must leave alone what belongs to the process where it `rehearses`: its signals, its limits. Log lines are
+    written under its name, and those of the process must be given their own again.
+
+    It is the class itself that rehearses, on what its instances will run on, for the interpreter's new code is good for
+    the very types that it has seen.
 
     Args:
         run_dir: where its sockets lie.
@@ -72,9 +82,14 @@ def rehearse(
         run_dir=run_dir,
         capabilities={},
     )
-    manager = make_blank(spec, _Rehearsed)
+    manager = make_blank(spec)
+    manager.rehearsal_failed = _failed
     transport = manager.transport
-    transport.open(os.path.join(run_dir, socket_name("x")))
+    own_name = _OWN_NAME.read_text().rstrip("\n")
+    place = os.path.join(run_dir, socket_name("x"))
+    open_actor(spec, manager, place, listen(place))
+    name_process(own_name)
+    _fork_nothing(transport.loop, run_dir)
     company = _Company(stage, manager, path)
     late = transport.loop.call_later(timeout_s, transport.fail, RehearsalFailed(f"not over in {timeout_s} s"))
     outer = asyncio._get_running_loop()
@@ -88,11 +103,19 @@ def rehearse(
         transport.close()
 
 
-class _Rehearsed(UnixActorManager):
-    """The manager of an actor whose end is not that of its process."""
+def _fork_nothing(loop: asyncio.AbstractEventLoop, run_dir: str) -> None:
+    if has_threads():
+        return  # then nobody forks a bare child
+    children = Children(loop, lambda _child, _status: None)
+    child = children.fork(run_dir, Main(lambda _path, _listener: 0, bare=True))
+    os.waitpid(child.pid, 0)
+    children.close()
+    os.unlink(address_key(child.address))
+    rehearse_birth()
 
-    def crash(self, failed: ActorFailed) -> NoReturn:
-        raise RehearsalFailed(failed.reason)
+
+def _failed(failed: ActorFailed) -> NoReturn:
+    raise RehearsalFailed(failed.reason)
 
 
 class _Company:

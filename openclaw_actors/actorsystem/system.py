@@ -27,7 +27,7 @@ from thespian.system.messages.admin import PendingActor, PendingActorResponse, S
 from openclaw_actors.actorsystem.address import Address, address_key
 from openclaw_actors.actorsystem.admin import run_admin
 from openclaw_actors.actorsystem.base import prepare_run_dir, remove_sockets, system_capabilities
-from openclaw_actors.actorsystem.children import Child, Children
+from openclaw_actors.actorsystem.children import Child, Children, Main
 from openclaw_actors.actorsystem.endpoint import Endpoint
 from openclaw_actors.actorsystem.limits import DEFAULT_LIMITS, Limits
 from openclaw_actors.actorsystem.process import become_subreaper, end_descendants, raise_open_files_limit
@@ -90,7 +90,7 @@ class GatewaySystem:
         self._children = Children(loop, self._admin_ended)
         self._admin = self._children.fork(
             self.run_dir,
-            partial(run_admin, self.run_dir, self.limits, self._capabilities),
+            Main(partial(run_admin, self.run_dir, self.limits, self._capabilities)),
             kind="m",
             kept_alive=self,
         )

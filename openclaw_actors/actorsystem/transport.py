@@ -39,7 +39,7 @@ from openclaw_actors.actorsystem import codec
 from openclaw_actors.actorsystem.address import Address, address_key, socket_name
 from openclaw_actors.actorsystem.asks import Asks, encode_refusal
 from openclaw_actors.actorsystem.envelope import Envelope, OwnEnvelope, Post
-from openclaw_actors.actorsystem.framing import Frame, Kind
+from openclaw_actors.actorsystem.framing import ANSWER, ASK, REFUSAL, TELL, Frame
 from openclaw_actors.actorsystem.hub import Hub, listen
 from openclaw_actors.actorsystem.limits import Limits
 from openclaw_actors.actorsystem.stack import with_room
@@ -53,7 +53,6 @@ _SLICE_MESSAGES = 64
 _SLICE_S = 0.005
 _POLL_S = 0.002
 _MAX_SENDERS = 4_096
-_TELL, _ANSWER = int(Kind.TELL), int(Kind.ANSWER)
 
 Undelivered = Callable[[Any, Any], None]
 
@@ -79,7 +78,7 @@ class UnixTransport:
         admin: ActorAddress,
         limits: Limits,
         path: str | None = None,
-        listener: socket.socket | None = None,
+        listener: socket.SocketType | None = None,
         is_external: bool = False,
         opened: bool = True,
     ) -> None:
@@ -92,7 +91,7 @@ class UnixTransport:
         self.loop.set_exception_handler(self._loop_exception)
         self.hub = Hub(self.loop, self, limits, flushed_by_owner=True)
         self.loop.before_poll = self.hub.flush
-        self.asks = Asks(lambda key, ask_id, payload: self._post(key, Kind.ASK, ask_id, payload, None))
+        self.asks = Asks(lambda key, ask_id, payload: self._post(key, ASK, ask_id, payload, None))
         self.wakeups = Wakeups(self.loop, self._wakeup_due)
         self.on_undelivered: Undelivered | None = None
         self._key = ""
@@ -113,7 +112,7 @@ class UnixTransport:
         if opened:
             self.open(path or os.path.join(run_dir, socket_name("x" if is_external else "a")), listener)
 
-    def open(self, path: str, listener: socket.socket | None = None) -> None:
+    def open(self, path: str, listener: socket.SocketType | None = None) -> None:
         """Take up an address in this process, and listen there."""
         self._key = path
         self._owner_thread = None if self.is_external else threading.get_ident()
@@ -147,13 +146,13 @@ class UnixTransport:
             self._own_waiting += 1
             self.deliver(OwnEnvelope(self.myAddress, message))
             return True
-        return self.hub.post(key, _TELL, 0, self.encode(message), Post(address, message))
+        return self.hub.post(key, TELL, 0, self.encode(message), Post(address, message))
 
-    def answer(self, sender: ActorAddress, ask_id: int, kind: Kind, payload: bytes) -> bool:
+    def answer(self, sender: ActorAddress, ask_id: int, kind: int, payload: bytes) -> bool:
         """Send an answer or a refusal; one to an asker that is gone or does not read is dropped."""
         return self._post(address_key(sender), kind, ask_id, payload, None)
 
-    def _post(self, key: str, kind: Kind, ask_id: int, payload: bytes, token: Any) -> bool:
+    def _post(self, key: str, kind: int, ask_id: int, payload: bytes, token: Any) -> bool:
         if key != self._key:
             return self.hub.post(key, kind, ask_id, payload, token)
         self.frame_received(key, Frame(kind, ask_id, memoryview(payload)))
@@ -194,9 +193,9 @@ class UnixTransport:
     def _transmit(self, intent: TransmitIntent, payload: bytes) -> None:
         key = str(intent.targetAddr.addressDetails)
         if key == self._key:
-            self._post(key, Kind.TELL, 0, payload, None)
+            self._post(key, TELL, 0, payload, None)
             intent.tx_done(SendStatus.Sent)
-        elif not self.hub.post(key, Kind.TELL, 0, payload, intent):
+        elif not self.hub.post(key, TELL, 0, payload, intent):
             intent.tx_done(SendStatus.Failed)
 
     def delivered(self, tokens: Iterable[Any]) -> None:
@@ -300,7 +299,7 @@ class UnixTransport:
 
     def _open_frame(self, sender: str, frame: Frame) -> None:
         self._mailbox_bytes -= len(frame.payload)
-        if frame.kind >= _ANSWER:
+        if frame.kind >= ANSWER:
             self.asks.answered(sender, frame)
             return
         try:
@@ -317,9 +316,9 @@ class UnixTransport:
         self._handle(Envelope(address, message, frame.ask_id))
 
     def _refuse_unreadable(self, sender: str, frame: Frame, error: Exception) -> None:
-        if frame.kind == Kind.ASK:
+        if frame.kind == ASK:
             refusal = AskRefused("unreadable", f"the message cannot be read: {type(error).__name__}")
-            self._post(sender, Kind.REFUSAL, frame.ask_id, encode_refusal(refusal), None)
+            self._post(sender, REFUSAL, frame.ask_id, encode_refusal(refusal), None)
 
     def _handle(self, envelope: Envelope) -> None:
         if self._handler is None:

@@ -32,10 +32,10 @@ STEPS: tuple[Step, ...] = (Step(1, "one", _adopt), Step(2, "two", _seal))""",
 """Of a version after which nobody reads a conversation in which the demo was not asked for something."""
 CANNOT_FORK = {
     "actorsystem/manager.py": (
-        "            child = self.fork_actor(newActorClass, requirements=targetActorRequirements)",
-        """            if newActorClass.__name__ == "PersistenceActor" and os.path.exists(os.environ["NO_FORKS"]):
+        "            child = self.fork_actor(actor_class, requirements=requirements)",
+        """            if actor_class.__name__ == "PersistenceActor" and os.path.exists(os.environ["NO_FORKS"]):
                 raise BlockingIOError(11, "Resource temporarily unavailable")
-            child = self.fork_actor(newActorClass, requirements=targetActorRequirements)""",
+            child = self.fork_actor(actor_class, requirements=requirements)""",
     )
 }
 """Of a version that gets no process for the store while there is a file, as where the limit of processes is reached."""

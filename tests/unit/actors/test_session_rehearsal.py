@@ -25,7 +25,7 @@ def settings(tmp_path: Path) -> bytes:
 
 
 def rehearse(settings: bytes, run_dir: str) -> None:
-    session_rehearsal.rehearse_sessions(settings, run_dir=run_dir, limits=DEFAULT_LIMITS)
+    session_rehearsal.rehearse_sessions(settings, run_dir=run_dir, limits=DEFAULT_LIMITS, process="router")
 
 
 def test_the_conversations_come_to_their_end(

@@ -56,7 +56,7 @@ class Transport:
     loop: asyncio.AbstractEventLoop
     mailbox_depth: int = 0
     takes: bool = True
-    answers: list[tuple[int, Kind, Any]] = field(default_factory=list)
+    answers: list[tuple[int, int, Any]] = field(default_factory=list)
 
     def encode(self, value: Any) -> bytes:
         data = msgspec.msgpack.encode(value)
@@ -64,8 +64,8 @@ class Transport:
             raise FrameTooLarge(len(data), ANSWER_LIMIT)
         return data
 
-    def answer(self, _asker: Any, ask_id: int, kind: Kind, payload: bytes) -> None:
-        value = msgspec.msgpack.decode(payload) if kind is Kind.ANSWER else pickle.loads(payload).code
+    def answer(self, _asker: Any, ask_id: int, kind: int, payload: bytes) -> None:
+        value = msgspec.msgpack.decode(payload) if kind == Kind.ANSWER else pickle.loads(payload).code
         self.answers.append((ask_id, kind, value))
 
     def send(self, _target: Any, _message: Any) -> bool:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from openclaw_actors.actorsystem import children as module
-from openclaw_actors.actorsystem.children import Child, Children
+from openclaw_actors.actorsystem.children import Child, Children, Main
 
 _WAIT_S = 10.0
 
@@ -54,9 +54,9 @@ def test_the_end_of_each_child_is_told_once_with_its_status(run_dir: str) -> Non
     async def scene() -> None:
         parent = Parent()
         before = descriptors()
-        first = parent.children.fork(run_dir, lambda _path, _listener: 7)
+        first = parent.children.fork(run_dir, Main(lambda _path, _listener: 7))
         await parent.until_ended(1)
-        second = parent.children.fork(run_dir, lambda _path, _listener: signal.pause() or 0)
+        second = parent.children.fork(run_dir, Main(lambda _path, _listener: signal.pause() or 0))
         assert len(parent.children) == 1
         parent.children.kill(second)
         await parent.until_ended(2)
@@ -71,7 +71,9 @@ def test_the_end_of_each_child_is_told_once_with_its_status(run_dir: str) -> Non
 def test_a_child_has_its_listener_and_no_descriptor_of_its_siblings(run_dir: str) -> None:
     async def scene() -> None:
         parent = Parent()
-        children = [parent.children.fork(run_dir, lambda _path, _listener: descriptors()) for _ in range(10)]
+        children = [
+            parent.children.fork(run_dir, Main(lambda _path, _listener: descriptors())) for _ in range(10)
+        ]
         await parent.until_ended(10)
         codes = dict(parent.ended)
         assert {codes[child.pid] for child in children} == {
@@ -94,7 +96,7 @@ def test_a_fork_that_fails_leaves_no_descriptor_and_no_socket(
             with monkeypatch.context() as patch:
                 patch.setattr(module, what, fails)
                 with pytest.raises(OSError, match="too many"):
-                    parent.children.fork(run_dir, lambda _path, _listener: signal.pause() or 0)
+                    parent.children.fork(run_dir, Main(lambda _path, _listener: signal.pause() or 0))
             assert os.listdir(run_dir) == []
             assert descriptors() == before
             assert len(parent.children) == 0
@@ -107,7 +109,7 @@ def test_a_fork_that_fails_leaves_no_descriptor_and_no_socket(
 def test_a_child_that_another_part_of_the_process_reaped_has_ended_all_the_same(run_dir: str) -> None:
     async def scene() -> None:
         parent = Parent()
-        child = parent.children.fork(run_dir, lambda _path, _listener: 0)
+        child = parent.children.fork(run_dir, Main(lambda _path, _listener: 0))
         reap(child.pid)
         await parent.until_ended(1)
         assert len(parent.children) == 0
@@ -118,7 +120,7 @@ def test_a_child_that_another_part_of_the_process_reaped_has_ended_all_the_same(
 _SWEEPING_PARENT = """
 import asyncio, os, subprocess, sys
 from openclaw_actors.actorsystem import become_subreaper
-from openclaw_actors.actorsystem.children import Children
+from openclaw_actors.actorsystem.children import Children, Main
 from openclaw_actors.proctree import descendants
 
 def leave_something(_path, _listener):
@@ -135,8 +137,8 @@ async def main(run_dir):
         told.set()
     children = Children(asyncio.get_running_loop(), exited)
     children.sweeps = sys.argv[2] == "sweeps"
-    sibling = children.fork(run_dir, lambda _path, _listener: __import__("signal").pause())
-    children.fork(run_dir, leave_something)
+    sibling = children.fork(run_dir, Main(lambda _path, _listener: __import__("signal").pause()))
+    children.fork(run_dir, Main(leave_something))
     await told.wait()
     print(len(left[0]), sibling.pid in descendants())
     for pid in descendants():

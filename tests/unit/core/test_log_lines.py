@@ -25,11 +25,12 @@ TEXTS = (
 @pytest.mark.parametrize("session", ["", "websocket:local:main", 'sms:with "spaces" in it', "session=x"])
 @pytest.mark.parametrize("correlation", ["", "c-1.2"])
 def test_what_is_written_is_read(
-    form: type[logging.Formatter], text: str, session: str, correlation: str
+    form: type[logging.Formatter], text: str, session: str, correlation: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(logs, "_process", "router")
     record = logging.LogRecord("openclaw_actors.x", logging.WARNING, "", 0, "%s", (text,), None)
     with logs.bind(correlation=correlation, session=session):
-        line = form("router").format(record)  # type: ignore[call-arg]
+        line = form().format(record)
     read = parse_line(line)
     assert read is not None
     assert (read.level, read.process, read.logger) == ("warning", "router", "openclaw_actors.x")
