@@ -11,6 +11,7 @@ import argparse
 import json
 import os
 import shutil
+import socket
 import sys
 import tempfile
 import time
@@ -130,13 +131,17 @@ class _Ours:
         shutil.rmtree(self.directory, ignore_errors=True)
 
 
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port: int = taken.getsockname()[1]
+        return port
+
+
 class _Stock:
     """A system on Thespian's TCP base."""
 
     def __enter__(self) -> Any:
-        from thespian.test import get_free_admin_port
-
-        caps = {"Admin Port": get_free_admin_port()}
+        caps = {"Admin Port": _free_port()}
         self.system = ActorSystem("multiprocTCPBase", caps, transientUnique=True)
         return self.system
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import ast
+import configparser
+import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -101,3 +104,37 @@ def test_every_area_has_its_place() -> None:
 def test_no_exception_is_out_of_date() -> None:
     present = {(dotted(path), imported) for path in modules() for imported, _ in imports(path)}
     assert set(TOLERATED) <= present
+
+
+TOOLS = ("openclaw_actors", "benchmarks", "chaos")
+NAMED_OTHERWISE = {"yaml": "pyyaml", "markdown_it": "markdown-it-py"}
+BROUGHT_BY = {"yarl": "aiohttp", "anyio": "mcp", "mcp_types": "mcp", "httpx2": "mcp", "pydantic": "mcp"}
+OPTIONAL = {
+    "matplotlib": "scripts/bench says what to install",
+    "anthropic": "a provider's, checked where it is chosen",
+}
+
+
+def test_what_the_scripts_run_needs_no_more_than_is_installed_with_the_package() -> None:
+    setup = configparser.ConfigParser()
+    setup.read(PACKAGE.parent / "setup.cfg")
+    required = {
+        re.split(r"[ <>=]", line)[0] for line in setup["options"]["install_requires"].split("\n") if line
+    }
+    found = {
+        f"{path.relative_to(PACKAGE.parent)}:{line} imports {imported}"
+        for tool in TOOLS
+        for path in (PACKAGE.parent / tool).rglob("*.py")
+        for imported, line in imports(path)
+        if not _is_there(imported, required)
+    }
+    assert not found
+
+
+def _is_there(imported: str, required: set[str]) -> bool:
+    if imported.startswith("thespian.test"):
+        return False  # it needs pytest
+    top = imported.split(".")[0]
+    name = NAMED_OTHERWISE.get(top) or BROUGHT_BY.get(top) or top.replace("_", "-")
+    ours = top in sys.stdlib_module_names or top in TOOLS or top in OPTIONAL
+    return ours or name in required or top in required
