@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import threading
@@ -67,6 +68,7 @@ def test_a_signal_wakes_it_where_there_is_a_handler(loop: TickLoop) -> None:
 
 
 def test_one_that_is_not_open_has_no_descriptor_and_opens_once() -> None:
+    gc.collect()  # what other tests have left is closed now, and not meanwhile
     before = descriptors()
     loop = TickLoop(opened=False)
     assert descriptors() == before
