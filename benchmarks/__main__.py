@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -182,8 +183,15 @@ PARTS: dict[str, Part] = {
 
 
 def main() -> int:
-    """Returns 0 when every target was reached, 1 if one was missed."""
-    arguments = _arguments()
+    """Returns 0 when every target was reached, 1 if one was missed, 130 when it was told to end."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # whoever ends it ends its gateway
+    try:
+        return _measure(_arguments())
+    except KeyboardInterrupt:
+        return 130
+
+
+def _measure(arguments: argparse.Namespace) -> int:
     report = Report()
     began = time.monotonic()
     busy = load_average()
