@@ -106,13 +106,20 @@ class Gateway:
                 stderr=errors,
                 start_new_session=True,
             )
-        self.url = self._wait_until_ready()
+        try:
+            self.url = self._wait_until_ready()
+        except BaseException:
+            self._end()
+            raise
         self.start_s = time.perf_counter() - began
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._end()
+
+    def _end(self) -> None:
         self._process.send_signal(signal.SIGTERM)
         try:
             self._process.communicate(timeout=_STOP_WITHIN_S)
@@ -150,7 +157,5 @@ class Gateway:
                 self.http_url = match["http"].decode()
                 return match["ws"].decode()
             if not piece:
-                self._process.kill()
-                self._process.wait()
                 errors = (self.directory / "stderr").read_text(errors="replace")[-2000:]
                 raise StartFailed(f"the gateway did not get ready\n{said.decode(errors='replace')}\n{errors}")
