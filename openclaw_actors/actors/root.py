@@ -24,7 +24,7 @@ from openclaw_actors import __version__
 from openclaw_actors.actors.answering import until_both_answer
 from openclaw_actors.actors.board import install
 from openclaw_actors.actors.restart_limits import restart_limits
-from openclaw_actors.actors.root_boot import Boot, BootFailed, BootPlan
+from openclaw_actors.actors.root_boot import Boot, BootFailed, BootPlan, Interrupted, unless
 from openclaw_actors.actors.root_settings import RootSettings
 from openclaw_actors.actors.rundir import (
     RunRecord,
@@ -296,17 +296,10 @@ class Root:
 
     async def _or_stopped(self, work: Coroutine[Any, Any, T]) -> T:
         """Do something unless, or until, a signal comes. Raises _Stopped."""
-        task = asyncio.ensure_future(work)
-        stop = asyncio.ensure_future(self._stop.wait())
         try:
-            await asyncio.wait({task, stop}, return_when=asyncio.FIRST_COMPLETED)
-            if task.done():
-                return task.result()
-            raise _Stopped
-        finally:
-            for each in (task, stop):
-                each.cancel()
-            await asyncio.gather(task, stop, return_exceptions=True)
+            return await unless(self._stop, work)
+        except Interrupted:
+            raise _Stopped from None
 
     # Lives
 
@@ -359,10 +352,10 @@ class Root:
         self._record(boot, state)
         answering = until_both_answer(ready, timeout_s=ANSWER_WITHIN_S, tls=self._plan.config.tls.on)
         silent = await self._or_stopped(boot.while_it_lives(answering))
-        if silent and not boot.end_was_ordered:
-            raise BootFailed(f"{silent} does not answer", final=True)
-        if silent != "":
+        if silent and boot.end_was_ordered:  # its channels close while running turns may finish
             return await self._watch(boot)
+        if silent:
+            raise BootFailed(f"{silent} does not answer", final=True)
         self._is_ready(boot, ready)
         beside = [
             asyncio.create_task(self._settings.follow(boot)),

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-__all__ = ["Boot", "BootFailed", "BootPlan"]
+__all__ = ["Boot", "BootFailed", "BootPlan", "Interrupted", "unless"]
 
 import asyncio
 import logging
@@ -37,6 +37,25 @@ LATE_S = 1.0
 EXIT_NOTICED_S = 2.0
 ADMIN_ENDS_WITHIN_S = 2.0
 _UNKILLABLE_RETRY_S = 1.0
+
+
+class Interrupted(Exception):
+    """Raised when something happened before the work was done."""
+
+
+async def unless(event: asyncio.Event, work: Coroutine[Any, Any, T]) -> T:
+    """What a coroutine returns, unless, or until, an event is set: then it is cancelled, and Interrupted raised."""
+    task = asyncio.ensure_future(work)
+    happened = asyncio.ensure_future(event.wait())
+    try:
+        await asyncio.wait({task, happened}, return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            return task.result()
+        raise Interrupted
+    finally:
+        for each in (task, happened):
+            each.cancel()
+        await asyncio.gather(task, happened, return_exceptions=True)
 
 
 class BootFailed(OpenClawError):
@@ -190,16 +209,12 @@ class Boot:
             os.close(self._supervisor_pidfd)
             self._supervisor_pidfd = -1
 
-    async def while_it_lives(self, work: Coroutine[Any, Any, T]) -> T | None:
-        """What a coroutine returns, or None where supervisor or admin ended before it did."""
-        task, gone = asyncio.ensure_future(work), asyncio.ensure_future(self._gone.wait())
+    async def while_it_lives(self, work: Coroutine[Any, Any, T]) -> T:
+        """What a coroutine returns. Raises BootFailed where supervisor or admin ended before it did."""
         try:
-            await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
-            return task.result() if task.done() else None
-        finally:
-            task.cancel()
-            gone.cancel()
-            await asyncio.gather(task, gone, return_exceptions=True)
+            return await unless(self._gone, work)
+        except Interrupted:
+            raise BootFailed(self._who_ended(), final=False) from None
 
     async def watch(self) -> str:
         """Wait until it cannot go on: supervisor or admin has ended or does not answer; returns why."""
@@ -209,6 +224,9 @@ class Boot:
             if problem := await self._ping():
                 return problem
             self._reap()
+        return self._who_ended()
+
+    def _who_ended(self) -> str:
         return "the admin has ended" if self._system.admin_exited.is_set() else "the supervisor has ended"
 
     async def _ended_within(self, limit_s: float) -> bool:
