@@ -107,7 +107,7 @@ class Hub:
             listener: the bound socket.
         """
         self.path = path
-        self.hello = encode(HELLO, 0, path.encode(errors="surrogateescape"))
+        self.hello = encode(HELLO, 0, os.fsencode(path))
         self._listener = listener
         self.loop.add_reader(listener.fileno(), self._accept)
 
