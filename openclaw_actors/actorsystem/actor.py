@@ -29,7 +29,7 @@ import os
 import signal
 import traceback
 from collections.abc import Callable, Coroutine, MutableMapping
-from functools import partial
+from functools import cached_property, partial
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, NoReturn, TypeVar
 
@@ -103,7 +103,6 @@ class AsyncActor(Actor):
     incarnation: int | None = None
     """Number of this life of the actor, if it has one; stands in `ActorFailed`."""
 
-    _counters: MutableMapping[str, float] | None = None
     _stash: list[tuple[Any, ActorAddress, int]] | None = None
     _unstashed: tuple[type, ...] = ()
     _stopping = False
@@ -131,16 +130,10 @@ class AsyncActor(Actor):
         """Those of the transport of this actor, and of the actors that it creates."""
         return self._runtime.transport.limits
 
-    @property
+    @cached_property
     def counters(self) -> MutableMapping[str, float]:
         """Where this actor counts, by series; numbers of its own unless it says otherwise."""
-        if self._counters is None:
-            self._counters = Tally()
-        return self._counters
-
-    @counters.setter
-    def counters(self, counters: MutableMapping[str, float]) -> None:
-        self._counters = counters
+        return Tally()
 
     @property
     def rehearses(self) -> bool:
@@ -295,7 +288,6 @@ class AsyncActor(Actor):
         """Called once, after the constructor; subclasses need not call ours."""
         logs.rebind(self.process_name or type(self).__name__, as_it_is=self.made_before_fork)
         self._runtime = runtime
-        self._counters = None
         self._tasks: set[asyncio.Task[Any]] = set()
         self._stash = None if self.first_message is None else []
         self._unstashed = () if self.first_message is None else (self.first_message,)
