@@ -492,16 +492,20 @@ def rebind(process: str, *, as_it_is: bool = False) -> None:
 
 @contextlib.contextmanager
 def muted(*, below: int) -> Iterator[None]:
-    """Leave out the lines of this process below a level for a while; loggers notice nothing of it."""
-    handler = _handler
-    if handler is None:
-        yield
-        return
-    handler.muted_below = below
+    """Leave out the lines of this process below a level for a while; loggers notice nothing of it.
+
+    Whatever name it logs under meanwhile, and for which session, it does so no longer afterwards.
+    """
+    global _process, _served_session
+    own, handler = (_process, _served_session), _handler
+    if handler is not None:
+        handler.muted_below = below
     try:
         yield
     finally:
-        handler.muted_below = logging.NOTSET
+        _process, _served_session = own
+        if handler is not None:
+            handler.muted_below = logging.NOTSET
 
 
 _files: dict[Path, SharedFile] = {}

@@ -143,7 +143,7 @@ class SessionRouter(ApprovalRequests, SessionTree, AsyncActor):
     def _prepare_sessions(self) -> None:
         settings = self._change.settings
         prepare_sessions(settings)
-        rehearse_sessions(settings, run_dir=self.run_dir, limits=self.limits, process=self.process_name)
+        rehearse_sessions(settings, run_dir=self.run_dir, limits=self.limits)
         prepare_sessions(settings)  # the rehearsal has used the one before
         fill_holes()  # what each session makes then lies together
 

@@ -48,14 +48,13 @@ _ENOUGH_S = 0.5
 _KEY = "websocket:local:rehearsal"
 
 
-def rehearse_sessions(settings: bytes, *, run_dir: str, limits: Limits, process: str) -> None:
+def rehearse_sessions(settings: bytes, *, run_dir: str, limits: Limits) -> None:
     """Have a few conversations in this process. What goes wrong in them is logged: sessions then warm up themselves.
 
     Args:
         settings: as sessions get them.
         run_dir: where sockets lie.
         limits: those of a session.
-        process: how this process is called in its lines of the log.
     """
     began = time.monotonic()
     session = load("session")
@@ -76,9 +75,6 @@ def rehearse_sessions(settings: bytes, *, run_dir: str, limits: Limits, process:
         logger.warning("sessions were not rehearsed, and start more slowly: %s", failure)
     except Exception:
         logger.exception("sessions were not rehearsed, and start more slowly")
-    finally:
-        logs.rebind(process)
-        logs.serve_session("")
     logger.info("rehearsed sessions for %.3f s", time.monotonic() - began)
 
 

@@ -25,7 +25,7 @@ def settings(tmp_path: Path) -> bytes:
 
 
 def rehearse(settings: bytes, run_dir: str) -> None:
-    session_rehearsal.rehearse_sessions(settings, run_dir=run_dir, limits=DEFAULT_LIMITS, process="router")
+    session_rehearsal.rehearse_sessions(settings, run_dir=run_dir, limits=DEFAULT_LIMITS)
 
 
 def test_the_conversations_come_to_their_end(
@@ -61,6 +61,17 @@ def test_one_that_fails_is_told_of_and_the_router_goes_on(
 
     assert "sessions were not rehearsed" in caplog.text
     assert os.listdir(run_dir) == []
+
+
+def test_a_failure_is_told_by_the_router(
+    settings: bytes, run_dir: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logs.install(tmp_path / "log", process="router", stderr_level="off")
+    monkeypatch.setattr(session_rehearsal._Everybody, "asked", lambda self, message: 1 / 0)
+    rehearse(settings, run_dir)
+
+    told = [line for line in (tmp_path / "log").read_text().splitlines() if "not rehearsed" in line]
+    assert [("router[" in line, "session=" in line) for line in told] == [(True, False)]
 
 
 def test_a_machine_that_is_slow_has_one_conversation_only(
