@@ -21,7 +21,7 @@ from typing import Any
 from openclaw_actors.actorsystem import codec
 from openclaw_actors.actorsystem.address import Address, address_key, run_dir_fits, socket_name
 from openclaw_actors.actorsystem.asks import Asks, encode_refusal
-from openclaw_actors.actorsystem.framing import Frame, Kind
+from openclaw_actors.actorsystem.framing import ANSWER, ASK, REFUSAL, TELL, Frame
 from openclaw_actors.actorsystem.hub import Hub, listen
 from openclaw_actors.actorsystem.limits import DEFAULT_LIMITS, Limits
 from openclaw_actors.errors import ActorGone, AskRefused, FrameTooLarge, QueueFull, StateDirError
@@ -108,7 +108,7 @@ class Endpoint:
             FrameTooLarge: the message exceeds the frame limit.
         """
         key = address_key(address)
-        if not self._opened().post(key, Kind.TELL, 0, self._encode(message), None):
+        if not self._opened().post(key, TELL, 0, self._encode(message), None):
             raise QueueFull(key)
 
     def subscribe(self, inbox: asyncio.Queue[tuple[Any, Address]]) -> None:
@@ -138,16 +138,16 @@ class Endpoint:
     def _post_ask(self, key: str, ask_id: int, payload: bytes) -> bool:
         if self._hub is None:
             raise ActorGone(key)
-        return self._hub.post(key, Kind.ASK, ask_id, payload, None)
+        return self._hub.post(key, ASK, ask_id, payload, None)
 
     # -- what the hub tells ----------------------------------------------------------
 
     def frame_received(self, sender: str, frame: Frame) -> None:
-        if frame.kind >= Kind.ANSWER:
+        if frame.kind >= ANSWER:
             self._asks.answered(sender, frame)
-        elif frame.kind == Kind.ASK:
+        elif frame.kind == ASK:
             self._opened().post(
-                sender, Kind.REFUSAL, frame.ask_id, encode_refusal(AskRefused("unknown", "an endpoint")), None
+                sender, REFUSAL, frame.ask_id, encode_refusal(AskRefused("unknown", "an endpoint")), None
             )
         elif self._inbox is not None:
             self._deliver(self._inbox, sender, frame)

@@ -96,6 +96,7 @@ def run_actor(spec: ActorSpec, blank: UnixActorManager | None, path: str, listen
     Args:
         blank: what the parent made ready for this process.
     """
+    name_process(spec.name)
     manager = open_actor(spec, blank, path, listener)
     try:
         return manager.run()
@@ -106,8 +107,7 @@ def run_actor(spec: ActorSpec, blank: UnixActorManager | None, path: str, listen
 def open_actor(
     spec: ActorSpec, blank: UnixActorManager | None, path: str, listener: socket.SocketType
 ) -> UnixActorManager:
-    """Make this process that of an actor, up to its first message."""
-    name_process(spec.name)
+    """Make this process that of an actor but for its name, up to its first message."""
     manager = blank or make_blank(spec)
     manager.transport.open(path, listener)
     if getattr(spec.actor_class, "sweeps", False):
@@ -245,30 +245,31 @@ class Replicator:
             OSError: no process, descriptor or memory is left.
         """
         plain = not (requirements or global_name or source_hash)
-        many = self._mains.get(actor_class) if plain else None
-        if many is not None:
-            return self.children.fork(self.transport.run_dir, many, kept_alive=self)
-        spec = ActorSpec(
-            actor_class,
-            parent=self.transport.myAddress,
-            admin=self._adminAddr,
-            limits=self.transport.limits,
-            run_dir=self.transport.run_dir,
-            capabilities=self.capabilities,
-            requirements=requirements,
-            global_name=global_name,
-            source_hash=source_hash,
-            source=source,
-        )
-        new_session = bool(getattr(actor_class, "new_session", False))
-        if plain and getattr(actor_class, "made_before_fork", False):
-            blank = make_blank(spec)
-            blank._createInstance()
-            self._mains[actor_class] = Main(
-                partial(run_actor, spec, blank), new_session=new_session, bare=True
+        main = self._mains.get(actor_class) if plain else None
+        if main is None:
+            spec = ActorSpec(
+                actor_class,
+                parent=self.transport.myAddress,
+                admin=self._adminAddr,
+                limits=self.transport.limits,
+                run_dir=self.transport.run_dir,
+                capabilities=self.capabilities,
+                requirements=requirements,
+                global_name=global_name,
+                source_hash=source_hash,
+                source=source,
             )
-            return self.fork_actor(actor_class)
-        main = Main(partial(run_actor, spec, None), new_session=new_session)
+            blank = None
+            if plain and getattr(actor_class, "made_before_fork", False):
+                blank = make_blank(spec)
+                blank._createInstance()
+            main = Main(
+                partial(run_actor, spec, blank),
+                new_session=bool(getattr(actor_class, "new_session", False)),
+                bare=blank is not None,
+            )
+            if blank is not None:
+                self._mains[actor_class] = main
         return self.children.fork(self.transport.run_dir, main, kept_alive=self)
 
     def _child_ended(self, child: Child, status: int) -> None:
@@ -372,7 +373,7 @@ class UnixActorManager(Replicator, ActorManager):
 
     def create_another(self, actor_class: type[Actor]) -> ActorAddress:
         """As `createActor`. Of a class of which many are created, what holds for all is looked at once only."""
-        if actor_class not in self._mains or has_threads() or getattr(self, "_exiting", False):
+        if actor_class not in self._mains or has_threads() or self.is_exiting:
             return self.createActor(actor_class)
         return self._created(actor_class, None)
 

@@ -35,7 +35,8 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from openclaw_actors.proctree import children_of, descendants, kill
@@ -48,8 +49,8 @@ _PR_SET_CHILD_SUBREAPER = 36
 _libc = ctypes.CDLL(None, use_errno=True)  # loaded before any fork
 _set_prctl = _libc["prctl"]
 _set_prctl.argtypes = [ctypes.c_int, ctypes.c_ulong, ctypes.c_ulong, ctypes.c_ulong, ctypes.c_ulong]
-_name = _libc["prctl"]
-_name.argtypes = [ctypes.c_int, ctypes.c_char_p, ctypes.c_ulong, ctypes.c_ulong, ctypes.c_ulong]
+_set_prctl_text = _libc["prctl"]
+_set_prctl_text.argtypes = [ctypes.c_int, ctypes.c_char_p, ctypes.c_ulong, ctypes.c_ulong, ctypes.c_ulong]
 _close_range = getattr(_libc, "close_range", None)  # glibc 2.34 and later
 if _close_range is not None:
     _close_range.argtypes = [ctypes.c_uint, ctypes.c_uint, ctypes.c_int]
@@ -121,7 +122,7 @@ def fork_process(
     handlers of its parent; the kernel kills it when the parent dies.
 
     A bare child skips what `os.fork` does in it: that frees the locks that other threads of the parent held and tells
-    libraries of the fork (`os.register_at_fork`), for which it copies 130 pages. Here there is no other thread. The
+    libraries of the fork (`os.register_at_fork`), for which it copies 65 pages. Here there is no other thread. The
     generator of `random` is seeded anew all the same.
 
     Args:
@@ -145,7 +146,7 @@ def fork_process(
         raise RuntimeError("a thread may hold a lock for which the child would wait for ever")
     sys.stdout.flush()
     sys.stderr.flush()
-    birth = _birth_of_one_of_many(keep, new_session) if bare else _Birth(os.getpid(), keep, new_session)
+    birth = (_birth_of_one_of_many if bare else _Birth.found)(keep, new_session=new_session)
     # A signal that comes before the child has its own handlers would wake the parent's loop through a shared socket.
     unblocked = _signal.pthread_sigmask(_BLOCK, _SIGNALS)
     try:
@@ -197,22 +198,37 @@ def forget_looked_up_names() -> None:
         sys._clear_type_cache()
 
 
+@dataclass(slots=True)
 class _Birth:
     """What a child has to put right, found out by its parent: a child that looks at every signal, logger and stream
     copies the page on which each lies, a megabyte in all."""
 
-    def __init__(self, parent: int, keep: Collection[int], new_session: bool) -> None:  # noqa: FBT001
-        _use_pidfds()
-        self.parent = parent
-        self.new_session = new_session
-        handled = _handled_signals()
-        self.defaults = [number for number in handled if number not in _DEAF_SIGNALS]
-        self.deaf = [number for number in _DEAF_SIGNALS if _signal.getsignal(number) is not _deaf]
-        self.streams = _strange_streams()
-        self.handlers = _stream_handlers(keep)
-        self.keep(keep)
+    parent: int
+    new_session: bool = False
+    defaults: Sequence[int] = ()
+    deaf: Sequence[int] = ()
+    streams: Sequence[tuple[str, int]] = ()
+    handlers: Sequence[tuple[Any, Any]] = ()
+    closed: Sequence[tuple[int, int]] = ()
+    closed_from: int = _NO_DESCRIPTOR
 
-    def keep(self, keep: Collection[int]) -> None:
+    @classmethod
+    def found(cls, keep: Collection[int], *, new_session: bool) -> _Birth:
+        """As this process is now."""
+        _use_pidfds()
+        handled = _handled_signals()
+        birth = cls(
+            parent=os.getpid(),
+            new_session=new_session,
+            defaults=[number for number in handled if number not in _DEAF_SIGNALS],
+            deaf=[number for number in _DEAF_SIGNALS if _signal.getsignal(number) is not _deaf],
+            streams=_strange_streams(),
+            handlers=_stream_handlers(keep),
+        )
+        birth.close_all_but(keep)
+        return birth
+
+    def close_all_but(self, keep: Collection[int]) -> None:
         """Find what is to be closed."""
         if len(keep) == 1 and min(keep) > _STDERR:  # as nearly always
             (fd,) = keep
@@ -223,19 +239,18 @@ class _Birth:
         self.closed_from = kept[-1] + 1
 
 
-_last_births: list[_Birth] = []
+_births: dict[tuple[int, bool], _Birth] = {}
+"""The one that all bare children of a process have, by its pid and by whether they lead a session."""
 
 
-def _birth_of_one_of_many(keep: Collection[int], new_session: bool) -> _Birth:  # noqa: FBT001
+def _birth_of_one_of_many(keep: Collection[int], *, new_session: bool) -> _Birth:
     """As that of the one before, but for what it keeps: to look again would write on what both would share."""
-    if (
-        not _last_births
-        or _last_births[0].parent != os.getpid()
-        or _last_births[0].new_session != new_session
-    ):
-        _last_births[:] = [_Birth(os.getpid(), keep, new_session)]
-    _last_births[0].keep(keep)
-    return _last_births[0]
+    birth = _births.get((os.getpid(), new_session))
+    if birth is None:
+        birth = _births[os.getpid(), new_session] = _Birth.found(keep, new_session=new_session)
+    else:
+        birth.close_all_but(keep)
+    return birth
 
 
 def _become_child(birth: _Birth) -> None:
@@ -270,12 +285,9 @@ def rehearse_birth() -> None:
 
     For `rehearsal.py`: what ran before a fork costs children less memory. This process stays as it is.
     """
-    birth = _Birth(os.getppid(), (), new_session=False)
-    birth.closed, birth.closed_from, birth.streams, birth.handlers = [], _NO_DESCRIPTOR, [], []
-    birth.defaults, birth.deaf = [], []
     loop = asyncio._get_running_loop()
     try:
-        _become_child(birth)
+        _become_child(_Birth(os.getppid()))
     finally:
         asyncio._set_running_loop(loop)
 
@@ -427,4 +439,4 @@ def leave(code: int) -> None:
 
 def name_process(name: str) -> None:
     """Show `name` (its first 15 bytes) as the name of this process in ps and top."""
-    _name(_PR_SET_NAME, name.encode()[:15], 0, 0, 0)
+    _set_prctl_text(_PR_SET_NAME, name.encode()[:15], 0, 0, 0)

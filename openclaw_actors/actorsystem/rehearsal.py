@@ -12,7 +12,6 @@ __all__ = ["RehearsalFailed", "Stage", "rehearse"]
 import asyncio
 import os
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
 from openclaw_actors.actorsystem import codec
@@ -20,14 +19,13 @@ from openclaw_actors.actorsystem.actor import AsyncActor
 from openclaw_actors.actorsystem.address import Address, address_key, socket_name
 from openclaw_actors.actorsystem.children import Children, Main
 from openclaw_actors.actorsystem.failed import ActorFailed
-from openclaw_actors.actorsystem.framing import Frame, Kind
+from openclaw_actors.actorsystem.framing import ANSWER, ASK, TELL, Frame
 from openclaw_actors.actorsystem.hub import Hub, listen
 from openclaw_actors.actorsystem.limits import Limits
 from openclaw_actors.actorsystem.manager import ActorSpec, UnixActorManager, make_blank, open_actor
-from openclaw_actors.actorsystem.process import has_threads, name_process, rehearse_birth
+from openclaw_actors.actorsystem.process import has_threads, rehearse_birth
 
 _FIRST_ASK = 1
-_OWN_NAME = Path("/proc/self/comm")
 
 
 class RehearsalFailed(RuntimeError):
@@ -85,10 +83,8 @@ def rehearse(
     manager = make_blank(spec)
     manager.rehearsal_failed = _failed
     transport = manager.transport
-    own_name = _OWN_NAME.read_text().rstrip("\n")
     place = os.path.join(run_dir, socket_name("x"))
     open_actor(spec, manager, place, listen(place))
-    name_process(own_name)
     _fork_nothing(transport.loop, run_dir)
     company = _Company(stage, manager, path)
     late = transport.loop.call_later(timeout_s, transport.fail, RehearsalFailed(f"not over in {timeout_s} s"))
@@ -127,18 +123,18 @@ class _Company:
         self._actor = manager.transport.hub.path
         self._hub = Hub(manager.transport.loop, self, manager.transport.limits)
         self._hub.open(path, listen(path))
-        self._post(self._actor, Kind.ASK, _FIRST_ASK, stage.first(Address(path)))
+        self._post(self._actor, ASK, _FIRST_ASK, stage.first(Address(path)))
 
-    def _post(self, key: str, kind: Kind, ask_id: int, message: Any) -> None:
+    def _post(self, key: str, kind: int, ask_id: int, message: Any) -> None:
         self._hub.post(key, kind, ask_id, codec.encode(message), None)
 
     def frame_received(self, sender: str, frame: Frame) -> None:
-        if frame.kind == Kind.ASK:
-            self._post(sender, Kind.ANSWER, frame.ask_id, self._stage.asked(codec.decode(frame.payload)))
+        if frame.kind == ASK:
+            self._post(sender, ANSWER, frame.ask_id, self._stage.asked(codec.decode(frame.payload)))
             return
-        is_first = frame.kind == Kind.ANSWER
+        is_first = frame.kind == ANSWER
         for message in self._stage.begin() if is_first else self._stage.told(codec.decode(frame.payload)):
-            self._post(sender, Kind.TELL, 0, message)
+            self._post(sender, TELL, 0, message)
         if self._stage.over:
             self._manager.transport.abort_run()
 

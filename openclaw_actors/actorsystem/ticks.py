@@ -37,10 +37,10 @@ class TickLoop(asyncio.SelectorEventLoop):
         self._bell = -1
         self._ssock: socket.socket | None = None
         self._csock: socket.socket | None = None
-        self._places = selectors.EpollSelector()
+        selector = selectors.EpollSelector()
         if not opened:
-            self._places._selector.close()  # type: ignore[attr-defined]
-        super().__init__(self._places)
+            selector._selector.close()  # type: ignore[attr-defined]
+        super().__init__(selector)
         self._at_end: list[Callable[[], None]] = []
         self.before_poll: Callable[[], None] = _nothing
         """Called at the end of each tick, after all that `call_at_tick_end` was given."""
@@ -49,7 +49,7 @@ class TickLoop(asyncio.SelectorEventLoop):
         """Make the descriptors, if there are none."""
         if not self._opened:
             self._opened = True
-            self._places._selector = select.epoll()  # type: ignore[attr-defined]
+            self._selector._selector = select.epoll()  # type: ignore[attr-defined]
             self._make_self_pipe()
 
     # asyncio's self-pipe is a pair of sockets, for the numbers of signals. For a call from a thread a counter will do.

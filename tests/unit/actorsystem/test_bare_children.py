@@ -16,8 +16,8 @@ from openclaw_actors import logs
 from openclaw_actors.actorsystem.process import fork_process, has_threads, rehearse_birth
 
 
-def in_bare_child(main: Callable[[], int], *, keep: tuple[int, ...] = ()) -> int:
-    pid = fork_process(main, keep=keep, new_session=False, kept_alive=None, bare=True)
+def in_bare_child(main: Callable[[], int]) -> int:
+    pid = fork_process(main, keep=(), new_session=False, kept_alive=None, bare=True)
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
