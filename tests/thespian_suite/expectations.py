@@ -20,8 +20,9 @@ _SKIPPED = {
 }
 """Part of a test's id -> why it is not run."""
 
-_HURRIED = ("test_confused_exit",)
-"""Tests that give an actor which shall exit the time of one round trip and one creation, until its parent has to know.
+_HURRIED = ("test_confused_exit", "test04_verifyNotification")
+"""Tests that give an actor which shall exit the time of one round trip and one creation, until its parent has to know;
+and those that give a source which is loaded or unloaded five round trips, until an actor has to know.
 
 The stock bases take ten times as long for these, and announce an exit before it happens; ours reports a process that
 has ended.
@@ -37,5 +38,5 @@ def reason_to_skip(nodeid: str, fixtures: Collection[str]) -> str | None:
 
 
 def is_hurried(nodeid: str) -> bool:
-    """Say whether this test needs a pause after it has asked an actor to exit."""
+    """Say whether this test needs a pause after it has asked an actor to exit, or has loaded a source."""
     return any(part in nodeid for part in _HURRIED)

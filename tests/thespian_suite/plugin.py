@@ -37,8 +37,8 @@ LIMITS = Limits(frame=64 * 1024 * 1024, peer_queue=128 * 1024 * 1024, stop_s=2.0
 """Some of its tests send messages of 50 MB."""
 
 _PAUSE_S = 0.7
-"""What an actor may take to exit and its parent to know of it, on a busy machine. The tests themselves wait for 0.05 s
-and more, which is enough on an idle one."""
+"""What an actor may take to exit and its parent to know of it, or a source to be loaded and whoever asked to know it,
+on a busy machine. The tests themselves wait for 0.05 s and more, or for 0.025, which is enough on an idle one."""
 
 _PATIENCE_S = 4.0
 """What an answer may take; some of the tests would wait for 0.2 s."""
@@ -70,6 +70,8 @@ def asys(request: pytest.FixtureRequest) -> Iterator[ActorSystem]:
         system.ask = functools.partial(_ask_patiently, system.ask)
         if is_hurried(request.node.nodeid):
             system.tell = functools.partial(_tell_and_pause, system.tell)
+            system.loadActorSource = functools.partial(_load_and_pause, system.loadActorSource)
+            system.unloadActorSource = functools.partial(_load_and_pause, system.unloadActorSource)
         yield system
 
 
@@ -83,6 +85,12 @@ def _tell_and_pause(tell: Callable[[Any, Any], None], address: Any, message: Any
     tell(address, message)
     if isinstance(message, ActorExitRequest):
         time.sleep(_PAUSE_S)
+
+
+def _load_and_pause(load: Callable[[Any], Any], source: Any) -> Any:
+    loaded = load(source)
+    time.sleep(_PAUSE_S)
+    return loaded
 
 
 @pytest.fixture
